@@ -1,0 +1,330 @@
+"""The one door to every check, the demo and the benchmarks; `python3 -m nox --list` shows what there is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+
+ROOT = Path(__file__).parent
+STATE = ROOT / ".nox"
+DIST = ROOT / "dist"
+CONSTRAINTS = ROOT / "constraints.txt"
+PYTHON_TAG = f"py{sys.version_info.major}{sys.version_info.minor}"
+
+PACKAGES = ("hgq-core", "hgq-keras", "hgq-torch", "hgq-hw")
+KERAS_BACKENDS = ("tensorflow", "jax", "torch")
+# Name of a conformance backend -> the Keras backend that it runs on, if any.
+CONFORMANCE = {"numpy": None, **{f"keras-{name}": name for name in KERAS_BACKENDS}, "torch": None}
+
+# TensorFlow publishes its CPU build under a name of its own, for these machines only.
+TENSORFLOW = "tensorflow-cpu" if sys.platform == "linux" and os.uname().machine == "x86_64" else "tensorflow==2.21.0"
+CORE = ["-e", "packages/hgq-core[test]"]
+HARDWARE = ["-e", "packages/hgq-keras[jax]", "-e", "packages/hgq-hw[da4ml,hls4ml,rtl]", "scikit-learn"]
+SHARED = [*CORE, *HARDWARE, "-e", "packages/hgq-torch", TENSORFLOW, "torch==2.13.0"]
+SHARED += ["pytest-xdist", "ruff", "mypy", "build", "types-PyYAML"]
+DOCS = ["mkdocs-material", "mkdocstrings[python]"]
+PEER = ["hgq2==0.2.0", "keras==3.15.1", "jax==0.10.2"]
+
+JOBS = str(min(2, os.cpu_count() or 1))
+ENV = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "JAX_PLATFORMS": "cpu",
+    "MPLBACKEND": "Agg",
+    "KERAS_HOME": str(STATE / "keras"),  # never the user's own keras.json
+    "HGQ_REQUIRE_TOOLS": "1",  # a missing compiler or simulator fails a test instead of skipping it
+}
+
+
+# --- environments -----------------------------------------------------------------------------------------------------
+
+
+def environment(session: nox.Session, name: str, requirements: list[str], *, empty: bool = False) -> str:
+    """The Python of an environment that sessions share; installed again only when what it should hold changes."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        session.error(f"received Python {sys.version.split()[0]}, expected 3.11 to 3.13: start nox with one of those")
+    home = STATE / f"{name}-{PYTHON_TAG}"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = home / "installed"
+    sources = [CONSTRAINTS, *(ROOT / "packages" / package / "pyproject.toml" for package in PACKAGES)]
+    state = repr((sys.version, requirements, [source.read_text() for source in sources]))
+    digest = hashlib.sha256(state.encode()).hexdigest()
+    if not empty and stamp.exists() and python.exists() and stamp.read_text() == digest:
+        return str(python)
+    if empty or not python.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        session.run(sys.executable, "-m", "virtualenv", "--quiet", str(home), external=True)
+    stamp.unlink(missing_ok=True)
+    pip_install(session, str(python), *requirements)
+    stamp.write_text(digest)
+    return str(python)
+
+
+def pip_install(session: nox.Session, python: str, *requirements: str) -> None:
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(CONSTRAINTS)]
+    session.run(*command, *requirements, external=True)
+
+
+def shared(session: nox.Session) -> str:
+    return environment(session, "shared", SHARED)
+
+
+def require_tools(session: nox.Session) -> None:
+    """What simulated RTL and hls4ml need besides Python: installed on a Debian machine, demanded elsewhere."""
+    missing = [tool for tool in ("g++", "make", "perl") if shutil.which(tool) is None]
+    if missing and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, external=True)
+        missing = [tool for tool in missing if shutil.which(tool) is None]
+    if missing:
+        names = " ".join(missing)
+        session.error(f"missing {names}: install them (Debian, Ubuntu: `sudo apt-get install {names}`) and run again")
+
+
+# --- steps and their summary ------------------------------------------------------------------------------------------
+
+
+class Steps:
+    """Commands that all run, even after a failure, and close with a table of what happened."""
+
+    def __init__(self, session: nox.Session) -> None:
+        self.session = session
+        self.rows: list[tuple[str, bool, float, str]] = []
+
+    def run(self, title: str, *command: str, env: dict[str, str] | None = None) -> bool:
+        self.session.log(f"--- {title}")
+        start = time.monotonic()
+        passed, note = True, ""
+        try:
+            self.session.run(*command, env={**ENV, **(env or {})}, external=True)
+        except CommandFailed as failure:
+            passed, note = False, str(failure.reason or "failed")
+        self.rows.append((title, passed, time.monotonic() - start, note))
+        return passed
+
+    def pytest(self, title: str, python: str, *args: str, keras: str | None = None, skips: bool = True) -> None:
+        """Runs pytest and adds its counts to the summary; with `skips=False` a skipped case is a failure."""
+        report = STATE / "reports" / (title.replace(" ", "-").replace(":", "") + ".xml")
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+        options = ["-c", "pyproject.toml", "--rootdir", ".", "-q", f"--junitxml={report}"]
+        passed = self.run(title, python, "-m", "pytest", *options, *args, env={"KERAS_BACKEND": keras or "jax"})
+        title, _, seconds, note = self.rows.pop()
+        if report.exists():
+            counts = outcomes(report)
+            note = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+            passed = passed and (skips or not counts["skipped"])
+        self.rows.append((title, passed, seconds, note))
+
+    def close(self) -> None:
+        width = max((len(title) for title, *_ in self.rows), default=0)
+        lines = [
+            f"{'ok  ' if passed else 'FAIL'}  {title:<{width}}  {seconds:7.1f} s  {note}"
+            for title, passed, seconds, note in self.rows
+        ]
+        failed = [title for title, ok, *_ in self.rows if not ok]
+        total = sum(seconds for _, _, seconds, _ in self.rows)
+        verdict = f"{len(failed)} of {len(lines)} steps failed" if failed else f"all {len(lines)} steps passed"
+        print("\n" + "\n".join([*lines, f"{verdict} in {total / 60:.1f} minutes"]), flush=True)
+        if failed:
+            self.session.error("failed: " + "; ".join(failed))
+
+
+def outcomes(report: Path) -> dict[str, int]:
+    """Counts of a JUnit report; an expected failure is counted apart from a skip."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0, "xfailed": 0}
+    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 (our own file)
+        skipped = case.find("skipped")
+        if skipped is not None:
+            counts["xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"] += 1
+        else:
+            counts["passed" if case.find("failure") is None and case.find("error") is None else "failed"] += 1
+    return counts
+
+
+# --- what the sessions are made of ------------------------------------------------------------------------------------
+
+
+def lint_steps(steps: Steps, python: str) -> None:
+    steps.run("lint: ruff check", python, "-m", "ruff", "check", ".")
+    steps.run("lint: ruff format", python, "-m", "ruff", "format", "--check", ".")
+
+
+def types_steps(steps: Steps, python: str) -> None:
+    steps.run("types: mypy", python, "-m", "mypy")
+
+
+def unit_steps(steps: Steps, python: str, *args: str) -> None:
+    parallel = ["-n", JOBS, *args]
+    steps.pytest("unit: hgq-core", python, "packages/hgq-core/tests", *parallel)
+    for backend in KERAS_BACKENDS:
+        steps.pytest(f"unit: hgq-keras on {backend}", python, "packages/hgq-keras/tests", *parallel, keras=backend)
+    steps.pytest("unit: hgq-torch", python, "packages/hgq-torch/tests", *parallel)
+
+
+def doctest_steps(steps: Steps, python: str) -> None:
+    for package in PACKAGES:
+        source = f"packages/{package}/src"
+        ignore = f"--ignore={source}/hgq_core/conformance"
+        steps.pytest(f"examples: {package}", python, "--doctest-modules", source, ignore)
+
+
+def conformance_steps(steps: Steps, python: str, *args: str, backends: tuple[str, ...] = tuple(CONFORMANCE)) -> None:
+    for name in backends:
+        command = ["-p", "hgq_core.conformance.plugin", "--pyargs", "hgq_core.conformance", "--backend", name]
+        steps.pytest(f"conformance: {name}", python, *command, "-n", JOBS, *args, keras=CONFORMANCE[name], skips=False)
+
+
+def hardware_steps(steps: Steps, python: str, *args: str) -> None:
+    steps.pytest("hardware: hgq-hw", python, "packages/hgq-hw/tests", "-n", JOBS, *args, skips=False)
+
+
+def docs_steps(steps: Steps, session: nox.Session) -> None:
+    python = environment(session, "docs", DOCS)
+    steps.run("docs: mkdocs", python, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", "site")
+
+
+def wheels_steps(steps: Steps, session: nox.Session, python: str) -> None:
+    """Builds every archive, installs each alone into an empty environment, then all of them into one."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    built = [
+        steps.run(f"wheels: build {package}", python, "-m", "build", "--outdir", str(DIST), f"packages/{package}")
+        for package in PACKAGES
+    ]
+    if not all(built) or not steps.run("wheels: contents", python, ".ci/archives.py", str(DIST)):
+        return
+    smoke = ["-I", ".ci/smoke.py"]
+    together = []
+    for package in PACKAGES:
+        stem = package.replace("-", "_")
+        wheel = str(next(DIST.glob(f"{stem}-*.whl"))) + ("[jax]" if package == "hgq-keras" else "")
+        together.append(wheel)
+        siblings = together[:1] if package != "hgq-core" else []
+        alone = environment(session, f"alone-{package}", [*siblings, wheel], empty=True)
+        steps.run(f"wheels: {package} alone", alone, *smoke, package)
+        pip_install(session, alone, "--force-reinstall", "--no-deps", str(next(DIST.glob(f"{stem}-*.tar.gz"))))
+        steps.run(f"wheels: {package} from its sdist", alone, *smoke, package)
+    every = environment(session, "together", together, empty=True)
+    for package in PACKAGES:
+        steps.run(f"wheels: {package} beside the others", every, *smoke, package)
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Everything that must pass, with a summary."""
+    require_tools(session)
+    python = shared(session)
+    steps = Steps(session)
+    lint_steps(steps, python)
+    types_steps(steps, python)
+    unit_steps(steps, python)
+    doctest_steps(steps, python)
+    conformance_steps(steps, python)
+    hardware_steps(steps, python, "-m", "not slow")
+    docs_steps(steps, session)
+    wheels_steps(steps, session, python)
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def demo(session: nox.Session) -> None:
+    """A network trained on handwritten digits, from its first step to simulated Verilog."""
+    require_tools(session)
+    # The shared environment where there is one already; otherwise a smaller one, without TensorFlow and PyTorch.
+    ready = (STATE / f"shared-{PYTHON_TAG}" / "installed").exists()
+    python = shared(session) if ready else environment(session, "demo", [*CORE, *HARDWARE])
+    output = session.posargs or ["--output", "demo-output"]
+    session.run(python, "demo/digits.py", *output, env={**ENV, "KERAS_BACKEND": "jax"}, external=True)
+
+
+@nox.session(venv_backend="none")
+def unit(session: nox.Session) -> None:
+    """The unit tests of each package, those of hgq-keras once per Keras backend."""
+    steps = Steps(session)
+    unit_steps(steps, python := shared(session), *session.posargs)
+    doctest_steps(steps, python)
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def conformance(session: nox.Session) -> None:
+    """The shared suite, for every backend or for those named after `--`."""
+    steps = Steps(session)
+    chosen = tuple(name for name in session.posargs if name in CONFORMANCE)
+    rest = [arg for arg in session.posargs if arg not in CONFORMANCE]
+    conformance_steps(steps, shared(session), *rest, backends=chosen or tuple(CONFORMANCE))
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def hardware(session: nox.Session) -> None:
+    """Every hardware case, the slow ones included."""
+    require_tools(session)
+    steps = Steps(session)
+    hardware_steps(steps, shared(session), *session.posargs)
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def wheels(session: nox.Session) -> None:
+    """Builds every wheel and sdist and tries each alone in an empty environment."""
+    steps = Steps(session)
+    wheels_steps(steps, session, environment(session, "build", ["build"]))
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format. `-- --fix` mends what it can."""
+    python = environment(session, "lint", ["ruff"])
+    if "--fix" in session.posargs:
+        session.run(python, "-m", "ruff", "check", "--fix", ".", external=True)
+        session.run(python, "-m", "ruff", "format", ".", external=True)
+        return
+    steps = Steps(session)
+    lint_steps(steps, python)
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Mypy: strict on hgq_core and hgq_hw."""
+    steps = Steps(session)
+    types_steps(steps, shared(session))
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """The documentation, strict, and every example in the docstrings."""
+    if "serve" in session.posargs:
+        session.run(environment(session, "docs", DOCS), "-m", "mkdocs", "serve", external=True)
+        return
+    steps = Steps(session)
+    docs_steps(steps, session)
+    doctest_steps(steps, shared(session))
+    steps.close()
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Ours, plain and the peer (in an environment of its own) side by side."""
+    python = shared(session)
+    peer = environment(session, "peer", PEER)
+    session.run(python, "benchmarks/run.py", "--peer-python", peer, *session.posargs, env=ENV, external=True)
