@@ -32,7 +32,7 @@ TENSORFLOW = "tensorflow-cpu" if sys.platform == "linux" and os.uname().machine 
 CORE = ["-e", "packages/hgq-core[test]"]
 HARDWARE = ["-e", "packages/hgq-keras[jax]", "-e", "packages/hgq-hw[da4ml,hls4ml,rtl]", "scikit-learn"]
 SHARED = [*CORE, *HARDWARE, "-e", "packages/hgq-torch", TENSORFLOW, "torch==2.13.0"]
-SHARED += ["pytest-xdist", "ruff", "mypy", "build", "types-PyYAML"]
+SHARED += ["pytest-xdist", "ruff", "mypy", "build"]
 DOCS = ["mkdocs-material", "mkdocstrings[python]"]
 PEER = ["hgq2==0.2.0", "keras==3.15.1", "jax==0.10.2"]
 
@@ -194,7 +194,8 @@ def hardware_steps(steps: Steps, python: str, *args: str) -> None:
 
 def docs_steps(steps: Steps, session: nox.Session) -> None:
     python = environment(session, "docs", DOCS)
-    steps.run("docs: mkdocs", python, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", "site")
+    command = [python, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", "site"]
+    steps.run("docs: mkdocs", *command, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 def wheels_steps(steps: Steps, session: nox.Session, python: str) -> None:
