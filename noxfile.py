@@ -9,9 +9,13 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
 from nox.command import CommandFailed
+
+if TYPE_CHECKING:
+    from typing import Self
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
@@ -98,11 +102,15 @@ def require_tools(session: nox.Session) -> None:
 
 
 class Steps:
-    """Commands that all run, even after a failure, and close with a table of what happened."""
+    """Commands that all run, even after a failure, and close with a table of what happened: `with Steps(session)`."""
 
     def __init__(self, session: nox.Session) -> None:
         self.session = session
         self.rows: list[tuple[str, bool, float, str]] = []
+        self.start = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
 
     def run(self, title: str, *command: str, env: dict[str, str] | None = None) -> bool:
         self.session.log(f"--- {title}")
@@ -129,17 +137,20 @@ class Steps:
             passed = passed and (skips or not counts["skipped"])
         self.rows.append((title, passed, seconds, note))
 
-    def close(self) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Prints the table, with the installations in its total; a failed step fails the session."""
         width = max((len(title) for title, *_ in self.rows), default=0)
         lines = [
             f"{'ok  ' if passed else 'FAIL'}  {title:<{width}}  {seconds:7.1f} s  {note}"
             for title, passed, seconds, note in self.rows
         ]
-        failed = [title for title, ok, *_ in self.rows if not ok]
-        total = sum(seconds for _, _, seconds, _ in self.rows)
+        failed = [title for title, passed, *_ in self.rows if not passed]
         verdict = f"{len(failed)} of {len(lines)} steps failed" if failed else f"all {len(lines)} steps passed"
-        print("\n" + "\n".join([*lines, f"{verdict} in {total / 60:.1f} minutes"]), flush=True)
-        if failed:
+        if kind:
+            verdict = f"stopped by an error after {len(lines)} steps, {len(failed)} of them failed"
+        minutes = (time.monotonic() - self.start) / 60
+        print("\n" + "\n".join([*lines, f"{verdict}, {minutes:.1f} minutes"]), flush=True)
+        if failed and not kind:
             self.session.error("failed: " + "; ".join(failed))
 
 
@@ -229,18 +240,17 @@ def wheels_steps(steps: Steps, session: nox.Session, python: str) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Everything that must pass, with a summary."""
-    require_tools(session)
-    python = shared(session)
-    steps = Steps(session)
-    lint_steps(steps, python)
-    types_steps(steps, python)
-    unit_steps(steps, python)
-    doctest_steps(steps, python)
-    conformance_steps(steps, python)
-    hardware_steps(steps, python, "-m", "not slow")
-    docs_steps(steps, session)
-    wheels_steps(steps, session, python)
-    steps.close()
+    with Steps(session) as steps:
+        require_tools(session)
+        python = shared(session)
+        lint_steps(steps, python)
+        types_steps(steps, python)
+        unit_steps(steps, python)
+        doctest_steps(steps, python)
+        conformance_steps(steps, python)
+        hardware_steps(steps, python, "-m", "not slow")
+        docs_steps(steps, session)
+        wheels_steps(steps, session, python)
 
 
 @nox.session(venv_backend="none")
@@ -257,37 +267,34 @@ def demo(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def unit(session: nox.Session) -> None:
     """The unit tests of each package, those of hgq-keras once per Keras backend."""
-    steps = Steps(session)
-    unit_steps(steps, python := shared(session), *session.posargs)
-    doctest_steps(steps, python)
-    steps.close()
+    python = shared(session)
+    with Steps(session) as steps:
+        unit_steps(steps, python, *session.posargs)
+        doctest_steps(steps, python)
 
 
 @nox.session(venv_backend="none")
 def conformance(session: nox.Session) -> None:
     """The shared suite, for every backend or for those named after `--`."""
-    steps = Steps(session)
     chosen = tuple(name for name in session.posargs if name in CONFORMANCE)
     rest = [arg for arg in session.posargs if arg not in CONFORMANCE]
-    conformance_steps(steps, shared(session), *rest, backends=chosen or tuple(CONFORMANCE))
-    steps.close()
+    with Steps(session) as steps:
+        conformance_steps(steps, shared(session), *rest, backends=chosen or tuple(CONFORMANCE))
 
 
 @nox.session(venv_backend="none")
 def hardware(session: nox.Session) -> None:
     """Every hardware case, the slow ones included."""
     require_tools(session)
-    steps = Steps(session)
-    hardware_steps(steps, shared(session), *session.posargs)
-    steps.close()
+    with Steps(session) as steps:
+        hardware_steps(steps, shared(session), *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def wheels(session: nox.Session) -> None:
     """Builds every wheel and sdist and tries each alone in an empty environment."""
-    steps = Steps(session)
-    wheels_steps(steps, session, environment(session, "build", ["build"]))
-    steps.close()
+    with Steps(session) as steps:
+        wheels_steps(steps, session, environment(session, "build", ["build"]))
 
 
 @nox.session(venv_backend="none")
@@ -298,17 +305,15 @@ def lint(session: nox.Session) -> None:
         session.run(python, "-m", "ruff", "check", "--fix", ".", external=True)
         session.run(python, "-m", "ruff", "format", ".", external=True)
         return
-    steps = Steps(session)
-    lint_steps(steps, python)
-    steps.close()
+    with Steps(session) as steps:
+        lint_steps(steps, python)
 
 
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Mypy: strict on hgq_core and hgq_hw."""
-    steps = Steps(session)
-    types_steps(steps, shared(session))
-    steps.close()
+    with Steps(session) as steps:
+        types_steps(steps, shared(session))
 
 
 @nox.session(venv_backend="none")
@@ -317,10 +322,9 @@ def docs(session: nox.Session) -> None:
     if "serve" in session.posargs:
         session.run(environment(session, "docs", DOCS), "-m", "mkdocs", "serve", external=True)
         return
-    steps = Steps(session)
-    docs_steps(steps, session)
-    doctest_steps(steps, shared(session))
-    steps.close()
+    with Steps(session) as steps:
+        docs_steps(steps, session)
+        doctest_steps(steps, shared(session))
 
 
 @nox.session(venv_backend="none")
