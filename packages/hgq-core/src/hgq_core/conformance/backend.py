@@ -1,0 +1,220 @@
+"""What an implementation offers to the suite: `Backend`, its `Quantizer` and `Model`, NumPy arrays on both sides.
+
+An adapter is thin. It builds the implementation's own objects, calls them the way that users do, and converts arrays;
+it computes nothing itself, since whatever it computed would be judged in place of the implementation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hgq_core.formats import Formats
+from hgq_core.graph import Graph
+from hgq_core.modes import Overflow, Round
+from hgq_core.spec import Spec
+
+__all__ = ["FEATURES", "LAYER_KINDS", "Backend", "Gradients", "Layer", "Mode", "Model", "Quantizer"]
+
+Array = NDArray[Any]
+
+FEATURES = (
+    "numbers",
+    "gradients",
+    "widths",
+    "granularity",
+    "minifloat",
+    "layers",
+    "ebops",
+    "graph",
+    "saving",
+    "training",
+)
+"""The groups of cases. A backend offers a group, or gives the reason why not in `Backend.missing`."""
+
+LAYER_KINDS = (
+    "dense",
+    "einsum_dense",
+    "conv1d",
+    "conv2d",
+    "batch_norm",
+    "max_pool2d",
+    "average_pool2d",
+    "add",
+    "unary_lut",
+    "flatten",
+)
+"""The layers that the suite knows how to expect; see `Layer` for their options."""
+
+
+class Mode(StrEnum):
+    """How a quantizer or a model is called."""
+
+    TRAIN = "train"
+    """A training step: WRAP does not wrap, and its ``i`` follows the batch, down by at most ``i_decay_speed``."""
+    CALIBRATE = "calibrate"
+    """Calibration: WRAP does not wrap, ``i`` and ``k`` grow to hold the batch. One batch, without a reset before it."""
+    INFER = "infer"
+    """What is exported: WRAP wraps with the stored widths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """What one training-mode forward and backward pass of a quantizer gave.
+
+    Attributes:
+        xq: the output, of the shape of x.
+        dx: gradient to x.
+        widths: gradients to the stored widths by name (``i, f`` or ``b, i`` or ``m, e, e0``), each of the shape of the
+            width tensor; None or absent where the framework says that there is no gradient.
+    """
+
+    xq: Array
+    dx: Array
+    widths: Mapping[str, Array | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of a model, in words that no framework owns.
+
+    Every kind takes the quantizers ``iq`` and optionally ``oq`` (absent: none), and the options ``activation``
+    (``"relu"`` or absent) and ``parallelization_factor`` (absent: -1). Data is channels-last, shapes are without the
+    batch axis.
+
+    | kind | options | weights |
+    |---|---|---|
+    | dense | units | kernel ``(in, units)``, bias ``(units,)`` |
+    | einsum_dense | equation, output_shape, bias_axes | as `keras.layers.EinsumDense` |
+    | conv1d, conv2d | filters, kernel_size, strides, padding, dilation_rate, groups | as `keras.layers.Conv2D` |
+    | batch_norm | epsilon | gamma, beta, moving_mean, moving_variance |
+    | max_pool2d, average_pool2d | pool_size, strides, padding | |
+    | add | (two inputs; ``iq`` serves both) | |
+    | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
+    | flatten | (no quantizers) | |
+
+    ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
+    among its weights has none. Options that are absent have Keras' defaults.
+
+    Attributes:
+        kind: one of `LAYER_KINDS`.
+        options: as in the table.
+        quantizers: specifications by name: ``iq, kq, bq, oq``.
+        weights: float32 arrays by name.
+        widths: stored widths to assign to the built quantizers: ``{"kq": {"b": ..., "i": ...}}``; each
+            broadcasts to the width tensor.
+    """
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    quantizers: Mapping[str, Spec] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(default_factory=dict)
+    widths: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Quantizer(ABC):
+    """One quantizer with its variables."""
+
+    @abstractmethod
+    def forward(self, x: Array, mode: Mode) -> Array:
+        """The quantized x; TRAIN and CALIBRATE update the stored widths as the specification says."""
+
+    @abstractmethod
+    def gradients(self, x: Array, g: Array) -> Gradients:
+        """Gradients of ``sum(g * q(x))`` in TRAIN mode, by the framework's autodiff, without regularisers."""
+
+    @abstractmethod
+    def widths(self) -> dict[str, Array]:
+        """What is stored, of the width tensor's shape: ``k, i, f`` (kif), ``k, b, i`` (kbi), ``m, e, e0`` (float)."""
+
+    @abstractmethod
+    def assign(self, widths: Mapping[str, Any]) -> None:
+        """Store these, each broadcast to the width tensor; names that are absent stay as they are."""
+
+    @abstractmethod
+    def formats(self) -> Formats:
+        """The formats of fixed point at inference, broadcastable to x; blocks are repeated."""
+
+    @abstractmethod
+    def bits(self) -> Array:
+        """The widths that EBOPs counts, broadcastable to x."""
+
+
+class Model(ABC):
+    """A built model: a chain of layers; one that begins with ``add`` has two inputs."""
+
+    @abstractmethod
+    def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
+        """The output for inputs ``(batch, *shape)``. CALIBRATE is one batch, without a reset before it."""
+
+    @abstractmethod
+    def calibrate(self, *inputs: Array) -> None:
+        """Calibration from a fresh start, as users do it (``trace_minmax``, ``hgq_torch.calibrate``)."""
+
+    @abstractmethod
+    def ebops(self) -> float:
+        """EBOPs of the whole model, as the implementation reports them to its users."""
+
+    @abstractmethod
+    def to_graph(self) -> Graph:
+        """The model as a Graph."""
+
+    @abstractmethod
+    def quantizer(self, layer: int, name: str) -> Quantizer:
+        """A quantizer of the layer at this position: ``iq`` (of the first input), ``kq``, ``bq`` or ``oq``."""
+
+    @abstractmethod
+    def save_and_load(self, folder: Path, save_format: str) -> Model:
+        """Written into the folder and read back, the way users do; ``save_format`` is one of `Backend.save_formats`."""
+
+    @abstractmethod
+    def train(self, x: Array, y: Array, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
+        """Full-batch Adam on ``mean((model(x) - y)**2) + beta * EBOPs + regularisers``; the mean of each step."""
+
+
+class Backend(ABC):
+    """An implementation under test; an entry point of the group ``hgq.backends`` names a subclass.
+
+    Args:
+        name: the entry point's name, so that one class can serve several.
+
+    Attributes:
+        name: the entry point's name.
+        version: version of the implementation, with that of its framework.
+        environment: settings that change results, for the report's header: devices, environment variables.
+        missing: groups of `FEATURES` that are not offered, each with the reason; they are counted as not applicable.
+        missing_kinds: kinds of `LAYER_KINDS` that are not offered, each with the reason.
+        save_formats: what `Model.save_and_load` takes, e.g. ``("keras", "h5", "weights.h5")``.
+    """
+
+    version: str
+    environment: Mapping[str, str] = {}
+    missing: Mapping[str, str] = {}
+    missing_kinds: Mapping[str, str] = {}
+    save_formats: tuple[str, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def quantize(
+        self, x: Array, k: Array, i: Array, f: Array, *, round_mode: Round, overflow_mode: Overflow, wrap: bool = True
+    ) -> Array:
+        """Each element of the float32 array x in its own format; ``wrap=False`` only rounds under WRAP.
+
+        ``k, i, f`` are whole numbers that broadcast to x. This is the bare function, without variables.
+        """
+
+    @abstractmethod
+    def quantizer(self, spec: Spec, shape: tuple[int | None, ...]) -> Quantizer:
+        """A quantizer for tensors of this shape; data has the batch axis first, of size None."""
+
+    @abstractmethod
+    def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:
+        """A model of these layers, built, weights and widths assigned; ``add`` has two inputs of ``input_shape``."""
