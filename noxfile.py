@@ -133,7 +133,7 @@ class Steps:
         title, _, seconds, note = self.rows.pop()
         if report.exists():
             counts = outcomes(report)
-            note = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+            note = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number) or note
             passed = passed and (skips or not counts["skipped"])
         self.rows.append((title, passed, seconds, note))
 
@@ -157,7 +157,7 @@ class Steps:
 def outcomes(report: Path) -> dict[str, int]:
     """Counts of a JUnit report; an expected failure is counted apart from a skip."""
     counts = {"passed": 0, "failed": 0, "skipped": 0, "xfailed": 0}
-    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 (our own file)
+    for case in ET.parse(report).getroot().iter("testcase"):
         skipped = case.find("skipped")
         if skipped is not None:
             counts["xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"] += 1
@@ -187,10 +187,9 @@ def unit_steps(steps: Steps, python: str, *args: str) -> None:
 
 
 def doctest_steps(steps: Steps, python: str) -> None:
+    options = ["--doctest-modules", "--ignore=packages/hgq-core/src/hgq_core/conformance"]
     for package in PACKAGES:
-        source = f"packages/{package}/src"
-        ignore = f"--ignore={source}/hgq_core/conformance"
-        steps.pytest(f"examples: {package}", python, "--doctest-modules", source, ignore)
+        steps.pytest(f"examples: {package}", python, *options, f"packages/{package}/src")
 
 
 def conformance_steps(steps: Steps, python: str, *args: str, backends: tuple[str, ...] = tuple(CONFORMANCE)) -> None:
