@@ -1,0 +1,8 @@
+"""The Graph: the hand-over between training and everything after it."""
+
+from hgq_core.graph.ir import Graph, GraphBuilder, Node
+from hgq_core.graph.prove import Finding, Proof, prove
+from hgq_core.graph.run import run
+from hgq_core.graph.save import load, save
+
+__all__ = ["Finding", "Graph", "GraphBuilder", "Node", "Proof", "load", "prove", "run", "save"]

@@ -1,0 +1,189 @@
+"""The Graph: what a trained model becomes. Framework-free, exact, topologically ordered, and small enough to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hgq_core.errors import GraphError, ShapeError
+from hgq_core.graph.ops import Constant, Input, Lookup, Operation, Quantize, Shape, output_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Graph", "GraphBuilder", "Node"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation and its place.
+
+    Attributes:
+        name: unique in the graph; also the name of the edge that leaves the node.
+        op: what it does.
+        inputs: names of the operands.
+        shape: shape of the result without the batch axis.
+        label: the layer that it came from, in the user's words, e.g. ``encoder/softmax``.
+        composite: the group that it belongs to (``batch_norm``, ``softmax``, ...), empty if none.
+        ebops_factor: weight of this node in EBOPs: parallelization factor over instances times the layer's own factor;
+            0 for an operation that the layer does not count.
+    """
+
+    name: str
+    op: Operation
+    inputs: tuple[str, ...]
+    shape: Shape
+    label: str = ""
+    composite: str = ""
+    ebops_factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """Nodes in topological order, and the names of what enters and leaves. Two graphs are equal if every node is.
+
+    ``memo`` keeps what is expensive to work out of an unchanging graph.
+
+    >>> builder = GraphBuilder()
+    >>> x = builder.add(Input((4,)))
+    >>> len(builder.build([x]))
+    1
+    """
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    memo: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
+    _index: dict[str, Node] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        index: dict[str, Node] = {}
+        for node in self.nodes:
+            if node.name in index:
+                message = f"two nodes are called {node.name!r}; names must be unique"
+                raise GraphError(message)
+            for name in node.inputs:
+                if name not in index:
+                    message = f"node {node.name!r} reads {name!r}, which no earlier node gives"
+                    raise GraphError(message)
+            operands = [index[name] for name in node.inputs]
+            shape = output_shape(
+                node.op,
+                [operand.shape for operand in operands],
+                constant=[isinstance(operand.op, Constant) for operand in operands],
+            )
+            if shape != node.shape:
+                message = f"node {node.name!r} claims shape {node.shape}, its operation gives {shape}"
+                raise ShapeError(message)
+            _check_formats(node)
+            index[node.name] = node
+        for name in self.outputs:
+            if name not in index:
+                message = f"the graph's output {name!r} is not a node"
+                raise GraphError(message)
+        object.__setattr__(self, "_index", index)
+
+    def __getitem__(self, name: str) -> Node:
+        try:
+            return self._index[name]
+        except KeyError:
+            message = f"no node is called {name!r}; the graph has {list(self._index)}"
+            raise GraphError(message) from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and same((self.nodes, self.outputs), (other.nodes, other.outputs))
+
+    __hash__ = None  # type: ignore[assignment]  # compared by value, arrays included
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The Input nodes, in order."""
+        return tuple(node for node in self.nodes if isinstance(node.op, Input))
+
+    def consumers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read ``name``."""
+        return tuple(node for node in self.nodes if name in node.inputs)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality by value through dataclasses, tuples and arrays."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b)
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if is_dataclass(a) and not isinstance(a, Graph | type):
+        return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    return bool(a == b)
+
+
+def _check_formats(node: Node) -> None:
+    """Formats of a Quantize or Lookup node must fit its shape, and constants a float64."""
+    if isinstance(node.op, Quantize | Lookup):
+        node.op.formats.broadcast_to(node.shape)
+    if isinstance(node.op, Constant):
+        np.broadcast_to(node.op.fraction, node.shape)
+        if np.any(np.abs(node.op.integers) > 2**53):
+            message = f"constant {node.name!r} needs more than 53 bits; expected quantized numbers"
+            raise GraphError(message)
+
+
+class GraphBuilder:
+    """Collects nodes in order, names them, and works out their shapes.
+
+    >>> builder = GraphBuilder()
+    >>> x = builder.add(Input((4,)), name="x")
+    >>> from hgq_core.graph.ops import Relu
+    >>> builder.build([builder.add(Relu(), x, label="act")]).outputs
+    ('act/relu',)
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+
+    def add(
+        self,
+        op: Operation,
+        *inputs: str,
+        name: str = "",
+        label: str = "",
+        composite: str = "",
+        ebops_factor: float = 1.0,
+    ) -> str:
+        """Append a node and return its name; ``name`` is made unique by a numbered suffix."""
+        for operand in inputs:
+            if operand not in self._nodes:
+                message = f"{type(op).__name__} reads {operand!r}, which is not a node yet"
+                raise GraphError(message)
+        base = name or "/".join(part for part in (label, type(op).__name__.lower()) if part)
+        unique, number = base, 1
+        while unique in self._nodes:
+            number += 1
+            unique = f"{base}_{number}"
+        operands = [self._nodes[operand] for operand in inputs]
+        shape = output_shape(
+            op,
+            [operand.shape for operand in operands],
+            constant=[isinstance(operand.op, Constant) for operand in operands],
+        )
+        self._nodes[unique] = Node(unique, op, tuple(inputs), shape, label, composite, ebops_factor)
+        return unique
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a node without the batch axis."""
+        return self._nodes[name].shape
+
+    def build(self, outputs: Sequence[str]) -> Graph:
+        """The finished graph; nodes that no output needs are left out, inputs are kept."""
+        needed = set(outputs)
+        for node in reversed(self._nodes.values()):
+            if node.name in needed:
+                needed.update(node.inputs)
+        kept = tuple(node for node in self._nodes.values() if node.name in needed or isinstance(node.op, Input))
+        return Graph(kept, tuple(outputs))

@@ -1,0 +1,385 @@
+"""What a node of the Graph can do. An operation is data: frozen, without behaviour beyond its shape algebra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hgq_core.errors import GraphError, ShapeError
+from hgq_core.formats import Formats
+from hgq_core.linear import Contract, Convolve, Pool
+from hgq_core.modes import Overflow, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from hgq_core.graph.ir import Graph
+
+__all__ = [
+    "Add",
+    "Broadcast",
+    "Clip",
+    "Compare",
+    "Concatenate",
+    "Constant",
+    "Contract",
+    "Convolve",
+    "Gather",
+    "Input",
+    "Lookup",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Negate",
+    "Operation",
+    "Pad",
+    "Pool",
+    "Quantize",
+    "Reduce",
+    "Relu",
+    "Repeat",
+    "Reshape",
+    "Scan",
+    "Select",
+    "Slice",
+    "Subtract",
+    "Transpose",
+    "output_shape",
+]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A tensor from outside, ``(batch, *shape)``. ``formats`` is None for real numbers that are not quantized yet."""
+
+    shape: Shape
+    formats: Formats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """Exact numbers ``integers * 2**-fraction``, without a batch axis.
+
+    Attributes:
+        integers: int64, of the constant's shape.
+        fraction: fraction bits, int64, broadcastable to that shape.
+        bits: widths in bits that EBOPs counts (`cost`), broadcastable to the shape; None if the constant costs nothing.
+    """
+
+    integers: NDArray[np.int64]
+    fraction: NDArray[np.int64]
+    bits: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, values: object, bits: object = None) -> Constant:
+        """The constant that equals ``values`` (float64 or narrower) exactly.
+
+        >>> Constant.of([0.75, -2.0]).integers
+        array([ 3, -1])
+        """
+        array = np.asarray(values, dtype=np.float64)
+        covering = Formats.covering(array)
+        scaled = np.ldexp(array, covering.f)
+        return cls(scaled.astype(np.int64), covering.f, None if bits is None else np.asarray(bits, dtype=np.int64))
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The numbers as float64; exact up to 53 bits."""
+        return np.ldexp(self.integers.astype(np.float64), -self.fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """Round and limit each element to its format; the only lossy operation. ``formats`` broadcasts to the shape."""
+
+    formats: Formats
+    round: Round
+    overflow: Overflow
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "round", Round.parse(self.round))
+        object.__setattr__(self, "overflow", Overflow.parse(self.overflow))
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Sum of two or more operands, broadcasting as NumPy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subtract:
+    """Difference of two operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Multiply:
+    """Product of two or more operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """Largest of two or more operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """Smallest of two or more operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    """``-x``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Sum, maximum or minimum over ``axes``, which count without the batch axis."""
+
+    kind: Literal["sum", "max", "min"]
+    axes: tuple[int, ...]
+    keepdims: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relu:
+    """``max(x, 0)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """``min(max(x, low), high)`` with exact bounds."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """1 where the comparison of the two operands holds, else 0."""
+
+    kind: Literal["<", "<=", "==", ">=", ">"]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Second operand where the first is not 0, else the third."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """A table per element: ``y = tables[index][code]`` with ``code = x * 2**f`` read as an unsigned ``k + i + f`` bit number.
+
+    So the non-negative half of a signed input comes first, the negative half second. An input element must already be
+    quantized to its format in ``formats``.
+
+    Attributes:
+        formats: input formats, of the shape of the input.
+        tables: integer arrays, one per distinct table, in units of ``2**-fraction``.
+        fraction: fraction bits of all tables.
+        index: which table each element uses, of the shape of the input.
+        bits: widths of the outputs that EBOPs counts, broadcastable to the shape.
+    """
+
+    formats: Formats
+    tables: tuple[NDArray[np.int64], ...]
+    fraction: int
+    index: NDArray[np.int64]
+    bits: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        sizes = 2 ** self.formats.width
+        if self.formats.shape != self.index.shape:
+            message = f"lookup formats have shape {self.formats.shape}, the table index {self.index.shape}; expected the same"
+            raise GraphError(message)
+        if self.index.size and (self.index.min() < 0 or self.index.max() >= len(self.tables)):
+            message = f"lookup index runs to {self.index.max()}, expected less than the number of tables, {len(self.tables)}"
+            raise GraphError(message)
+        lengths = np.array([len(table) for table in self.tables], dtype=np.int64)
+        if np.any(lengths[self.index] != sizes):
+            message = "a lookup table does not have one entry per representable input, 2**(k + i + f)"
+            raise GraphError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """New shape without the batch axis, same order of elements (row-major)."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """Permutation of the axes, which count without the batch axis."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenate:
+    """Operands one after the other along ``axis``, which counts without the batch axis."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """``x[start:stop:step]`` along each axis, batch axis left out; steps are positive."""
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+    step: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """``(before, after)`` zeros along each axis, batch axis left out."""
+
+    pads: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Repeated to ``shape`` by NumPy's rule, batch axis left out."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Each element ``times`` times along ``axis``, which counts without the batch axis."""
+
+    times: int
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gather:
+    """``take(x, indices, axis)`` with constant 1-d indices; ``axis`` counts without the batch axis."""
+
+    indices: NDArray[np.int64]
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Runs ``body`` along axis 0 (batch left out) of the first operand; the others are the initial states.
+
+    The body's inputs are ``(x_t, *states)``, its outputs ``(y_t, *new states)``. The result stacks the ``y_t``.
+    """
+
+    body: Graph
+    steps: int
+    reverse: bool = False
+
+
+Operation = (
+    Input
+    | Constant
+    | Quantize
+    | Contract
+    | Convolve
+    | Pool
+    | Add
+    | Subtract
+    | Multiply
+    | Maximum
+    | Minimum
+    | Negate
+    | Reduce
+    | Relu
+    | Clip
+    | Compare
+    | Select
+    | Lookup
+    | Reshape
+    | Transpose
+    | Concatenate
+    | Slice
+    | Pad
+    | Broadcast
+    | Repeat
+    | Gather
+    | Scan
+)
+
+_ELEMENTWISE = Add | Subtract | Multiply | Maximum | Minimum | Compare | Select
+_ARITY = {Subtract: 2, Compare: 2, Select: 3, Contract: 2, Convolve: 2, Input: 0, Constant: 0}
+_ANY = Add | Multiply | Maximum | Minimum | Concatenate | Scan
+
+
+def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[bool]) -> Shape:
+    """Shape of the result without the batch axis; raises GraphError or ShapeError for operands that do not fit.
+
+    Args:
+        op: the operation.
+        shapes: shapes of the operands, without the batch axis.
+        constant: whether each operand is a Constant, which has no batch axis at all.
+    """
+    arity = _ARITY.get(type(op), 1)
+    if (len(shapes) < 2 if isinstance(op, _ANY) and not isinstance(op, Concatenate | Scan) else
+            not shapes if isinstance(op, _ANY) else len(shapes) != arity):
+        message = f"{type(op).__name__} received {len(shapes)} operand(s)"
+        raise GraphError(message)
+    if isinstance(op, Contract):
+        with_batch: list[tuple[int | None, ...]] = [s if c else (None, *s) for s, c in zip(shapes, constant, strict=True)]
+        return tuple(int(n) for n in op.shape(*with_batch)[1:])  # type: ignore[arg-type]  # only the batch axis is unknown
+    if isinstance(op, Convolve):
+        return tuple(int(n) for n in op.shape((None, *shapes[0]), shapes[1])[1:])  # type: ignore[arg-type]
+    if isinstance(op, Pool):
+        return tuple(int(n) for n in op.shape((None, *shapes[0]))[1:])  # type: ignore[arg-type]
+    if isinstance(op, _ELEMENTWISE):
+        return _broadcast(shapes)
+    if isinstance(op, Input):
+        return op.shape
+    if isinstance(op, Constant):
+        return tuple(op.integers.shape)
+    return _moved(op, shapes)
+
+
+def _broadcast(shapes: Sequence[Shape]) -> Shape:
+    try:
+        return tuple(np.broadcast_shapes(*shapes))
+    except ValueError as error:
+        message = f"shapes {list(shapes)} do not broadcast together"
+        raise ShapeError(message) from error
+
+
+def _moved(op: Operation, shapes: Sequence[Shape]) -> Shape:
+    (x, *_) = shapes
+    match op:
+        case Reshape(shape=shape):
+            if prod(shape) != prod(x):
+                message = f"cannot reshape {x} to {shape}: {prod(x)} and {prod(shape)} elements"
+                raise ShapeError(message)
+            return shape
+        case Transpose(axes=axes):
+            if sorted(axes) != list(range(len(x))):
+                message = f"transpose axes {axes} are not a permutation of the axes of {x}"
+                raise ShapeError(message)
+            return tuple(x[a] for a in axes)
+        case Concatenate(axis=axis):
+            return (*x[:axis], sum(s[axis] for s in shapes), *x[axis + 1 :])
+        case Slice(start=start, stop=stop, step=step):
+            return tuple(len(range(n)[a:b:c]) for n, a, b, c in zip(x, start, stop, step, strict=True))
+        case Pad(pads=pads):
+            return tuple(n + sum(p) for n, p in zip(x, pads, strict=True))
+        case Broadcast(shape=shape):
+            _broadcast([x, shape])
+            return shape
+        case Repeat(times=times, axis=axis):
+            return (*x[:axis], x[axis] * times, *x[axis + 1 :])
+        case Gather(indices=indices, axis=axis):
+            return (*x[:axis], len(indices), *x[axis + 1 :])
+        case Reduce(axes=axes, keepdims=keepdims):
+            return tuple(1 if a in axes else n for a, n in enumerate(x) if keepdims or a not in axes)
+        case Scan(body=body, steps=steps):
+            return (steps, *body[body.outputs[0]].shape)
+        case _:
+            return x

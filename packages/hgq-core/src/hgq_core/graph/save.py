@@ -1,0 +1,151 @@
+"""Graph files: one ``.hgq.npz`` with a JSON document and plain integer arrays; no pickle, no code.
+
+The document carries the schema version and a hash of everything else, so that a damaged or newer file is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hgq_core.errors import FileError, HGQError
+from hgq_core.formats import Formats
+from hgq_core.graph import ops as op
+from hgq_core.graph.ir import Graph, Node
+from hgq_core.modes import Overflow, Round
+
+__all__ = ["SCHEMA", "content_hash", "load", "save"]
+
+SCHEMA = 1
+"""Version of the file format that this code writes; it reads this one and older ones."""
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*op.Operation.__args__, Formats, Node, Graph)}
+_ENUMS: dict[str, type[Enum]] = {"Round": Round, "Overflow": Overflow}
+
+
+def save(graph: Graph, path: str | os.PathLike[str]) -> Path:
+    """Write the graph to ``path``; a file that exists is replaced only once the new one is complete.
+
+    Returns:
+        The path written.
+
+    Raises:
+        FileError: the path does not end in ``.hgq.npz``.
+    """
+    target = Path(path)
+    if not target.name.endswith(".hgq.npz"):
+        message = f"graph file: received {target.name!r}, expected a name that ends in '.hgq.npz'"
+        raise FileError(message)
+    arrays: list[np.ndarray] = []
+    document = _document(_encode(graph, arrays), arrays)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        document=np.frombuffer(document, dtype=np.uint8),
+        **{f"array_{n}": array for n, array in enumerate(arrays)},
+    )
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> Graph:
+    """Read a graph that `save` wrote.
+
+    Raises:
+        FileError: the file is missing, damaged, foreign, or written by a newer version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+        document = json.loads(content.pop("document").tobytes())
+        schema, expected, body = document["schema"], document["hash"], document["graph"]
+    except FileNotFoundError as error:
+        message = f"there is no graph file {os.fspath(path)!r}"
+        raise FileError(message) from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        message = f"{os.fspath(path)!r} is damaged or is no HGQ graph file ({error}); export the graph again"
+        raise FileError(message) from error
+    if not isinstance(schema, int) or schema > SCHEMA:
+        message = f"{os.fspath(path)!r} has schema {schema}, this version reads up to {SCHEMA}; upgrade hgq-core"
+        raise FileError(message)
+    arrays = [content[f"array_{n}"] for n in range(len(content)) if f"array_{n}" in content]
+    if len(arrays) != len(content) or _hash(body, arrays) != expected:
+        message = f"{os.fspath(path)!r} is damaged: its content does not match its hash; export the graph again"
+        raise FileError(message)
+    try:
+        graph = _decode(body, arrays)
+    except (HGQError, KeyError, TypeError, ValueError, IndexError) as error:
+        message = f"{os.fspath(path)!r} does not describe a valid graph: {error}"
+        raise FileError(message) from error
+    if not isinstance(graph, Graph):
+        message = f"{os.fspath(path)!r} holds a {type(graph).__name__}, expected a Graph"
+        raise FileError(message)
+    return graph
+
+
+def content_hash(graph: Graph) -> str:
+    """SHA-256 of everything in the graph; equal graphs have equal hashes."""
+    arrays: list[np.ndarray] = []
+    return _hash(_encode(graph, arrays), arrays)
+
+
+def _document(body: Any, arrays: list[np.ndarray]) -> bytes:
+    document = {"schema": SCHEMA, "hash": _hash(body, arrays), "graph": body}
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _hash(body: Any, arrays: list[np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
+    if isinstance(value, Enum):
+        return {"enum": type(value).__name__, "name": value.name}
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, np.ndarray):
+        arrays.append(np.ascontiguousarray(value, dtype=np.int64).reshape(value.shape))
+        return {"array": len(arrays) - 1}
+    if isinstance(value, tuple):
+        return [_encode(item, arrays) for item in value]
+    if is_dataclass(value) and type(value).__name__ in _KINDS:
+        stored = [f for f in fields(value) if f.init]
+        return {"class": type(value).__name__} | {f.name: _encode(getattr(value, f.name), arrays) for f in stored}
+    message = f"a graph cannot hold a {type(value).__name__}"
+    raise FileError(message)
+
+
+def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(item, arrays) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "enum" in value:
+        return _ENUMS[value["enum"]][value["name"]]
+    if "float" in value:
+        return float.fromhex(value["float"])
+    if "array" in value:
+        return arrays[value["array"]]
+    parts = {name: _decode(item, arrays) for name, item in value.items() if name != "class"}
+    return _KINDS[value["class"]](**parts)

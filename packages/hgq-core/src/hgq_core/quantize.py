@@ -1,0 +1,198 @@
+"""The one quantizer body, forward and backward, written against `Ops`; every backend runs these lines.
+
+``k, i, f`` are arrays of whole numbers (bits) that broadcast to ``x``; they are not the trained floats but what
+``rint`` makes of them. Every step is exact in float32 for formats of at most 24 bits without the sign: multiplying by powers
+of two, floor, ceil and rint do not round, and nearest rounding never adds one half to a number that cannot hold it.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING, Any
+
+from hgq_core.modes import Overflow, Round
+
+if TYPE_CHECKING:
+    from hgq_core.ops import Ops
+
+__all__ = [
+    "fixed_point",
+    "fixed_point_gradients",
+    "integer_bits_kbi",
+    "integer_bits_kif",
+    "minifloat",
+    "minifloat_gradients",
+    "round_scaled",
+]
+
+LN2 = log(2.0)
+
+
+def round_scaled(ops: Ops, x: Any, scale: Any, mode: Round) -> Any:
+    """``x * scale`` rounded to a whole number by ``mode``; ``scale`` is a power of two.
+
+    Nearest, ties up, is ``ceil(floor(2 y) / 2)``: unlike ``floor(y + 1/2)`` it is exact for every float.
+
+    >>> from hgq_core.ops import NUMPY
+    >>> float(round_scaled(NUMPY, -3.5, 1.0, Round.RND))
+    -3.0
+    """
+    match mode:
+        case Round.TRN:
+            return ops.floor(x * scale)
+        case Round.RND_CONV:
+            return ops.rint(x * scale)
+        case Round.TRN_ZERO:
+            return ops.where(x < 0, ops.ceil(x * scale), ops.floor(x * scale))
+        case Round.RND:
+            return ops.ceil(ops.floor(x * (scale * 2.0)) * 0.5)
+        case Round.RND_MIN_INF:
+            return ops.floor(ops.ceil(x * (scale * 2.0)) * 0.5)
+    up, down = (round_scaled(ops, x, scale, m) for m in (Round.RND, Round.RND_MIN_INF))
+    return ops.where((x < 0) == (mode is Round.RND_ZERO), up, down)
+
+
+def fixed_point(
+    ops: Ops, x: Any, k: Any, i: Any, f: Any, *, round_mode: Round, overflow_mode: Overflow, wrap: bool = True
+) -> Any:
+    """Each element of x in its format ``(k, i, f)``; 0 where ``k + i + f <= 0``.
+
+    Args:
+        ops: the array library.
+        x: numbers.
+        k: sign bits, 0 or 1.
+        i: integer bits without the sign; raised to ``-f`` before use.
+        f: fraction bits.
+        round_mode: see `Round`.
+        overflow_mode: see `Overflow`.
+        wrap: False leaves WRAP out and only rounds, as in training and calibration, where ``i`` follows the data.
+
+    >>> from hgq_core.ops import NUMPY
+    >>> float(fixed_point(NUMPY, 9.2, 1, 3, 0, round_mode=Round.RND, overflow_mode=Overflow.WRAP))
+    -7.0
+    """
+    alive = (k + i + f) > 0
+    step = ops.power_of_two(-f)
+    # A step of 0 instead of a mask over x: the small width tensors are cheap, x is not.
+    gated = ops.where(alive, step, step * 0.0)
+    scale = ops.power_of_two(f)
+    if overflow_mode is Overflow.WRAP:
+        xq = round_scaled(ops, x, scale, round_mode) * gated
+        return _wrap(ops, xq, k, ops.maximum(i, -f)) if wrap else xq
+    lowest, highest = _range(ops, k, ops.maximum(i, -f), step, overflow_mode)
+    clipped = ops.minimum(ops.maximum(x, lowest), highest)
+    return round_scaled(ops, clipped, scale, round_mode) * gated
+
+
+def _range(ops: Ops, k: Any, i: Any, step: Any, overflow_mode: Overflow) -> tuple[Any, Any]:
+    top = ops.power_of_two(i)
+    highest = top - step
+    return (-k * highest if overflow_mode is Overflow.SAT_SYM else -k * top), highest
+
+
+def _wrap(ops: Ops, x: Any, k: Any, i: Any) -> Any:
+    """x modulo ``2**(k + i)`` in ``[-k 2**i, 2**i)``; every intermediate is exact, whatever the size of x."""
+    top = ops.power_of_two(i)
+    span = ops.power_of_two(k + i)
+    remainder = x - span * ops.floor(x * ops.power_of_two(-k - i))
+    return ops.where(remainder >= top, remainder - span, remainder)
+
+
+def fixed_point_gradients(
+    ops: Ops, g: Any, x: Any, xq: Any, k: Any, i: Any, f: Any, *, overflow_mode: Overflow
+) -> tuple[Any, Any, Any]:
+    """Surrogate gradients ``(dx, di, df)`` of each element, before summing over those that share a width.
+
+    The formulas are those of the table in the specification (numbers, section 5); ``di`` is None under WRAP, which has
+    none. In the (k, b, i) parametrisation ``db = df`` and ``di|b = di - df``.
+    """
+    residual = x - xq
+    if overflow_mode is Overflow.WRAP:
+        return g, None, g * residual * LN2
+    step = ops.power_of_two(-f)
+    i = ops.maximum(i, -f)
+    lowest, highest = _range(ops, k, i, step, overflow_mode)
+    above, below = x > highest, x < lowest
+    top = ops.power_of_two(i)
+    low_f = -k * step if overflow_mode is Overflow.SAT_SYM else step * 0.0
+    df = g * LN2 * ops.where(above, step, ops.where(below, low_f, residual))
+    di = g * LN2 * ops.where(above, top, ops.where(below, -k * top, top * 0.0))
+    return ops.where(above | below, g * 0.0, g), di, df
+
+
+def integer_bits_kif(ops: Ops, lowest: Any, highest: Any, f: Any, *, round_mode: Round) -> Any:
+    """Fewest integer bits that hold the quantized extremes of a group when ``f`` is given; ``-f`` if all are 0.
+
+    Exact: a minimum of ``-2**n`` needs n bits, a maximum of ``2**n`` needs n + 1. Rounding is monotone, so that the
+    unrounded extremes are enough.
+    """
+    scale, step = ops.power_of_two(f), ops.power_of_two(-f)
+    low = round_scaled(ops, lowest, scale, round_mode) * step
+    high = round_scaled(ops, highest, scale, round_mode) * step
+    above = ops.where(high > 0, ops.ceil_log2(high + step), -f)
+    below = ops.where(low < 0, ops.ceil_log2(-low), -f)
+    return ops.maximum(ops.maximum(above, below), -f)
+
+
+def integer_bits_kbi(ops: Ops, lowest: Any, highest: Any, b: Any, *, round_mode: Round) -> Any:
+    """Fewest integer bits ``i`` that hold the extremes quantized with ``f = b - i``; `EMPTY` if all are 0.
+
+    The step depends on i: the first candidate is the exponent of the extreme, the next one is taken if rounding reaches
+    past the highest value, or, below zero, if rounding to a coarser step still fits.
+    """
+    exponent = ops.ceil_log2(highest)
+    exponent = ops.where(highest >= ops.power_of_two(exponent), exponent + 1.0, exponent)
+    reached = round_scaled(ops, highest, ops.power_of_two(b - exponent), round_mode)
+    above = ops.where(reached >= ops.power_of_two(b), exponent + 1.0, exponent)
+    negative = ops.ceil_log2(-lowest)
+    coarser = round_scaled(ops, lowest, ops.power_of_two(b - negative + 1.0), round_mode)
+    below = ops.where(coarser >= -ops.power_of_two(b), negative - 1.0, negative)
+    # ceil_log2 answers EMPTY for an absent sign, whatever the tests above made of it.
+    return ops.maximum(
+        ops.where(highest > 0, above, ops.ceil_log2(lowest * 0.0)), ops.where(lowest < 0, below, ops.ceil_log2(lowest * 0.0))
+    )
+
+
+def minifloat(ops: Ops, x: Any, m: Any, e: Any, e0: Any) -> Any:
+    """Each element of x as a minifloat with ``m`` mantissa and ``e`` exponent bits and offset ``e0``, nearest ties to even.
+
+    Saturates at ``2**(2**(e-1) + e0 - 1) * (2 - 2**-m)``; subnormal numbers; 0 where m < 0.
+    """
+    low, high = _exponents(ops, e, e0)
+    highest = _minifloat_highest(ops, m, e, high)
+    clipped = ops.minimum(ops.maximum(x, -highest), highest)
+    # The exponent of the leading bit: the largest n with 2**n <= |x|.
+    magnitude = ops.maximum(abs(clipped), ops.power_of_two(low))
+    ceiling = ops.ceil_log2(magnitude)
+    leading = ops.where(ops.power_of_two(ceiling) > magnitude, ceiling - 1.0, ceiling)
+    step = ops.power_of_two(ops.maximum(leading, low) - m)
+    rounded = ops.rint(clipped / step) * step
+    return ops.where(m < 0, rounded * 0.0, rounded)
+
+
+def _exponents(ops: Ops, e: Any, e0: Any) -> tuple[Any, Any]:
+    half = ops.where(e > 0, ops.power_of_two(e - 1.0), e * 0.0)
+    low = e0 + 1.0 - half
+    return low, ops.maximum(e0 - 1.0 + half, low)
+
+
+def _minifloat_highest(ops: Ops, m: Any, e: Any, high: Any) -> Any:
+    leading = ops.where(e > 0, m * 0.0 + 2.0, m * 0.0 + 1.0)
+    return ops.where(m < 0, m * 0.0, ops.power_of_two(high) * (leading - ops.power_of_two(-m)))
+
+
+def minifloat_gradients(ops: Ops, g: Any, x: Any, xq: Any, m: Any, e: Any, e0: Any) -> tuple[Any, Any, Any, Any]:
+    """Surrogate gradients ``(dx, dm, de, de0)`` of each element.
+
+    Inside the range ``dx = 1`` and ``dm = ln2 (x - xq)``. Where saturated ``dx = 0``, and with ``h = highest`` and s the sign
+    of x: ``dm = s ln2 2**(top - m)``, ``de0 = s ln2 h``, ``de = de0 * ln2 * 2**(e-1)``, the derivatives of h itself.
+    """
+    _, high = _exponents(ops, e, e0)
+    highest = _minifloat_highest(ops, m, e, high)
+    saturated = abs(x) > highest
+    zero = g * 0.0
+    sign = ops.where(x < 0, zero - 1.0, zero + 1.0)
+    dm = g * LN2 * ops.where(saturated, sign * ops.power_of_two(high - m), x - xq)
+    de0 = ops.where(saturated, g * sign * LN2 * highest, zero)
+    de = de0 * LN2 * ops.where(e > 0, ops.power_of_two(e - 1.0), e * 0.0)
+    return ops.where(saturated, zero, g), dm, de, de0

@@ -1,0 +1,237 @@
+"""What a quantizer is before it has variables: frozen specifications and their defaults for each place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hgq_core.errors import ConfigError
+from hgq_core.granularity import Granularity
+from hgq_core.modes import Overflow, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hgq_core.ops import Ops
+
+__all__ = ["KBI", "KIF", "PLACES", "TYPES", "Bounds", "Dummy", "Float", "Spec", "check_names", "default_parameters", "make_spec"]
+
+PLACES = ("weight", "bias", "table", "datalane")
+TYPES = ("kbi", "kif", "float", "dummy")
+_MONO_L1 = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of a trained width (bits), applied to the stored float.
+
+    >>> Bounds(0, 23)
+    Bounds(low=0, high=23)
+    """
+
+    low: float = -inf
+    high: float = inf
+
+    def __post_init__(self) -> None:
+        if isnan(self.low) or isnan(self.high) or self.low > self.high:
+            message = f"bounds of a width: received low={self.low}, high={self.high}; expected low <= high"
+            raise ConfigError(message)
+
+    def clip(self, ops: Ops, width: Any) -> Any:
+        """The width inside the limits."""
+        if self.low > -inf:
+            width = ops.maximum(width, width * 0.0 + self.low)
+        return ops.minimum(width, width * 0.0 + self.high) if self.high < inf else width
+
+
+@dataclass(frozen=True, slots=True)
+class Dummy:
+    """Identity: no quantization, no widths."""
+
+    q_type: ClassVar[str] = "dummy"
+    homogeneous_axis: tuple[int, ...] | None = ()
+    heterogeneous_axis: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fixed:
+    """What both parametrisations of fixed point share."""
+
+    k0: Any = 1
+    i0: Any = 2
+    ic: Any = None
+    ir: Any = None
+    round_mode: Round = Round.RND
+    overflow_mode: Overflow = Overflow.WRAP
+    i_decay_speed: float = inf
+    is_weight: bool = False
+    homogeneous_axis: tuple[int, ...] | None = ()
+    heterogeneous_axis: tuple[int, ...] | None = None
+    blocks: Mapping[int, int] = field(default_factory=dict)
+    trainable: bool = True
+    stochastic: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "round_mode", Round.parse(self.round_mode))
+        object.__setattr__(self, "overflow_mode", Overflow.parse(self.overflow_mode))
+        if isnan(self.i_decay_speed) or self.i_decay_speed < 0:
+            message = f"i_decay_speed: received {self.i_decay_speed}, expected bits per step, 0 to inf"
+            raise ConfigError(message)
+        _ = self.granularity
+
+    @property
+    def granularity(self) -> Granularity:
+        """Which elements share a width."""
+        return Granularity(self.homogeneous_axis, self.heterogeneous_axis, self.blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KIF(_Fixed):
+    """Fixed point with trained integer bits ``i`` and fraction bits ``f``; recommended for data.
+
+    ``ic, fc`` are constraints and ``ir, fr`` regularisers of the stored floats: `Bounds` and factors of ``sum(width)``,
+    or what the framework takes in their place. Initial widths are numbers or initialisers of the framework.
+    """
+
+    q_type: ClassVar[str] = "kif"
+    f0: Any = 6
+    fc: Any = None
+    fr: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KBI(_Fixed):
+    """Fixed point with trained bits ``b = i + f`` and integer bits ``i``; recommended for weights."""
+
+    q_type: ClassVar[str] = "kbi"
+    b0: Any = 8
+    bc: Any = None
+    br: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float:
+    """Minifloat with trained mantissa bits, exponent bits and exponent offset."""
+
+    q_type: ClassVar[str] = "float"
+    m0: Any = 2
+    e0: Any = 4
+    e00: Any = 0
+    mc: Any = Bounds(-1, 8)
+    ec: Any = Bounds(0, 4)
+    e0c: Any = Bounds(-16, 16)
+    mr: Any = None
+    er: Any = None
+    e0r: Any = None
+    homogeneous_axis: tuple[int, ...] | None = ()
+    heterogeneous_axis: tuple[int, ...] | None = None
+    blocks: Mapping[int, int] = field(default_factory=dict)
+    trainable: bool = True
+
+    @property
+    def granularity(self) -> Granularity:
+        """Which elements share a width."""
+        return Granularity(self.homogeneous_axis, self.heterogeneous_axis, self.blocks)
+
+
+Spec = KIF | KBI | Float | Dummy
+_CLASSES: dict[str, type[Any]] = {"kif": KIF, "kbi": KBI, "float": Float, "dummy": Dummy}
+
+
+def default_type(place: str) -> str:
+    """``kif`` for data, ``kbi`` for everything else; raises ConfigError for an unknown place."""
+    return "kif" if normalized_place(place) == "datalane" else "kbi"
+
+
+def normalized_place(place: str) -> str:
+    """The place's name in the singular; raises ConfigError for an unknown one."""
+    singular = place[:-1] if isinstance(place, str) and place.endswith("s") and place != "bias" else place
+    if singular not in PLACES:
+        message = f"place: received {place!r}, expected one of {PLACES}"
+        raise ConfigError(message)
+    return singular
+
+
+def normalized_type(q_type: str) -> str:
+    """The quantizer type's name; raises ConfigError for an unknown one."""
+    if q_type not in TYPES:
+        message = f"quantizer type: received {q_type!r}, expected one of {TYPES} or 'default'"
+        raise ConfigError(message)
+    return q_type
+
+
+def parameter_names(q_type: str) -> tuple[str, ...]:
+    """Names of the parameters of a quantizer type."""
+    return tuple(f.name for f in fields(_CLASSES[normalized_type(q_type)]))
+
+
+def check_names(names: Mapping[str, object], q_types: tuple[str, ...]) -> None:
+    """Raise ConfigError, with a suggestion, for a name that none of these quantizer types knows."""
+    known = {name for q_type in q_types for name in parameter_names(q_type)}
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            message = f"unknown quantizer parameter {name!r} for type {' or '.join(q_types)}{hint}; known: {sorted(known)}"
+            raise ConfigError(message)
+
+
+def default_parameters(q_type: str, place: str) -> dict[str, Any]:
+    """The defaults of the specification (numbers, section 9) as keyword arguments of the spec.
+
+    >>> default_parameters("kif", "datalane")["homogeneous_axis"]
+    (0,)
+    """
+    q_type, place = normalized_type(q_type), normalized_place(place)
+    axes = {
+        "weight": {"homogeneous_axis": (), "heterogeneous_axis": None},
+        "bias": {"homogeneous_axis": (), "heterogeneous_axis": None},
+        "table": {"homogeneous_axis": None, "heterogeneous_axis": ()},
+        "datalane": {"homogeneous_axis": (0,), "heterogeneous_axis": None},
+    }[place]
+    if q_type == "dummy":
+        return {}
+    if q_type == "float":
+        return {"mr": _MONO_L1, "er": _MONO_L1, **axes}
+    common: dict[str, Any] = {
+        "overflow_mode": Overflow.SAT_SYM if place in ("weight", "table") else Overflow.WRAP,
+        "i_decay_speed": 0.01 if place in ("bias", "datalane") else inf,
+        "is_weight": place == "weight",
+        **axes,
+    }
+    if q_type == "kif":
+        return common | {"ic": Bounds(-23, 23), "fc": Bounds(-24, 24), "ir": _MONO_L1, "fr": _MONO_L1}
+    bits = 23 if place in ("weight", "table") else 24
+    return common | {"bc": Bounds(0, bits), "br": _MONO_L1}
+
+
+def make_spec(q_type: str, parameters: Mapping[str, Any]) -> Spec:
+    """The frozen specification; raises ConfigError for an unknown name.
+
+    Giving one of the two axis arguments clears the default of the other one.
+    """
+    check_names(parameters, (normalized_type(q_type),))
+    spec: Spec = _CLASSES[q_type](**parameters)
+    return spec
+
+
+def merged(defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides on top of defaults; giving one kind of axes replaces the other kind.
+
+    Raises:
+        ConfigError: both kinds of axes are given.
+    """
+    both = [name for name in ("homogeneous_axis", "heterogeneous_axis") if overrides.get(name) is not None]
+    if len(both) == 2:
+        message = (
+            f"received homogeneous_axis={overrides['homogeneous_axis']} and "
+            f"heterogeneous_axis={overrides['heterogeneous_axis']}; they exclude each other, give one"
+        )
+        raise ConfigError(message)
+    result = dict(defaults) | dict(overrides)
+    if both:
+        result["heterogeneous_axis" if both[0] == "homogeneous_axis" else "homogeneous_axis"] = None
+        result[both[0]] = tuple(result[both[0]])
+    return result
