@@ -158,8 +158,9 @@ def _compare(a: Interval, b: Interval) -> _Truth:
 
 
 def _where(condition: _Truth, a: Any, b: Any) -> Interval:
-    shape = np.broadcast_shapes(condition.shape, np.shape(a) or (1,), np.shape(b) or (1,))
-    first, second = (np.broadcast_to(Interval.of(x), shape) for x in (a, b))
+    branches = [Interval.of(a), Interval.of(b)]
+    shape = np.broadcast_shapes(condition.shape, *(branch.shape for branch in branches))
+    first, second = (np.broadcast_to(branch, shape) for branch in branches)
     low, high = np.minimum(first.low, second.low), np.maximum(first.high, second.high)
     return Interval(low, high, np.maximum(first.f, second.f))
 

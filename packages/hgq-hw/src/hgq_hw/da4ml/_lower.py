@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
-from hgq_core.graph.ops import Compare, Constant, Contract, Convolve, Input, Scan, Select
+from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
 from hgq_core.graph.run import evaluate_node
 
 from hgq_hw._split import split, with_input_formats
+from hgq_hw.da4ml._choice import CHOICES, choose
 from hgq_hw.da4ml._design import Design
 from hgq_hw.da4ml._symbols import CONSTANT_BITS
 from hgq_hw.passes import canonical
@@ -127,10 +128,6 @@ def _evaluate(graph: Graph, inputs: Sequence[Any]) -> dict[str, Any]:
 
 def _node(graph: Graph, node: Node, operands: list[Any]) -> Any:
     match node.op:
-        case Compare(kind=kind):
-            return _compare(kind, *operands)
-        case Select():
-            return np.where(*operands)
         case Scan():
             return _scan(node.op, operands)
         case Constant():
@@ -138,6 +135,8 @@ def _node(graph: Graph, node: Node, operands: list[Any]) -> Any:
             return evaluate_node(node, operands)
         case Contract() | Convolve():
             return _linear(graph, node, operands)
+        case _ if isinstance(node.op, CHOICES):
+            return choose(node, operands)
         case _:
             return evaluate_node(node, operands)
 
@@ -166,13 +165,6 @@ def _check_constant(values: Any, bits: int) -> None:
     if np.any(scaled != np.rint(scaled)):
         message = f"da4ml holds constants of at most {bits} fraction bits; quantize these coarser"
         raise UnsupportedError(message)
-
-
-def _compare(kind: str, a: Any, b: Any) -> Any:
-    if not isinstance(a, FixedVariableArray):
-        a = FixedVariableArray(np.broadcast_to(a, np.broadcast_shapes(a.shape, b.shape)), b.solver_options, hwconf=b.hwconf)
-    results = {"<": a.__lt__, "<=": a.__le__, "==": a.__eq__, ">=": a.__ge__, ">": a.__gt__}
-    return results[kind](b)
 
 
 def _scan(op: Scan, operands: list[Any]) -> Any:

@@ -99,7 +99,8 @@ def _round(v: Any, f: int, mode: Round) -> Any:
             up = x + (2 * half - 1)
             shifted = x if x.low >= 0 else up if x.high < 0 else x.msb_mux(up, x)
     k, i, _ = shifted.kif
-    return shifted.quantize(k, i, -dropped, overflow_mode="WRAP", round_mode="TRN") * unit
+    # A negative number smaller than the new step still rounds down to one step.
+    return shifted.quantize(k, max(i, dropped), -dropped, overflow_mode="WRAP", round_mode="TRN") * unit
 
 
 def _sign_bit(x: Any) -> Any:

@@ -6,6 +6,7 @@ hardware), a clip by two rectifiers, a grouped or dilated convolution by a plain
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -16,30 +17,44 @@ from hgq_core.graph import Graph, GraphBuilder, Node, prove
 from hgq_core.graph.ops import Add, Concatenate, Constant, Contract, Input, Multiply, Operation, Reshape, Transpose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from hgq_core.formats import Formats
     from hgq_core.graph.ops import Shape
 
-__all__ = ["Legalizer", "legalize"]
+__all__ = ["Legal", "Legalizer", "legalize"]
 
 _LETTERS = "acdefghijklmnopqrstuvwxyz"  # b is the batch
 
 
-def legalize(graph: Graph) -> Graph:
+@dataclass(frozen=True, slots=True)
+class Legal:
+    """A graph that hls4ml has a layer for every node of.
+
+    Attributes:
+        graph: the rewritten graph.
+        names: node of the original graph -> node of the rewritten one that gives the same tensor.
+    """
+
+    graph: Graph
+    names: Mapping[str, str]
+
+
+def legalize(graph: Graph) -> Legal:
     """Rewrite a graph of fixed-point numbers for hls4ml.
 
     Args:
         graph: a graph whose Inputs have formats.
 
     Returns:
-        A graph of the same inputs and outputs, with the nodes that `hgq_hw.hls4ml.records` has a layer for.
+        A graph of the same inputs and outputs, with only operations that `hgq_hw.hls4ml.layers` knows.
 
     Raises:
         UnsupportedError: an operation that hls4ml cannot do; names the node, its layer and the remedy.
     """
+    from hgq_hw.hls4ml import linear  # noqa: F401  # registers its rules
     from hgq_hw.hls4ml.rules import rule
 
     legal = Legalizer(graph)
@@ -52,7 +67,7 @@ def legalize(graph: Graph) -> Graph:
         else:
             result = rule(node.op, legal, *(legal.names[name] for name in node.inputs))
         legal.names[node.name] = result
-    return legal.builder.build([legal.names[name] for name in graph.outputs])
+    return Legal(legal.builder.build([legal.names[name] for name in graph.outputs]), legal.names)
 
 
 class Legalizer:

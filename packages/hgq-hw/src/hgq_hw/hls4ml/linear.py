@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hgq_core.graph.ops import Contract, Convolve, Pool
+from hgq_core.graph.ops import Contract, Convolve, Multiply, Pool
 from hgq_core.ops import NUMPY
 from hgq_hw.hls4ml.rules import rule
 
@@ -22,7 +22,7 @@ __all__: list[str] = []
 _LARGEST_MATRIX = 1 << 18
 
 
-@rule.register
+@rule.register(Contract)
 def _(op: Contract, legal: Legalizer, a: str, b: str) -> str:
     first, second, out = op.terms
     kernel = legal.constant_values(b)
@@ -35,6 +35,10 @@ def _(op: Contract, legal: Legalizer, a: str, b: str) -> str:
         return _times_constant(legal, a, first, kernel, second, out)
     x, first = _sum_out(legal, a, first, second + out)
     y, second = _sum_out(legal, b, second, first + out)
+    if not out[1:]:
+        products = legal.add(Multiply(), x, legal.transpose(y, [second.index(letter) - 1 for letter in first[1:]]))
+        size = prod(legal.shape(products))
+        return legal.reshape(legal.along_axis(legal.flat(products), 0, np.ones((size, 1))), ())
     return legal.add(Contract(f"{first},{second}->{out}"), x, y)
 
 
@@ -59,18 +63,111 @@ def _times_constant(
         if letter not in second + out:
             kernel = np.repeat(kernel[..., None], legal.shape(x)[first.index(letter) - 1], axis=-1)
             second += letter
-    shape = legal.node.shape
-    if second and out[1:]:
-        result = legal.add(Contract(f"{first},{second}->{out}"), x, legal.constant(kernel))
-        return legal.reshape(result, shape)
-    matrix = np.einsum(f"{_eye(first[1:])},{second}->{first[1:]}{out[1:]}", *_ones(legal.shape(x)), kernel)
-    flat = matrix.reshape(prod(legal.shape(x)), max(prod(shape), 1))
-    return legal.reshape(legal.along_axis(legal.flat(x), 0, flat), shape)
+    if not out[1:]:  # hls4ml has no scalars: a vector of one element instead
+        order = [second.index(letter) for letter in first[1:]]
+        return legal.reshape(legal.along_axis(legal.flat(x), 0, kernel.transpose(order).reshape(-1, 1)), ())
+    if not second:
+        return legal.affine(legal.transpose(x, [first.index(letter) - 1 for letter in out[1:]]), kernel)
+    return legal.add(Contract(f"{first},{second}->{out}"), x, legal.constant(kernel))
 
 
-def _eye(letters: str) -> str:
-    return letters
+def _sum_out(legal: Legalizer, x: str, letters: str, others: str) -> tuple[str, str]:
+    """x summed over the letters that nothing else has, and the letters that remain."""
+    gone = "".join(letter for letter in letters if letter not in others)
+    if not gone:
+        return x, letters
+    kept = "".join(letter for letter in letters if letter in others)
+    ones = np.ones([legal.shape(x)[letters.index(letter) - 1] for letter in gone])
+    return legal.add(Contract(f"{letters},{gone}->{kept}"), x, legal.constant(ones)), kept
 
 
-def _ones(shape: tuple[int, ...]) -> tuple[NDArray[np.float64]]:
-    return (np.ones(shape),)
+@rule.register(Convolve)
+def _(op: Convolve, legal: Legalizer, x: str, kernel: str) -> str:
+    values = legal.constant_values(kernel)
+    if values is None:
+        raise legal.refused("has a kernel that is data", "express it as a contraction, or use the da4ml target")
+    if op.transposed or len(op.strides) > 2:
+        return _as_matrix(op, legal, x, values)
+    return _convolve(legal, x, _dilated(_ungrouped(values, op.groups), op.dilation), op.strides, op.pads)
+
+
+def _convolve(
+    legal: Legalizer,
+    x: str,
+    kernel: NDArray[np.float64],
+    strides: tuple[int, ...],
+    pads: tuple[tuple[int, int], ...],
+) -> str:
+    return legal.add(Convolve(strides, pads, (1,) * len(strides)), x, legal.constant(kernel))
+
+
+def _ungrouped(kernel: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+    """The kernel of the same convolution without groups: zeros between the groups."""
+    *window, c_in, c_out = kernel.shape
+    full = np.zeros((*window, c_in * groups, c_out))
+    for g in range(groups):
+        outputs = slice(g * c_out // groups, (g + 1) * c_out // groups)
+        full[..., g * c_in : (g + 1) * c_in, outputs] = kernel[..., outputs]
+    return full
+
+
+def _dilated(kernel: NDArray[np.float64], dilation: tuple[int, ...]) -> NDArray[np.float64]:
+    """The kernel with zeros between its taps."""
+    window = [(n - 1) * d + 1 for n, d in zip(kernel.shape, dilation, strict=False)]
+    full = np.zeros((*window, *kernel.shape[-2:]))
+    full[tuple(slice(None, None, d) for d in dilation)] = kernel
+    return full
+
+
+def _as_matrix(op: Convolve | Pool, legal: Legalizer, x: str, *kernel: NDArray[np.float64]) -> str:
+    """Any linear operation as one matrix on the flat tensor."""
+    size_in, size_out = prod(legal.shape(x)), prod(legal.node.shape)
+    if size_in * size_out > _LARGEST_MATRIX:
+        raise legal.refused(
+            f"has no layer of its own and would be a matrix of {size_in} x {size_out}, more than {_LARGEST_MATRIX} entries",
+            "make the layer smaller, or use the da4ml target",
+        )
+    units = np.eye(size_in).reshape(size_in, *legal.shape(x))
+    matrix = np.asarray(op.apply(NUMPY, units, *kernel)).reshape(size_in, size_out)
+    return legal.reshape(legal.along_axis(legal.flat(x), 0, matrix), legal.node.shape)
+
+
+@rule.register(Pool)
+def _(op: Pool, legal: Legalizer, x: str) -> str:
+    counts = op.counts(legal.shape(x)[:-1])
+    if any(0 in axis for axis in counts):
+        raise legal.refused("has a window that holds nothing but padding", "make the padding smaller than the window")
+    return _pool_max(op, legal, x) if op.kind == "max" else _pool_sum(op, legal, x)
+
+
+def _pool_max(op: Pool, legal: Legalizer, x: str) -> str:
+    """hls4ml pads a maximum with the lowest number of a signed type; edges are repeated instead where there is no sign."""
+    if len(op.window) > 2:
+        raise legal.refused("pools over three axes", "pool over one or two axes at a time")
+    (formats,) = legal.operand_formats
+    if formats.k.any() or not any(map(any, op.pads)):
+        return legal.add(op, x)
+    for axis, (before, after) in enumerate(op.pads):
+        size = legal.shape(x)[axis]
+        x = legal.take(x, axis, np.clip(np.arange(-before, size + after), 0, size - 1))
+    return legal.add(replace(op, pads=((0, 0),) * len(op.window)), x)
+
+
+def _pool_sum(op: Pool, legal: Legalizer, x: str) -> str:
+    """hls4ml averages exactly over a power of two; another sum is a contraction, or a convolution if windows overlap."""
+    rank, shape = len(op.window), legal.shape(x)
+    padded = any(map(any, op.pads))
+    if rank <= 2 and not padded and prod(op.window).bit_count() == 1:
+        return legal.add(op, x)
+    tiled = op.window == op.strides and not any(n % w for n, w in zip(shape, op.window, strict=False))
+    if tiled and not padded:
+        split = [part for n, w in zip(shape, op.window, strict=False) for part in (n // w, w)]
+        outer, inner, channel = "acdefg"[:rank], "hijklm"[:rank], "z"
+        letters = "".join(a + h for a, h in zip(outer, inner, strict=True))
+        equation = f"b{letters}{channel},{inner}->b{outer}{channel}"
+        tiles = legal.reshape(x, (*split, shape[-1]))
+        return legal.add(Contract(equation), tiles, legal.constant(np.ones(op.window)))
+    if rank > 2:
+        return _as_matrix(op, legal, x)
+    kernel = np.ones(op.window)[..., None, None] * np.eye(shape[-1])
+    return _convolve(legal, x, kernel, op.strides, op.pads)

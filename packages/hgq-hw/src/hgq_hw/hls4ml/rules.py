@@ -64,13 +64,13 @@ def _(op: Compare | Select, legal: Legalizer, *inputs: str) -> str:
     raise legal.refused("has no counterpart", "use a lookup table or maximum and minimum instead, or the da4ml target")
 
 
-@rule.register
+@rule.register(Scan)
 def _(op: Scan, legal: Legalizer, *inputs: str) -> str:
     del op, inputs
     raise legal.refused("is a recurrence", "unroll it (hgq_hw.passes), or use the da4ml target")
 
 
-@rule.register
+@rule.register(Quantize)
 def _(op: Quantize, legal: Legalizer, x: str) -> str:
     return legal.add(Quantize(effective(op.formats, op.overflow), op.round, op.overflow), x)
 
@@ -81,25 +81,25 @@ def _(op: Relu | Reshape, legal: Legalizer, x: str) -> str:
     return legal.reshape(x, op.shape) if isinstance(op, Reshape) else legal.add(op, x)
 
 
-@rule.register
+@rule.register(Transpose)
 def _(op: Transpose, legal: Legalizer, x: str) -> str:
     return legal.transpose(x, op.axes)
 
 
-@rule.register
+@rule.register(Concatenate)
 def _(op: Concatenate, legal: Legalizer, *inputs: str) -> str:
     if any(legal.constant_values(x) is not None for x in inputs):
         raise legal.refused("joins data with a constant", "add the constant elements behind the model instead")
     return legal.concatenate(inputs, op.axis)
 
 
-@rule.register
+@rule.register(Negate)
 def _(op: Negate, legal: Legalizer, x: str) -> str:
     del op
     return legal.affine(x, -1.0)
 
 
-@rule.register
+@rule.register(Clip)
 def _(op: Clip, legal: Legalizer, x: str) -> str:
     return _at_most(legal, _at_least(legal, x, op.low), op.high)
 
@@ -142,7 +142,7 @@ def _(op: Add | Multiply | Maximum | Minimum, legal: Legalizer, *inputs: str) ->
     return result
 
 
-@rule.register
+@rule.register(Subtract)
 def _(op: Subtract, legal: Legalizer, x: str, y: str) -> str:
     shape = legal.node.shape
     x_values, y_values = legal.constant_values(x), legal.constant_values(y)
@@ -153,7 +153,7 @@ def _(op: Subtract, legal: Legalizer, x: str, y: str) -> str:
     return legal.add(op, legal.broadcast(x, shape), legal.broadcast(y, shape))
 
 
-@rule.register
+@rule.register(Reduce)
 def _(op: Reduce, legal: Legalizer, x: str) -> str:
     shape = legal.shape(x)
     axes = [a % len(shape) for a in op.axes]
@@ -173,37 +173,37 @@ def _(op: Reduce, legal: Legalizer, x: str) -> str:
     return legal.reshape(legal.affine(best, sign), legal.node.shape)
 
 
-@rule.register
+@rule.register(Slice)
 def _(op: Slice, legal: Legalizer, x: str) -> str:
     for axis, part in enumerate(zip(op.start, op.stop, op.step, strict=True)):
         x = legal.take(x, axis, np.arange(legal.shape(x)[axis])[slice(*part)])
     return x
 
 
-@rule.register
+@rule.register(Pad)
 def _(op: Pad, legal: Legalizer, x: str) -> str:
     for axis, (before, after) in enumerate(op.pads):
         x = legal.take(x, axis, np.pad(np.arange(legal.shape(x)[axis]), (before, after), constant_values=-1))
     return x
 
 
-@rule.register
+@rule.register(Broadcast)
 def _(op: Broadcast, legal: Legalizer, x: str) -> str:
     return legal.broadcast(x, op.shape)
 
 
-@rule.register
+@rule.register(Repeat)
 def _(op: Repeat, legal: Legalizer, x: str) -> str:
     return legal.take(x, op.axis, np.repeat(np.arange(legal.shape(x)[op.axis]), op.times))
 
 
-@rule.register
+@rule.register(Gather)
 def _(op: Gather, legal: Legalizer, x: str) -> str:
     size = legal.shape(x)[op.axis]
     return legal.take(x, op.axis, np.asarray(op.indices) % size)
 
 
-@rule.register
+@rule.register(Lookup)
 def _(op: Lookup, legal: Legalizer, x: str) -> str:
     """hls4ml has one table for a tensor: elements with the same table and format are brought together."""
     shape = legal.node.shape

@@ -1,0 +1,96 @@
+"""Comparing and choosing on da4ml's symbols.
+
+A da4ml symbol carries a factor, whose sign is free wiring until something has to be compared. da4ml 0.6.0 loses that sign
+when it chooses between a constant and a negated symbol, and it does not take NumPy's comparisons. Operands go through
+`settled` first, which leaves no such pair.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from da4ml.trace import FixedVariable, FixedVariableArray
+from hgq_core.graph.ops import Clip, Compare, Maximum, Minimum, Operation, Pool, Reduce, Select
+from hgq_core.graph.run import evaluate_node
+
+__all__ = ["CHOICES", "choose"]
+
+CHOICES = (Clip, Compare, Maximum, Minimum, Pool, Reduce, Select)
+
+
+def choose(node: Any, operands: list[Any]) -> Any:
+    """The result of a node whose operation is one of `CHOICES`."""
+    op: Operation = node.op
+    template = next(x for x in operands if isinstance(x, FixedVariableArray))
+    match op:
+        case Clip(low=low, high=high):
+            return _each(template, lambda v: minimum(maximum(v, low), high))
+        case Compare(kind=kind):
+            a, b = _symbols(operands, template)
+            results = {"<": a.__lt__, "<=": a.__le__, "==": a.__eq__, ">=": a.__ge__, ">": a.__gt__}
+            return results[kind](b)
+        case Select():
+            condition, a, b = _symbols(operands, template)
+            return np.where(condition, *settled([a, b]))  # type: ignore[call-overload]  # dispatched to da4ml
+        case Pool(kind="sum") | Reduce(kind="sum"):
+            return evaluate_node(node, operands)
+        case _:
+            return evaluate_node(node, settled(_symbols(operands, template)))
+
+
+def maximum(v: Any, bound: float) -> Any:
+    """The larger one of a symbol and a number."""
+    return -((-v).min_of(-bound)) if _negated(v) else v.max_of(bound)
+
+
+def minimum(v: Any, bound: float) -> Any:
+    """The smaller one of a symbol and a number."""
+    return -((-v).max_of(-bound)) if _negated(v) else v.min_of(bound)
+
+
+def settled(arrays: list[Any]) -> list[Any]:
+    """The same numbers, without negated symbols if there are constants among them, and with plain constants."""
+    if not any(_fixed(v) for x in arrays for v in _flat(x)):
+        return arrays
+    return [_each(x, _settled) for x in arrays]
+
+
+def _settled(v: Any) -> Any:
+    if _fixed(v):
+        return FixedVariable.from_const(float(v.low), hwconf=v.hwconf)
+    return v.quantize(*v.kif, _force_factor_clear=True) if _negated(v) else v
+
+
+def _fixed(v: Any) -> bool:
+    return bool(v.low == v.high)
+
+
+def _negated(v: Any) -> bool:
+    return bool(v._factor < 0)
+
+
+def _flat(x: Any) -> list[Any]:
+    flat = x.ravel()
+    return [flat[position] for position in range(x.size)]
+
+
+def _each(x: Any, function: Any) -> Any:
+    results = np.empty(x.size, dtype=object)
+    for position, v in enumerate(_flat(x)):
+        results[position] = function(v)
+    return FixedVariableArray(results.reshape(x.shape), x.solver_options, hwconf=x.hwconf)
+
+
+def _symbols(operands: list[Any], template: Any) -> list[Any]:
+    """Every operand as symbols; a constant gets a batch axis, and the rank that broadcasting gives it."""
+    rank = max(x.ndim for x in operands)
+    results = []
+    for x in operands:
+        if isinstance(x, FixedVariableArray):
+            results.append(x)
+            continue
+        numbers = np.asarray(x, dtype=np.float64)
+        numbers = numbers.reshape((1,) * (rank - numbers.ndim) + numbers.shape)
+        results.append(FixedVariableArray(numbers.astype(object), template.solver_options, hwconf=template.hwconf))
+    return results

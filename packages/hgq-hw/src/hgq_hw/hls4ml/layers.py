@@ -1,0 +1,334 @@
+"""One function per operation of a legal graph: its layer record and its types."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hgq_core.formats import FixedPoint
+from hgq_core.graph.ops import (
+    Add,
+    Concatenate,
+    Contract,
+    Convolve,
+    Input,
+    Lookup,
+    Maximum,
+    Minimum,
+    Multiply,
+    Operation,
+    Pool,
+    Quantize,
+    Relu,
+    Reshape,
+    Subtract,
+    Transpose,
+)
+from hgq_hw.hls4ml.types import HLSType, covering, covering_values, shared
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hgq_core.formats import Formats
+    from hgq_core.graph import Node
+    from hgq_hw.hls4ml.records import Writer
+
+__all__ = ["layer", "output_layer"]
+
+
+@singledispatch
+def layer(op: Operation, writer: Writer, node: Node) -> None:
+    """Write the layer of a node.
+
+    Raises:
+        UnsupportedError: the target has no such layer; names the node and the remedy.
+    """
+    del op
+    raise writer.refused(node, "has no layer", "use the da4ml target")
+
+
+def output_layer(writer: Writer, node: Node) -> str:
+    """The layer that gives an output; hls4ml wants one that computes, that nothing else reads and that is given once."""
+    name = writer.out.names[node.name]
+    inert = isinstance(node.op, Input | Reshape)
+    busy = bool(writer.graph.consumers(node.name)) or name in writer.out.outputs
+    if writer.options.fuse:
+        if busy or isinstance(node.op, Input):
+            raise writer.refused(
+                node, "is an output and read again, or given twice", "give every output a layer of its own, or use io_parallel"
+            )
+        return name
+    return _mask(writer, node, name, writer.formats_of(node.name)) if inert or busy else name
+
+
+@layer.register(Input)
+def _(op: Input, writer: Writer, node: Node) -> None:
+    del op
+    shape = list(writer.shape(node.name))
+    types = {"result": HLSType(covering(writer.formats_of(node.name)))}
+    writer.out.inputs.append(writer.add("InputLayer", node, types, input_shape=shape))
+
+
+@layer.register(Quantize)
+def _(op: Quantize, writer: Writer, node: Node) -> None:
+    source = writer.out.names[node.inputs[0]]
+    if not writer.options.fuse:
+        _mask(writer, node, source, op.formats, str(op.round), str(op.overflow))
+        return
+    common = shared(op.formats)
+    have = covering(writer.formats_of(node.inputs[0]))
+    if common is not None and have.k <= common.k and have.i <= common.i and have.f <= common.f:
+        writer.out.names[node.name] = source  # every value fits: nothing to do
+        return
+    raise writer.refused(
+        node,
+        "cannot become the type of the layer before it, which is an input, another quantizer, or read by others",
+        "use io_parallel with the Vitis or Vivado back end, or remove this quantizer",
+    )
+
+
+def _mask(
+    writer: Writer, node: Node, source: str, formats: Formats, rounding: str = "TRN", overflow: str = "WRAP"
+) -> str:
+    """A conversion per element; dead elements are written as constant zeros."""
+    wide = formats.broadcast_to(node.shape)
+    alive = wide.alive
+    k, i = (np.where(alive, part, 0).reshape(1, *writer.shape(node.name)) for part in (wide.k, wide.i))
+    bits = wide.width.reshape(k.shape)
+    return writer.add(
+        "FixedPointQuantizer",
+        node,
+        {"result": HLSType(covering(writer.formats_of(node.name)))},
+        source,
+        mask_kbi=(k.astype(np.int16), bits.astype(np.int16), (k + i).astype(np.int16)),
+        RND=rounding,
+        SAT=overflow,
+        fusible=None,
+        overrides={},
+    )
+
+
+@layer.register(Contract)
+def _(op: Contract, writer: Writer, node: Node) -> None:
+    first, second, out = op.terms
+    source = writer.out.names[node.inputs[0]]
+    kernel = writer.values(node.inputs[1])
+    shapes = {"inp_shape": writer.shape(node.inputs[0]), "out_shape": writer.shape(node.name)}
+    equation = f"{first[1:]},{second if kernel is not None else second[1:]}->{out[1:]}"
+    if kernel is None:
+        _no_stream(writer, node)
+        inputs = (source, writer.out.names[node.inputs[1]])
+        shapes = {"inp0_shape": shapes["inp_shape"], "inp1_shape": writer.shape(node.inputs[1]), **shapes}
+        result = writer.result_type(node)
+        writer.add("Einsum", node, _sums(writer, node, node, result), *inputs, equation=equation, **shapes)
+        return
+    final, bias = writer.take_constant_reader(node, Add)
+    types = _sums(writer, node, final, writer.result_type(final), kernel, bias)
+    pointwise = second == first[-1] + out[-1] and out == first[:-1] + out[-1]
+    if pointwise and (len(first) == 2 or (writer.options.stream and len(first) <= 4)):
+        if bias is not None and (bias := _per_channel(bias)) is None:
+            raise writer.refused(node, "adds a constant that differs between positions", "use io_parallel")
+        sizes = {"n_in": kernel.shape[0], "n_out": kernel.shape[1]}
+        weights = {"weight_data": kernel, "bias_data": bias, "use_bias": bias is not None}
+        writer.add("Dense", final, types, source, data_format="channels_last", **sizes, **weights)
+        return
+    _no_stream(writer, node)
+    writer.add(
+        "EinsumDense", final, types, source, equation=equation, weight_data=kernel, bias_data=bias, **shapes
+    )
+
+
+def _no_stream(writer: Writer, node: Node) -> None:
+    if writer.options.stream:
+        raise writer.refused(node, "has no streaming layer", "use io_type='io_parallel'")
+
+
+def _sums(
+    writer: Writer,
+    node: Node,
+    final: Node,
+    result: HLSType,
+    kernel: NDArray[np.float64] | None = None,
+    bias: NDArray[np.float64] | None = None,
+) -> dict[str, HLSType]:
+    """Types of a sum of products: the accumulator keeps every fraction bit, and integer bits modulo the result's range."""
+    types = {"result": result}
+    plain = (result.round, result.overflow) == (HLSType(result.format).round, HLSType(result.format).overflow)
+    whole = result.format if plain and not writer.options.fuse else covering(writer.formats_of(final.name))
+    fraction = [whole.f, covering(writer.formats_of(node.name)).f]
+    if bias is not None:
+        types["bias"] = HLSType(covering_values(bias))
+        fraction.append(types["bias"].format.f)
+    if kernel is not None:
+        types["weight"] = HLSType(covering_values(kernel))
+    types["accum"] = HLSType(FixedPoint(whole.k, whole.i, max(fraction)))
+    return types
+
+
+def _per_channel(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """One number per index of the last axis, None if they differ along the others."""
+    rows = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
+    return np.array(rows[0]) if np.all(rows == rows[0]) else None
+
+
+_AXES = ({1: ("width",), 2: ("height", "width")}, {1: (("left", "right"),), 2: (("top", "bottom"), ("left", "right"))})
+
+
+def _window(
+    word: str, shape: tuple[int, ...], out: tuple[int, ...], window: tuple[int, ...], op: Convolve | Pool
+) -> dict[str, int]:
+    """hls4ml's names for sizes, windows, strides and pads; ``word`` is ``filt`` or ``pool``."""
+    rank = len(window)
+    fields: dict[str, int] = {}
+    for axis, (size, pads) in enumerate(zip(_AXES[0][rank], _AXES[1][rank], strict=True)):
+        fields |= {
+            f"in_{size}": shape[axis],
+            f"out_{size}": out[axis],
+            f"{word}_{size}": window[axis],
+            f"stride_{size}": op.strides[axis],
+        }
+        fields |= {f"pad_{side}": pad for side, pad in zip(pads, op.pads[axis], strict=True)}
+    return fields
+
+
+@layer.register(Convolve)
+def _(op: Convolve, writer: Writer, node: Node) -> None:
+    kernel = writer.values(node.inputs[1])
+    if kernel is None:
+        raise writer.refused(node, "has a kernel that is data", "use the da4ml target")
+    reader = writer.sole_reader(node.name)
+    offset = writer.values(reader.inputs[1]) if reader is not None and isinstance(reader.op, Add) else None
+    final, bias = node, None
+    if offset is not None and _per_channel(np.broadcast_to(offset, node.shape)) is not None:
+        final, values = writer.take_constant_reader(node, Add)
+        bias = None if values is None else _per_channel(values)
+    shape, out = writer.shape(node.inputs[0]), writer.shape(node.name)
+    fields: dict[str, Any] = _window("filt", shape, out, kernel.shape[:-2], op)
+    fields |= {"n_chan": shape[-1], "n_filt": out[-1], "data_format": "channels_last"}
+    if not writer.options.stream:
+        fields["parallelization_factor"] = prod(out[:-1])
+    types = _sums(writer, node, final, writer.result_type(final), kernel, bias)
+    source = writer.out.names[node.inputs[0]]
+    writer.add(
+        f"Conv{len(op.strides)}D", final, types, source, weight_data=kernel, bias_data=bias, use_bias=bias is not None, **fields
+    )
+
+
+@layer.register(Pool)
+def _(op: Pool, writer: Writer, node: Node) -> None:
+    shape, out = writer.shape(node.inputs[0]), writer.shape(node.name)
+    rank = len(op.window)
+    fields: dict[str, Any] = _window("pool", shape, out, op.window, op)
+    fields |= {"n_filt": out[-1], "data_format": "channels_last", "count_pad": False}
+    if rank == 1:
+        fields |= {"n_in": shape[0], "n_out": out[0]}
+    source = writer.out.names[node.inputs[0]]
+    if op.kind == "max":
+        types = {"result": writer.result_type(node), "accum": HLSType(covering(writer.formats_of(node.name)))}
+        writer.add(f"MaxPooling{rank}D", node, types, source, **fields)
+        return
+    count = prod(op.window)
+    final, factor = writer.take_constant_reader(node, Multiply)
+    scale = np.full(node.shape, float(count)) * (1.0 if factor is None else factor)
+    total = covering(writer.formats_of(node.name))
+    shift = count.bit_length() - 1
+    mean = HLSType(FixedPoint(total.k, total.i - shift, total.f + shift))
+    types = {"result": mean, "accum": HLSType(FixedPoint(total.k, total.i, total.f + shift))}
+    if np.all(scale == 1):
+        types["result"] = writer.result_type(final)
+        writer.add(f"AveragePooling{rank}D", final, types, source, **fields)
+        return
+    average = writer.add(f"AveragePooling{rank}D", node, types, source, **fields)
+    final, offset = writer.take_constant_reader(final, Add)
+    _affine(writer, final, average, scale, np.zeros(node.shape) if offset is None else offset)
+
+
+def _affine(
+    writer: Writer, node: Node, source: str, scale: NDArray[np.float64], offset: NDArray[np.float64]
+) -> None:
+    """``scale * x + offset``, one pair per channel, or per element."""
+    channels = _per_channel(scale), _per_channel(offset)
+    n_filt = channels[0].size if channels[0] is not None and channels[1] is not None else -1
+    if n_filt == -1 and writer.options.stream:
+        raise writer.refused(node, "scales positions differently", "use io_type='io_parallel'")
+    scale_data, bias_data = (part if n_filt != -1 else full.ravel() for part, full in zip(channels, (scale, offset), strict=True))
+    types = {
+        "result": writer.result_type(node),
+        "scale": HLSType(covering_values(scale)),
+        "bias": HLSType(covering_values(offset)),
+    }
+    size = prod(writer.shape(node.name))
+    writer.add("BatchNormalization", node, types, source, n_in=size, n_filt=n_filt, scale_data=scale_data, bias_data=bias_data)
+
+
+@layer.register(Multiply)
+@layer.register(Add)
+@layer.register(Subtract)
+@layer.register(Maximum)
+@layer.register(Minimum)
+def _(op: Add | Subtract | Multiply | Maximum | Minimum, writer: Writer, node: Node) -> None:
+    source = writer.out.names[node.inputs[0]]
+    values = writer.values(node.inputs[1])
+    if values is None:
+        types = {"result": writer.result_type(node)}
+        other, shape = writer.out.names[node.inputs[1]], list(writer.shape(node.name))
+        writer.add("Merge", node, types, source, other, op=type(op).__name__.lower(), output_shape=shape)
+        return
+    full = np.broadcast_to(values, node.shape)
+    if isinstance(op, Add):
+        _affine(writer, node, source, np.ones(node.shape), full)
+        return
+    final, offset = writer.take_constant_reader(node, Add)
+    _affine(writer, final, source, full, np.zeros(node.shape) if offset is None else offset)
+
+
+@layer.register(Relu)
+def _(op: Relu, writer: Writer, node: Node) -> None:
+    del op
+    source = writer.out.names[node.inputs[0]]
+    size = prod(writer.shape(node.name))
+    writer.add("Activation", node, {"result": writer.result_type(node)}, source, activation="relu", n_in=size)
+
+
+@layer.register(Lookup)
+def _(op: Lookup, writer: Writer, node: Node) -> None:
+    """hls4ml's table is indexed by the bits of the input, whose type must therefore be the table's own."""
+    key = FixedPoint(*(int(part.flat[0]) for part in (op.formats.k, op.formats.i, op.formats.f)))
+    source = writer.out.names[node.inputs[0]]
+    if writer.type_of(source).format != key:
+        if writer.options.fuse:
+            have = writer.type_of(source)
+            raise writer.refused(node, f"reads {have} where its table has {HLSType(key)}", "quantize its input to that format")
+        source = _mask(writer, writer.graph[node.inputs[0]], source, op.formats)
+        writer.out.types[source] = {"result": HLSType(key)}
+    table = np.ldexp(op.tables[0].astype(np.float64), -op.fraction)
+    types = {"result": writer.result_type(node), "table": HLSType(covering_values(table))}
+    writer.add("UnaryLUT", node, types, source, table_data=table, n_in=prod(writer.shape(node.name)), activation="unary_lut")
+
+
+@layer.register(Reshape)
+def _(op: Reshape, writer: Writer, node: Node) -> None:
+    del op
+    source = writer.out.names[node.inputs[0]]
+    types = {"result": HLSType(writer.type_of(source).format)}
+    writer.add("Reshape", node, types, source, target_shape=list(writer.shape(node.name)))
+
+
+@layer.register(Transpose)
+def _(op: Transpose, writer: Writer, node: Node) -> None:
+    source = writer.out.names[node.inputs[0]]
+    types = {"result": HLSType(writer.type_of(source).format)}
+    writer.add("Transpose", node, types, source, perm=list(op.axes))
+
+
+@layer.register(Concatenate)
+def _(op: Concatenate, writer: Writer, node: Node) -> None:
+    sources = [writer.out.names[name] for name in node.inputs]
+    rank = len(node.shape)
+    if op.axis != rank - 1:
+        raise writer.refused(node, "does not join along the last axis", "legalize the graph first")
+    types = {"result": HLSType(covering(writer.formats_of(node.name)))}
+    writer.add("Concatenate", node, types, *sources, axis=-1, op=f"concatenate{rank}d", output_shape=list(node.shape))
