@@ -2,4 +2,27 @@
 
 from importlib.metadata import version
 
+from hgq_torch import nn
+from hgq_torch._calibrate import calibrate
+from hgq_torch._dead import dead_layers, warn_if_dead
+from hgq_torch._ebops import ebops, ebops_by_layer, ebops_loss, set_beta
+from hgq_torch._export import to_graph
+from hgq_torch.quantizer import Mode, Quantizer, calibrating
+
+__all__ = [
+    "Mode",
+    "Quantizer",
+    "__version__",
+    "calibrate",
+    "calibrating",
+    "dead_layers",
+    "ebops",
+    "ebops_by_layer",
+    "ebops_loss",
+    "nn",
+    "set_beta",
+    "to_graph",
+    "warn_if_dead",
+]
+
 __version__ = version("hgq-torch")

@@ -1,0 +1,60 @@
+"""Layers that compute nothing any more: found on request, never by a host synchronisation in a training step."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from hgq_core.errors import DeadLayerWarning
+
+from hgq_torch.nn._base import QModule
+from hgq_torch.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["dead_layers", "warn_if_dead"]
+
+
+def dead_layers(model: nn.Module) -> dict[str, str]:
+    """The layers whose result no longer depends on their input, by path, each with the reason.
+
+    >>> from hgq_torch.nn import QLinear
+    >>> layer = QLinear(4, 2)
+    >>> layer.kq.assign(b=0)
+    >>> dead_layers(torch.nn.Sequential(layer))
+    {'0': 'its whole weight is quantized to zero'}
+    """
+    found: dict[str, str] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, QModule):
+            reason = _reason(module)
+            if reason:
+                found[name] = reason
+    return found
+
+
+def _reason(module: QModule) -> str:
+    weight = module.quantized_weights().get("weight")
+    if weight is not None and not bool(weight.any()):
+        return "its whole weight is quantized to zero"
+    for role, quantizer in (("input", module.iq), ("output", module.oq)):
+        if quantizer is not None and _all_dead(quantizer):
+            return f"every element of its {role} has no bits left"
+    return ""
+
+
+def _all_dead(quantizer: Quantizer) -> bool:
+    with torch.no_grad():
+        return quantizer.fixed and quantizer.built and not bool((sum(quantizer.kif()) > 0).any())
+
+
+def warn_if_dead(model: nn.Module) -> None:
+    """Give a `DeadLayerWarning` that names every dead layer; call it once an epoch. `calibrate` and `to_graph` do."""
+    for name, reason in dead_layers(model).items():
+        message = (
+            f"layer {name or type(model).__name__!r} is dead: {reason}; lower beta, bound the widths from below "
+            "(bc=Bounds(1, ...)), or restore an earlier checkpoint"
+        )
+        warnings.warn(message, DeadLayerWarning, stacklevel=2)

@@ -1,0 +1,79 @@
+"""EBOPs of a whole model: the number, and the term of the loss."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import torch
+from hgq_core.errors import ConfigError
+
+from hgq_torch.nn._base import QModule
+from hgq_torch.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["ebops", "ebops_by_layer", "ebops_loss", "set_beta"]
+
+
+def ebops_by_layer(model: nn.Module) -> dict[str, float]:
+    """EBOPs of each quantized layer by its path, every layer once, in order.
+
+    >>> from hgq_torch.nn import QLinear
+    >>> ebops_by_layer(torch.nn.Sequential(QLinear(4, 2), torch.nn.ReLU()))
+    {'0': 528.0}
+    """
+    with torch.no_grad():
+        return {name: float(m.ebops()) for name, m in model.named_modules() if isinstance(m, QModule)}
+
+
+def ebops(model: nn.Module) -> float:
+    """Effective bit operations of the model as its widths stand now, every layer once; needs no training step.
+
+    >>> from hgq_torch.nn import QLinear
+    >>> ebops(QLinear(4, 2))
+    528.0
+    """
+    return sum(ebops_by_layer(model).values())
+
+
+def ebops_loss(model: nn.Module) -> Tensor:
+    """``sum over layers of beta * EBOPs``, plus the regularisers of all widths: a term for the loss, shape ``()``.
+
+    It reads the widths as they are: call it after the forward pass, in the order of ``criterion(model(x), y) +
+    ebops_loss(model)``. A model without quantized layers gives 0. No host synchronisation.
+
+    >>> from hgq_torch.nn import QLinear
+    >>> loss = ebops_loss(QLinear(4, 2, beta0=1e-3))
+    >>> loss.requires_grad, round(loss.item(), 3)
+    (True, 0.528)
+    """
+    total: Tensor | None = None
+    for module in model.modules():
+        terms: list[Tensor | None] = []
+        if isinstance(module, QModule):
+            terms.append(module.beta * module.ebops() if module.enable_ebops else None)
+        if isinstance(module, Quantizer):
+            terms.append(module.regularization())
+        for term in terms:
+            if term is not None:
+                total = term if total is None else total + term
+    return torch.zeros(()) if total is None else total
+
+
+def set_beta(model: nn.Module, beta: float) -> None:
+    """Set the factor of EBOPs in the loss for every layer of the model, as a schedule does each epoch.
+
+    Raises:
+        ConfigError: beta is not finite, or negative, or the model has no quantized layer.
+    """
+    if not isfinite(beta) or beta < 0:
+        message = f"beta: received {beta}, expected a finite factor of at least 0"
+        raise ConfigError(message)
+    layers = [module for module in model.modules() if isinstance(module, QModule)]
+    if not layers:
+        message = f"{type(model).__name__} has no quantized layer; build it from hgq_torch.nn"
+        raise ConfigError(message)
+    for layer in layers:
+        layer.beta.fill_(beta)

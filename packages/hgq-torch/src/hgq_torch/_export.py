@@ -1,0 +1,192 @@
+"""`to_graph`: a trained module becomes a Graph, the hand-over to everything after training."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from hgq_core.errors import ShapeError, UnsupportedError
+from hgq_core.graph import Graph, GraphBuilder
+from hgq_core.graph import ops as op
+from torch import Tensor, fx, nn
+
+from hgq_torch import _nodes
+from hgq_torch._dead import warn_if_dead
+from hgq_torch.nn._base import QModule
+from hgq_torch.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["to_graph"]
+
+_PASS = (nn.Identity, nn.Dropout, nn.AlphaDropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_HINTS = {nn.Linear: "hgq_torch.nn.QLinear"}
+_BINARY: dict[Any, type[Any]] = {
+    operator.add: op.Add,
+    operator.iadd: op.Add,
+    torch.add: op.Add,
+    "add": op.Add,
+    "add_": op.Add,
+    operator.sub: op.Subtract,
+    torch.sub: op.Subtract,
+    "sub": op.Subtract,
+    operator.mul: op.Multiply,
+    torch.mul: op.Multiply,
+    "mul": op.Multiply,
+    torch.maximum: op.Maximum,
+    torch.minimum: op.Minimum,
+    "maximum": op.Maximum,
+    "minimum": op.Minimum,
+}
+_RELU: set[Any] = {torch.relu, torch.relu_, nn.functional.relu, "relu", "relu_"}
+_RESHAPE: set[Any] = {torch.flatten, torch.reshape, "flatten", "reshape", "view", "unflatten", "unsqueeze", "squeeze"}
+_SHAPE: set[Any] = {getattr, operator.getitem, "size"}
+
+
+def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
+    """The model at inference as a Graph: ``run(to_graph(model, x), x) == model.eval()(x)``.
+
+    Bit for bit wherever `hgq_core.graph.prove` says that float32 is exact. Between quantized layers, ReLU, flatten,
+    reshape, concatenation and sums of two tensors are taken; dropout is left out.
+
+    Args:
+        model: a module of quantized layers; its forward pass must be traceable by `torch.fx`.
+        example: one input ``(batch, ...)``, or several, for their shapes.
+
+    Raises:
+        UnsupportedError: a layer or an operation that is not quantized, or that no Graph node describes.
+        DataError: NaN or infinity in the weights.
+        ShapeError: the model cannot take the example.
+
+    >>> from hgq_torch.nn import QLinear
+    >>> graph = to_graph(nn.Sequential(QLinear(4, 2), nn.ReLU()), torch.zeros(1, 4))
+    >>> graph[graph.outputs[0]].shape
+    (2,)
+    """
+    examples = (example,) if isinstance(example, Tensor) else tuple(example)
+    root = nn.Sequential(model) if _is_leaf(model) else model
+    traced = fx.GraphModule(root, _Tracer().trace(root))
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        walk = _Walk(traced, "0" if root is not model else None)
+        with torch.no_grad():
+            walk.run(*examples)
+    finally:
+        for module, was in training.items():
+            module.training = was
+    warn_if_dead(model)
+    return walk.builder.build(walk.results)
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    return isinstance(module, QModule | Quantizer)
+
+
+class _Tracer(fx.Tracer):
+    """Sees quantized layers as units, and through everything that holds them."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Quantized layers and PyTorch's own."""
+        return _is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
+
+
+class _Walk(fx.Interpreter):
+    """Runs the example and adds a node for every operation that it meets; ``names`` maps fx nodes to Graph nodes."""
+
+    def __init__(self, module: fx.GraphModule, root: str | None) -> None:
+        super().__init__(module)
+        self.builder = GraphBuilder()
+        self.names: dict[fx.Node, str] = {}
+        self.results: list[str] = []
+        self._root = root
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The example's value; the Graph grows by the way."""
+        try:
+            value = super().run_node(n)
+        except RuntimeError as error:
+            message = f"the model does not take the example at {n.format_node()}: {error}"
+            raise ShapeError(message) from error
+        handler: Callable[[fx.Node, Any], str | None] = getattr(self, f"_{n.op}")
+        name = handler(n, value)
+        if name is not None:
+            self.names[n] = name
+        return value
+
+    def _placeholder(self, n: fx.Node, value: Any) -> str:
+        if not isinstance(value, Tensor):
+            message = f"input {n.name!r}: received {type(value).__name__}, expected a tensor"
+            raise UnsupportedError(message)
+        return self.builder.add(op.Input(tuple(value.shape[1:])), name=n.name)
+
+    def _output(self, n: fx.Node, value: Any) -> None:
+        outputs = n.args[0] if isinstance(n.args[0], tuple | list) else [n.args[0]]
+        self.results = [self._name(out, n) for out in outputs]
+
+    def _get_attr(self, n: fx.Node, value: Any) -> None:
+        """A tensor of the module: an operation that uses it says whether it can."""
+
+    def _call_module(self, n: fx.Node, value: Any) -> str:
+        path = str(n.target)
+        module = self.module.get_submodule(path)
+        label = "" if path == self._root else path
+        x = self._name(n.args[0], n)
+        if isinstance(module, QModule):
+            return module.to_nodes(self.builder, x, label)
+        if isinstance(module, Quantizer):
+            return _nodes.quantize(self.builder, module, x, label, "quantizer")
+        if isinstance(module, nn.ReLU):
+            return self.builder.add(op.Relu(), x, label=label)
+        if isinstance(module, nn.Flatten | nn.Unflatten):
+            return self._reshaped(n, x, value, label)
+        if isinstance(module, _PASS):
+            return x
+        hint = next((f"use {name} instead" for kind, name in _HINTS.items() if isinstance(module, kind)), None)
+        message = (
+            f"module {path!r} is a {type(module).__name__}, which is not quantized and has no Graph node; "
+            f"{hint or 'replace it by a layer of hgq_torch.nn, or leave it out of the exported part'}"
+        )
+        raise UnsupportedError(message)
+
+    def _call_function(self, n: fx.Node, value: Any) -> str | None:
+        target: Any = n.target
+        if not isinstance(value, Tensor) or (target in _SHAPE and not isinstance(value, Tensor)):
+            return None
+        if target in _RELU:
+            return self.builder.add(op.Relu(), self._name(n.args[0], n), label=n.name)
+        if target in _RESHAPE:
+            return self._reshaped(n, self._name(n.args[0], n), value, n.name)
+        if target in _BINARY and len(n.args) == 2 and not n.kwargs:
+            operands = [self._name(a, n) for a in n.args]
+            return self.builder.add(_BINARY[target](), *operands, label=n.name, ebops_factor=0.0)
+        if target in (torch.cat, torch.concat):
+            parts = [self._name(part, n) for part in n.args[0]]  # type: ignore[union-attr]  # a sequence of nodes
+            axis = int(n.args[1] if len(n.args) > 1 else n.kwargs.get("dim", 0)) % value.ndim  # type: ignore[arg-type]
+            if axis:
+                return self.builder.add(op.Concatenate(axis - 1), *parts, label=n.name)
+        message = (
+            f"{n.op} {getattr(target, '__name__', target)!r} ({n.format_node()}) has no Graph node; between quantized "
+            "layers use relu, flatten, reshape, cat along a feature axis, +, -, * and maximum of two tensors"
+        )
+        raise UnsupportedError(message)
+
+    _call_method = _call_function
+
+    def _reshaped(self, n: fx.Node, x: str, value: Tensor, label: str) -> str:
+        source = self.env[n.args[0]]
+        if value.shape[0] != source.shape[0]:
+            message = f"{label!r} moves the batch axis: {tuple(source.shape)} to {tuple(value.shape)}; keep axis 0"
+            raise UnsupportedError(message)
+        return self.builder.add(op.Reshape(tuple(value.shape[1:])), x, label=label)
+
+    def _name(self, argument: Any, n: fx.Node) -> str:
+        if isinstance(argument, fx.Node) and argument in self.names:
+            return self.names[argument]
+        message = (
+            f"{n.format_node()} uses {argument!r}, which is not a quantized tensor; a constant or an unquantized parameter "
+            "has no format: put it into a quantized layer"
+        )
+        raise UnsupportedError(message)

@@ -1,0 +1,190 @@
+"""`QLinear`: a dense layer with trained widths."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from hgq_core.cost import bias_cost, contraction_cost
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.graph import ops as op
+from hgq_core.linear import Contract
+from torch import Tensor, nn
+
+from hgq_torch import _nodes
+from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, make_quantizer
+from hgq_torch.ops import TORCH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.graph import GraphBuilder
+
+__all__ = ["QLinear"]
+
+
+class QLinear(QModule):
+    r"""A dense layer whose input, weight and bias have trained widths.
+
+    .. math:: y = \operatorname{oq}(\operatorname{act}(\operatorname{iq}(x) \operatorname{kq}(W)^T + \operatorname{bq}(b)))
+
+    Weights are stored as those of `torch.nn.Linear`. If the initial widths would round the whole weight to zero, wider
+    ones are taken, with a `DeadLayerWarning`.
+
+    Args:
+        in_features: size of the last axis of the input.
+        out_features: size of the last axis of the output.
+        bias: whether there is a bias.
+        activation: None or ``"relu"``.
+        kq: quantizer of the weight, seen as ``(out_features, in_features)``; a `Quantizer`, a specification
+            (`hgq_core.KBI` and so on), the name of a type, a dict of its parameters, or None for the scope's default.
+        bq: quantizer of the bias, seen as ``(out_features,)``.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``.
+        oq: quantizer of the output, seen as ``(batch, *input_shape[:-1], out_features)``; giving one enables it.
+        input_shape: shape of the input without the batch axis; ``(in_features,)`` if not given.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        parallelization_factor: how many of the positions of ``input_shape[:-1]`` are built in hardware, -1 for all.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        ConfigError: an unknown option.
+
+    Shape: ``(batch, *input_shape) -> (batch, *input_shape[:-1], out_features)``.
+
+    >>> layer = QLinear(16, 64, activation="relu")
+    >>> layer(torch.zeros(8, 16)).shape
+    torch.Size([8, 64])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        activation: str | None = None,
+        *,
+        kq: QuantizerLike = None,
+        bq: QuantizerLike = None,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        input_shape: Sequence[int] | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        parallelization_factor: int = -1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        options = {"device": device, "dtype": dtype}
+        if oq is not None and enable_oq is None:
+            enable_oq = True
+        super().__init__(enable_iq=enable_iq, enable_oq=enable_oq, enable_ebops=enable_ebops, beta0=beta0, **options)
+        self.in_features, self.out_features = in_features, out_features
+        self.activation = _checked_activation(activation)
+        self.input_shape = (in_features,) if input_shape is None else tuple(input_shape)
+        if not self.input_shape or self.input_shape[-1] != in_features:
+            message = f"input_shape: received {self.input_shape}, expected a shape that ends in in_features={in_features}"
+            raise ConfigError(message)
+        self.output_shape = (*self.input_shape[:-1], out_features)
+        self.parallelization_factor = parallelization_factor
+        instances = math.prod(self.input_shape[:-1])
+        if parallelization_factor != -1 and not 1 <= parallelization_factor <= instances:
+            message = f"parallelization_factor: received {parallelization_factor}, expected -1 or 1 to {instances}"
+            raise ConfigError(message)
+        self.ebops_factor = 1.0 if parallelization_factor == -1 else parallelization_factor / instances
+        letters = "tuvwxyz"[: len(self.input_shape) - 1]
+        self.operation = Contract(f"b{letters}i,io->b{letters}o")
+        self.weight = nn.Parameter(torch.empty((out_features, in_features), **options))
+        if bias:
+            self.bias = nn.Parameter(torch.empty(out_features, **options))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+        self.kq = make_quantizer(kq, "weight", (out_features, in_features), **options)
+        self.bq = make_quantizer(bq, "bias", (out_features,), **options) if bias else None
+        self.iq = make_quantizer(iq, "datalane", (None, *self.input_shape), **options) if self.enable_iq else None
+        self.oq = make_quantizer(oq, "datalane", (None, *self.output_shape), **options) if self.enable_oq else None
+
+    def reset_parameters(self) -> None:
+        """Initialise weight and bias as `torch.nn.Linear` does."""
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The output ``(batch, *input_shape[:-1], out_features)`` for x ``(batch, *input_shape)``.
+
+        Raises:
+            ShapeError: x has another shape.
+        """
+        if x.shape[1:] != self.input_shape:
+            message = (
+                f"QLinear({self.in_features}, {self.out_features}): received {tuple(x.shape)}, expected (batch, "
+                f"{', '.join(map(str, self.input_shape))}); give input_shape for data with more axes"
+            )
+            raise ShapeError(message)
+        y = self._plain(x)
+        return y if self.oq is None else self.oq(y)
+
+    def _plain(self, x: Tensor) -> Tensor:
+        """Everything but the output quantizer, from composed modules."""
+        if self.iq is not None:
+            x = self.iq(x)
+        bias = None if self.bias is None or self.bq is None else self.bq(self.bias)
+        y = nn.functional.linear(x, self.kq(self.weight), bias)
+        return torch.relu(y) if self.activation == "relu" else y
+
+    def ebops(self) -> Tensor:
+        """EBOPs of the contraction and of the bias, shape ``()``, differentiable in the widths."""
+        if self.iq is None or not self.enable_ebops:
+            return self.weight.new_zeros(())
+        sizes = dict(zip(self.operation.terms[0], (1, *self.input_shape), strict=True)) | {"o": self.out_features}
+        kernel = self.kq.counted_bits(self.weight).transpose(0, 1)
+        total = contraction_cost(TORCH, self.operation, self.iq.counted_bits(), kernel, sizes)
+        if self.bias is not None and self.bq is not None:
+            total = total + bias_cost(TORCH, self.bq.counted_bits(self.bias), self.output_shape)
+        return total * self.ebops_factor
+
+    def quantized_weights(self) -> dict[str, Tensor]:
+        """``weight`` and ``bias`` as the hardware has them, without gradient."""
+        result = {"weight": self.kq.inferred(self.weight)}
+        if self.bias is not None and self.bq is not None:
+            result["bias"] = self.bq.inferred(self.bias)
+        return result
+
+    def to_nodes(self, builder: GraphBuilder, x: str, label: str) -> str:
+        """Quantize, Contract, Add, Relu, Quantize."""
+        factor = self.ebops_factor if self.enable_ebops else 0.0
+        weights = self.quantized_weights()
+        if self.iq is not None:
+            x = _nodes.quantize(builder, self.iq, x, label, "iq")
+        kernel = finite_array(weights["weight"], f"{label or 'model'}.weight").T
+        bits = _nodes.constant_bits(self.kq, self.weight)
+        constant = op.Constant.of(kernel, None if bits is None else bits.T)
+        x = builder.add(self.operation, x, builder.add(constant, label=label), label=label, ebops_factor=factor)
+        if "bias" in weights and self.bq is not None and self.bias is not None:
+            values = finite_array(weights["bias"], f"{label or 'model'}.bias")
+            offset = builder.add(op.Constant.of(values, _nodes.constant_bits(self.bq, self.bias)), label=label)
+            x = builder.add(op.Add(), x, offset, label=label, ebops_factor=factor)
+        if self.activation == "relu":
+            x = builder.add(op.Relu(), x, label=label, ebops_factor=factor)
+        return x if self.oq is None else _nodes.quantize(builder, self.oq, x, label, "oq")
+
+    def extra_repr(self) -> str:
+        """Features, bias and activation."""
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, activation={self.activation!r}"
+
+
+def _checked_activation(name: str | None) -> str | None:
+    if name not in (None, "relu", "linear"):
+        message = f"activation: received {name!r}, expected None or 'relu'; put other activations after the layer"
+        raise ConfigError(message)
+    return None if name == "linear" else name
+

@@ -1,0 +1,143 @@
+"""The verbs of `hgq_core.ops.Ops` for torch tensors: exact, differentiable where the verb is, and without host synchronisation."""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+import torch
+from hgq_core.linear import windows
+from hgq_core.ops import EMPTY, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.linear import Convolve, Pool
+    from torch import Tensor
+
+__all__ = ["TORCH", "TorchOps"]
+
+LN2 = log(2.0)
+_EXPONENT = {torch.float32: (torch.int32, 127, 23), torch.float64: (torch.int64, 1023, 52)}
+
+
+class TorchOps:
+    """The verbs on torch tensors.
+
+    >>> TORCH.power_of_two(torch.tensor([-3.0, 10.0]))
+    tensor([1.2500e-01, 1.0240e+03])
+    >>> TORCH.ceil_log2(torch.tensor([4.0, 5.0, 0.0]))
+    tensor([  2.,   3., -32.])
+    """
+
+    def floor(self, x: Tensor, /) -> Tensor:
+        """Largest whole number not above x."""
+        return torch.floor(x)
+
+    def ceil(self, x: Tensor, /) -> Tensor:
+        """Smallest whole number not below x."""
+        return torch.ceil(x)
+
+    def rint(self, x: Tensor, /) -> Tensor:
+        """Nearest whole number, ties to even."""
+        return torch.round(x)
+
+    def where(self, condition: Tensor, a: Tensor, b: Tensor, /) -> Tensor:
+        """A where the condition holds, else b."""
+        return torch.where(condition, a, b)
+
+    def minimum(self, a: Tensor, b: Tensor, /) -> Tensor:
+        """Smaller one of each pair."""
+        return torch.minimum(a, b)
+
+    def maximum(self, a: Tensor, b: Tensor, /) -> Tensor:
+        """Larger one of each pair."""
+        return torch.maximum(a, b)
+
+    def power_of_two(self, n: Tensor, /) -> Tensor:
+        """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
+        integer, bias, mantissa = _EXPONENT.get(n.dtype, _EXPONENT[torch.float32])
+        exponent = torch.clamp(n.detach(), 1 - bias, bias).to(integer) + bias
+        power = (exponent << mantissa).view(n.dtype if n.dtype in _EXPONENT else torch.float32)
+        # The factor is 1; it carries the derivative ln2 * 2**n.
+        return power * (1.0 + LN2 * (n - n.detach())) if n.requires_grad else power
+
+    def ceil_log2(self, x: Tensor, /) -> Tensor:
+        """Smallest whole n with ``2**n >= x``, exact; `EMPTY` where x <= 0."""
+        mantissa, exponent = torch.frexp(x.detach())
+        whole = (exponent - (mantissa == 0.5).to(exponent.dtype)).to(x.dtype)
+        return torch.where(x > 0, whole, EMPTY)
+
+    def stop_gradient(self, x: Tensor, /) -> Tensor:
+        """X, cut from differentiation."""
+        return x.detach()
+
+    def sum(self, x: Tensor, axes: tuple[int, ...], /) -> Tensor:
+        """Sum over axes, kept with size 1."""
+        return x.sum(dim=axes, keepdim=True) if axes else x
+
+    def amax(self, x: Tensor, axes: tuple[int, ...], /) -> Tensor:
+        """Maximum over axes, kept with size 1."""
+        return torch.amax(x, dim=axes, keepdim=True) if axes else x
+
+    def amin(self, x: Tensor, axes: tuple[int, ...], /) -> Tensor:
+        """Minimum over axes, kept with size 1."""
+        return torch.amin(x, dim=axes, keepdim=True) if axes else x
+
+    def reshape(self, x: Tensor, shape: Sequence[int], /) -> Tensor:
+        """X in another shape, -1 for at most one axis."""
+        return x.reshape(tuple(shape))
+
+    def broadcast_to(self, x: Tensor, shape: Sequence[int], /) -> Tensor:
+        """X repeated to the shape."""
+        return x.broadcast_to(tuple(shape))
+
+    def pad(self, x: Tensor, pads: Sequence[tuple[int, int]], /) -> Tensor:
+        """X with zeros around it."""
+        return torch.nn.functional.pad(x, [n for pair in reversed(pads) for n in pair])
+
+    def einsum(self, equation: str, a: Tensor, b: Tensor, /) -> Tensor:
+        """Sum of products."""
+        return torch.einsum(equation, a, b)
+
+    def convolve(self, x: Tensor, kernel: Tensor, op: Convolve, /) -> Tensor:
+        """Convolution of channels-last data with a kernel ``(*window, c_in / groups, c_out)``."""
+        rank = len(op.strides)
+        if op.transposed:
+            full = _TRANSPOSED[rank](
+                x.movedim(-1, 1), _grouped(kernel, op.groups), stride=op.strides, dilation=op.dilation, groups=op.groups
+            ).movedim(1, -1)
+            cut = [slice(a, n - b) for n, (a, b) in zip(full.shape[1:-1], op.pads, strict=True)]
+            return full[(slice(None), *cut)]
+        padded = self.pad(x, [(0, 0), *op.pads, (0, 0)])
+        result = _CONVOLUTION[rank](
+            padded.movedim(-1, 1), kernel.movedim((-1, -2), (0, 1)), stride=op.strides, dilation=op.dilation, groups=op.groups
+        )
+        return result.movedim(1, -1)
+
+    def pool(self, x: Tensor, op: Pool, /) -> Tensor:
+        """Pooling by shifted views; padding never wins a maximum and adds nothing to a sum."""
+        fill = float("-inf") if op.kind == "max" else 0.0
+        pads = [n for pair in reversed([(0, 0), *op.pads, (0, 0)]) for n in pair]
+        out = [int(n or 0) for n in op.shape(x.shape)[1:-1]]
+        padded = torch.nn.functional.pad(x, pads, value=fill)
+        taps = windows(op.window, op.strides, [1] * len(op.window), out)
+        views = [padded[(slice(None), *slices)] for _, slices in taps]
+        return tree(torch.maximum if op.kind == "max" else torch.add, views)
+
+
+def _grouped(kernel: Tensor, groups: int) -> Tensor:
+    """A transposed kernel in torch's order ``(c_in, c_out / groups, *window)``."""
+    parts = kernel.chunk(groups, dim=-1)
+    return torch.cat([part.movedim((-2, -1), (0, 1)) for part in parts], dim=0)
+
+
+_CONVOLUTION = {1: torch.nn.functional.conv1d, 2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}
+_TRANSPOSED = {
+    1: torch.nn.functional.conv_transpose1d,
+    2: torch.nn.functional.conv_transpose2d,
+    3: torch.nn.functional.conv_transpose3d,
+}
+
+TORCH = TorchOps()
+"""The torch verbs; they have no state."""
