@@ -15,7 +15,7 @@ _SMALLEST_RATIO = 1e-9
 class PIDController:
     """A PID controller that holds the cost (EBOPs) at a target.
 
-    With ``e = log10(cost / target)`` and ``beta = 10**u``, or ``e = cost / target - 1`` and ``beta = u`` without ``log``::
+    With ``e = log10(cost / target)``, ``beta = 10**u``, or without ``log`` ``e = cost / target - 1``, ``beta = u``::
 
         u = u0 + p * (e - e0) + i * (sum of e since then) + d * (change of e)
 
