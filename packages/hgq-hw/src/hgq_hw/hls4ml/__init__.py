@@ -1,4 +1,4 @@
-"""From the Graph to an hls4ml project: layer records for `ModelGraph.from_layer_list`, with every type proved beforehand.
+"""From the Graph to an hls4ml project: layer records for `ModelGraph.from_layer_list`, every type proved beforehand.
 
 Importing this package does not import hls4ml; `lower` does.
 """

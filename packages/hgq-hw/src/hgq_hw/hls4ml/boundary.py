@@ -1,7 +1,7 @@
 """Where the host ends and the hardware begins.
 
-Real numbers do not exist in hardware. What a graph does with them up to and including its first quantizers is done on the
-host, exactly; the hardware's inputs are the already quantized values. An Input that has formats goes in as it is.
+Real numbers do not exist in hardware. What a graph does with them up to and including its first quantizers is done on
+the host, exactly; the hardware's inputs are the already quantized values. An Input that has formats goes in as it is.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Boundary:
 def effective(formats: Formats, overflow: Overflow) -> Formats:
     """The formats with every dead element as ``(0, 0, 0)``.
 
-    Dead is what has no bits, and in SAT_SYM also what has only a sign bit: its range is [0, 0], while an ``ap_fixed`` with
-    AP_SAT_SYM gives its lowest value there.
+    Dead is what has no bits, and in SAT_SYM also what has only a sign bit: its range is [0, 0], while an ``ap_fixed``
+    with AP_SAT_SYM gives its lowest value there.
 
     >>> effective(Formats.of([1, 1], [0, 0], [0, 1]), Overflow.SAT_SYM).width
     array([0, 2])
@@ -63,7 +63,7 @@ def split(graph: Graph) -> Boundary:
     real = _real_edges(graph)
     for name in graph.outputs:
         if name in real:
-            message = f"output {name!r} is a real number, expected fixed point: put a quantizer between input and output"
+            message = f"output {name!r} is a real number, expected fixed point: put a quantizer before it"
             raise UnsupportedError(message)
     entries: list[Node] = []
     nodes: list[Node] = []
@@ -101,8 +101,8 @@ def _real_edges(graph: Graph) -> set[str]:
             continue
         if any(name not in real and not isinstance(graph[name].op, Constant) for name in node.inputs):
             message = (
-                f"{type(node.op).__name__} {node.name!r} (layer {node.label!r}) mixes the real numbers {touched} with fixed-point "
-                "ones; quantize them first"
+                f"{type(node.op).__name__} {node.name!r} (layer {node.label!r}) mixes the real numbers {touched} with "
+                "fixed-point ones; quantize them first"
             )
             raise UnsupportedError(message)
         real.add(node.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +13,12 @@ from hgq_core.graph.ops import (
     Add,
     Concatenate,
     Contract,
-    Convolve,
     Input,
     Lookup,
     Maximum,
     Minimum,
     Multiply,
     Operation,
-    Pool,
     Quantize,
     Relu,
     Reshape,
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from hgq_core.graph import Node
     from hgq_hw.hls4ml.records import Writer
 
-__all__ = ["layer", "output_layer"]
+__all__ = ["affine", "layer", "output_layer", "per_channel", "sums"]
 
 
 @singledispatch
@@ -51,14 +49,16 @@ def layer(op: Operation, writer: Writer, node: Node) -> None:
 
 
 def output_layer(writer: Writer, node: Node) -> str:
-    """The layer that gives an output; hls4ml wants one that computes, that nothing else reads and that is given once."""
+    """The layer that gives an output; hls4ml wants one that computes, that nothing else reads, given once."""
     name = writer.out.names[node.name]
     inert = isinstance(node.op, Input | Reshape)
     busy = bool(writer.graph.consumers(node.name)) or name in writer.out.outputs
     if writer.options.fuse:
         if busy or isinstance(node.op, Input):
             raise writer.refused(
-                node, "is an output and read again, or given twice", "give every output a layer of its own, or use io_parallel"
+                node,
+                "is an output and read again, or given twice",
+                "give every output a layer of its own, or use io_parallel",
             )
         return name
     return _mask(writer, node, name, writer.formats_of(node.name)) if inert or busy else name
@@ -119,34 +119,33 @@ def _(op: Contract, writer: Writer, node: Node) -> None:
     shapes = {"inp_shape": writer.shape(node.inputs[0]), "out_shape": writer.shape(node.name)}
     equation = f"{first[1:]},{second if kernel is not None else second[1:]}->{out[1:]}"
     if kernel is None:
-        _no_stream(writer, node)
+        _needs_einsum(writer, node)
         inputs = (source, writer.out.names[node.inputs[1]])
         shapes = {"inp0_shape": shapes["inp_shape"], "inp1_shape": writer.shape(node.inputs[1]), **shapes}
         result = writer.result_type(node)
-        writer.add("Einsum", node, _sums(writer, node, node, result), *inputs, equation=equation, **shapes)
+        writer.add("Einsum", node, sums(writer, node, node, result), *inputs, equation=equation, **shapes)
         return
     final, bias = writer.take_constant_reader(node, Add)
-    types = _sums(writer, node, final, writer.result_type(final), kernel, bias)
+    types = sums(writer, node, final, writer.result_type(final), kernel, bias)
     pointwise = second == first[-1] + out[-1] and out == first[:-1] + out[-1]
-    if pointwise and (len(first) == 2 or (writer.options.stream and len(first) <= 4)):
-        if bias is not None and (bias := _per_channel(bias)) is None:
+    if pointwise and (len(first) == 2 or ((writer.options.stream or writer.options.plain) and len(first) <= 4)):
+        per_output = None if bias is None else per_channel(bias)
+        if bias is not None and per_output is None:
             raise writer.refused(node, "adds a constant that differs between positions", "use io_parallel")
         sizes = {"n_in": kernel.shape[0], "n_out": kernel.shape[1]}
-        weights = {"weight_data": kernel, "bias_data": bias, "use_bias": bias is not None}
+        weights = {"weight_data": kernel, "bias_data": per_output, "use_bias": bias is not None}
         writer.add("Dense", final, types, source, data_format="channels_last", **sizes, **weights)
         return
-    _no_stream(writer, node)
-    writer.add(
-        "EinsumDense", final, types, source, equation=equation, weight_data=kernel, bias_data=bias, **shapes
-    )
+    _needs_einsum(writer, node)
+    writer.add("EinsumDense", final, types, source, equation=equation, weight_data=kernel, bias_data=bias, **shapes)
 
 
-def _no_stream(writer: Writer, node: Node) -> None:
-    if writer.options.stream:
-        raise writer.refused(node, "has no streaming layer", "use io_type='io_parallel'")
+def _needs_einsum(writer: Writer, node: Node) -> None:
+    if writer.options.stream or writer.options.plain:
+        raise writer.refused(node, "has no layer", "use io_parallel with Vitis or Vivado, or the da4ml target")
 
 
-def _sums(
+def sums(
     writer: Writer,
     node: Node,
     final: Node,
@@ -154,7 +153,7 @@ def _sums(
     kernel: NDArray[np.float64] | None = None,
     bias: NDArray[np.float64] | None = None,
 ) -> dict[str, HLSType]:
-    """Types of a sum of products: the accumulator keeps every fraction bit, and integer bits modulo the result's range."""
+    """Types of a sum of products: the accumulator keeps every fraction bit, integer bits modulo the result's range."""
     types = {"result": result}
     plain = (result.round, result.overflow) == (HLSType(result.format).round, HLSType(result.format).overflow)
     whole = result.format if plain and not writer.options.fuse else covering(writer.formats_of(final.name))
@@ -168,100 +167,28 @@ def _sums(
     return types
 
 
-def _per_channel(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def per_channel(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """One number per index of the last axis, None if they differ along the others."""
     rows = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
     return np.array(rows[0]) if np.all(rows == rows[0]) else None
 
 
-_AXES = ({1: ("width",), 2: ("height", "width")}, {1: (("left", "right"),), 2: (("top", "bottom"), ("left", "right"))})
-
-
-def _window(
-    word: str, shape: tuple[int, ...], out: tuple[int, ...], window: tuple[int, ...], op: Convolve | Pool
-) -> dict[str, int]:
-    """hls4ml's names for sizes, windows, strides and pads; ``word`` is ``filt`` or ``pool``."""
-    rank = len(window)
-    fields: dict[str, int] = {}
-    for axis, (size, pads) in enumerate(zip(_AXES[0][rank], _AXES[1][rank], strict=True)):
-        fields |= {
-            f"in_{size}": shape[axis],
-            f"out_{size}": out[axis],
-            f"{word}_{size}": window[axis],
-            f"stride_{size}": op.strides[axis],
-        }
-        fields |= {f"pad_{side}": pad for side, pad in zip(pads, op.pads[axis], strict=True)}
-    return fields
-
-
-@layer.register(Convolve)
-def _(op: Convolve, writer: Writer, node: Node) -> None:
-    kernel = writer.values(node.inputs[1])
-    if kernel is None:
-        raise writer.refused(node, "has a kernel that is data", "use the da4ml target")
-    reader = writer.sole_reader(node.name)
-    offset = writer.values(reader.inputs[1]) if reader is not None and isinstance(reader.op, Add) else None
-    final, bias = node, None
-    if offset is not None and _per_channel(np.broadcast_to(offset, node.shape)) is not None:
-        final, values = writer.take_constant_reader(node, Add)
-        bias = None if values is None else _per_channel(values)
-    shape, out = writer.shape(node.inputs[0]), writer.shape(node.name)
-    fields: dict[str, Any] = _window("filt", shape, out, kernel.shape[:-2], op)
-    fields |= {"n_chan": shape[-1], "n_filt": out[-1], "data_format": "channels_last"}
-    if not writer.options.stream:
-        fields["parallelization_factor"] = prod(out[:-1])
-    types = _sums(writer, node, final, writer.result_type(final), kernel, bias)
-    source = writer.out.names[node.inputs[0]]
-    writer.add(
-        f"Conv{len(op.strides)}D", final, types, source, weight_data=kernel, bias_data=bias, use_bias=bias is not None, **fields
-    )
-
-
-@layer.register(Pool)
-def _(op: Pool, writer: Writer, node: Node) -> None:
-    shape, out = writer.shape(node.inputs[0]), writer.shape(node.name)
-    rank = len(op.window)
-    fields: dict[str, Any] = _window("pool", shape, out, op.window, op)
-    fields |= {"n_filt": out[-1], "data_format": "channels_last", "count_pad": False}
-    if rank == 1:
-        fields |= {"n_in": shape[0], "n_out": out[0]}
-    source = writer.out.names[node.inputs[0]]
-    if op.kind == "max":
-        types = {"result": writer.result_type(node), "accum": HLSType(covering(writer.formats_of(node.name)))}
-        writer.add(f"MaxPooling{rank}D", node, types, source, **fields)
-        return
-    count = prod(op.window)
-    final, factor = writer.take_constant_reader(node, Multiply)
-    scale = np.full(node.shape, float(count)) * (1.0 if factor is None else factor)
-    total = covering(writer.formats_of(node.name))
-    shift = count.bit_length() - 1
-    mean = HLSType(FixedPoint(total.k, total.i - shift, total.f + shift))
-    types = {"result": mean, "accum": HLSType(FixedPoint(total.k, total.i, total.f + shift))}
-    if np.all(scale == 1):
-        types["result"] = writer.result_type(final)
-        writer.add(f"AveragePooling{rank}D", final, types, source, **fields)
-        return
-    average = writer.add(f"AveragePooling{rank}D", node, types, source, **fields)
-    final, offset = writer.take_constant_reader(final, Add)
-    _affine(writer, final, average, scale, np.zeros(node.shape) if offset is None else offset)
-
-
-def _affine(
-    writer: Writer, node: Node, source: str, scale: NDArray[np.float64], offset: NDArray[np.float64]
-) -> None:
-    """``scale * x + offset``, one pair per channel, or per element."""
-    channels = _per_channel(scale), _per_channel(offset)
+def affine(writer: Writer, node: Node, source: str, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> None:
+    """Write ``scale * x + offset``: one pair per channel where that is enough, else one per element."""
+    channels = per_channel(scale), per_channel(offset)
     n_filt = channels[0].size if channels[0] is not None and channels[1] is not None else -1
     if n_filt == -1 and writer.options.stream:
         raise writer.refused(node, "scales positions differently", "use io_type='io_parallel'")
-    scale_data, bias_data = (part if n_filt != -1 else full.ravel() for part, full in zip(channels, (scale, offset), strict=True))
+    scale_data, bias_data = channels if n_filt != -1 else (scale.ravel(), offset.ravel())
     types = {
         "result": writer.result_type(node),
         "scale": HLSType(covering_values(scale)),
         "bias": HLSType(covering_values(offset)),
     }
     size = prod(writer.shape(node.name))
-    writer.add("BatchNormalization", node, types, source, n_in=size, n_filt=n_filt, scale_data=scale_data, bias_data=bias_data)
+    writer.add(
+        "BatchNormalization", node, types, source, n_in=size, n_filt=n_filt, scale_data=scale_data, bias_data=bias_data
+    )
 
 
 @layer.register(Multiply)
@@ -279,10 +206,10 @@ def _(op: Add | Subtract | Multiply | Maximum | Minimum, writer: Writer, node: N
         return
     full = np.broadcast_to(values, node.shape)
     if isinstance(op, Add):
-        _affine(writer, node, source, np.ones(node.shape), full)
+        affine(writer, node, source, np.ones(node.shape), full)
         return
     final, offset = writer.take_constant_reader(node, Add)
-    _affine(writer, final, source, full, np.zeros(node.shape) if offset is None else offset)
+    affine(writer, final, source, full, np.zeros(node.shape) if offset is None else offset)
 
 
 @layer.register(Relu)
@@ -296,17 +223,23 @@ def _(op: Relu, writer: Writer, node: Node) -> None:
 @layer.register(Lookup)
 def _(op: Lookup, writer: Writer, node: Node) -> None:
     """hls4ml's table is indexed by the bits of the input, whose type must therefore be the table's own."""
+    if writer.options.plain:
+        raise writer.refused(node, "has no layer", "use the Vitis or Vivado back end")
     key = FixedPoint(*(int(part.flat[0]) for part in (op.formats.k, op.formats.i, op.formats.f)))
     source = writer.out.names[node.inputs[0]]
     if writer.type_of(source).format != key:
         if writer.options.fuse:
             have = writer.type_of(source)
-            raise writer.refused(node, f"reads {have} where its table has {HLSType(key)}", "quantize its input to that format")
+            raise writer.refused(
+                node, f"reads {have} where its table has {HLSType(key)}", "quantize its input to that format"
+            )
         source = _mask(writer, writer.graph[node.inputs[0]], source, op.formats)
         writer.out.types[source] = {"result": HLSType(key)}
     table = np.ldexp(op.tables[0].astype(np.float64), -op.fraction)
     types = {"result": writer.result_type(node), "table": HLSType(covering_values(table))}
-    writer.add("UnaryLUT", node, types, source, table_data=table, n_in=prod(writer.shape(node.name)), activation="unary_lut")
+    writer.add(
+        "UnaryLUT", node, types, source, table_data=table, n_in=prod(writer.shape(node.name)), activation="unary_lut"
+    )
 
 
 @layer.register(Reshape)

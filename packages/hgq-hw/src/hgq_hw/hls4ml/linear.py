@@ -51,9 +51,7 @@ def _check_batch(op: Contract, legal: Legalizer, batch: str, out: str, second: s
         )
 
 
-def _times_constant(
-    legal: Legalizer, x: str, first: str, kernel: NDArray[np.float64], second: str, out: str
-) -> str:
+def _times_constant(legal: Legalizer, x: str, first: str, kernel: NDArray[np.float64], second: str, out: str) -> str:
     """A contraction with a kernel; hls4ml wants every summed letter in both operands."""
     only_kernel = [n for n, letter in enumerate(second) if letter not in first + out]
     if only_kernel:
@@ -124,7 +122,7 @@ def _as_matrix(op: Convolve | Pool, legal: Legalizer, x: str, *kernel: NDArray[n
     size_in, size_out = prod(legal.shape(x)), prod(legal.node.shape)
     if size_in * size_out > _LARGEST_MATRIX:
         raise legal.refused(
-            f"has no layer of its own and would be a matrix of {size_in} x {size_out}, more than {_LARGEST_MATRIX} entries",
+            f"has no layer and would be a matrix of {size_in} x {size_out}, more than {_LARGEST_MATRIX} entries",
             "make the layer smaller, or use the da4ml target",
         )
     units = np.eye(size_in).reshape(size_in, *legal.shape(x))
@@ -141,7 +139,7 @@ def _(op: Pool, legal: Legalizer, x: str) -> str:
 
 
 def _pool_max(op: Pool, legal: Legalizer, x: str) -> str:
-    """hls4ml pads a maximum with the lowest number of a signed type; edges are repeated instead where there is no sign."""
+    """hls4ml pads a maximum with the lowest signed number; where there is no sign, edges are repeated instead."""
     if len(op.window) > 2:
         raise legal.refused("pools over three axes", "pool over one or two axes at a time")
     (formats,) = legal.operand_formats
@@ -154,7 +152,7 @@ def _pool_max(op: Pool, legal: Legalizer, x: str) -> str:
 
 
 def _pool_sum(op: Pool, legal: Legalizer, x: str) -> str:
-    """hls4ml averages exactly over a power of two; another sum is a contraction, or a convolution if windows overlap."""
+    """hls4ml averages exactly over a power of two; other sums are contractions, or convolutions if windows overlap."""
     rank, shape = len(op.window), legal.shape(x)
     padded = any(map(any, op.pads))
     if rank <= 2 and not padded and prod(op.window).bit_count() == 1:

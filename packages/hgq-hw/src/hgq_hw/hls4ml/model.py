@@ -1,25 +1,24 @@
 """`lower`: a Graph as an hls4ml project, and `HLSModel`: that project, written, compiled and run.
 
-hls4ml's BitExact pass, which infers the types of a network from its quantizers, is switched off: every type is set from our
-own proof instead. The pass narrows a tensor to what the next quantizer asks for, and in hls4ml 1.3.0 that is not exact where
-the rounding needs the sign of a value that wraps, where a WRAP quantizer follows a transpose or a concatenation, where two
-quantizers follow each other, and where a table's input turns out narrower than the table.
+hls4ml's BitExact pass, which infers the types of a network from its quantizers, is switched off: every type is set
+from our own proof instead. The pass narrows a tensor to what the next quantizer asks for, and reading hls4ml 1.3.0 that is not
+exact where the rounding needs the sign of a value that wraps, where a WRAP quantizer follows a transpose or a
+concatenation, where two quantizers follow each other, and where a table's input turns out narrower than the table.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import re
 import shutil
 import warnings
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hgq_core.errors import (
-    ConfigError,
-    FileError,
     MissingDependencyError,
     ShapeError,
     ToolError,
@@ -29,22 +28,19 @@ from hgq_core.errors import (
 from hgq_core.graph import Graph, prove, run
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
+from hgq_hw.hls4ml.options import MARK, PER_ELEMENT, PER_TENSOR, check_folder, check_options
 from hgq_hw.hls4ml.records import Options, Records, records
 from hgq_hw.hls4ml.types import covering
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["HLSModel", "lower"]
 
-_MARK = "hgq_hw.json"
 _DOUBLE = 53
-_PER_ELEMENT = ("Vitis", "Vivado")
-_PER_TENSOR = ("Quartus", "Catapult")
-_STRATEGIES = ("Latency", "Resource", "distributed_arithmetic")
 
 
 def lower(
@@ -61,8 +57,8 @@ def lower(
 ) -> HLSModel:
     """Turn a graph into an hls4ml project. Nothing is written before `HLSModel.write` or `HLSModel.compile`.
 
-    The hardware's inputs are the graph's inputs behind their first quantizers (`hgq_hw.hls4ml.boundary`); `HLSModel.predict`
-    quantizes on the host, exactly.
+    The hardware's inputs are the graph's inputs behind their first quantizers (`hgq_hw.hls4ml.boundary`);
+    `HLSModel.predict` quantizes on the host, exactly.
 
     Args:
         graph: what hgq-keras or hgq-torch exported, or `hgq_core.graph.load` read.
@@ -85,15 +81,13 @@ def lower(
         UnsupportedError: an operation or a number format that the target cannot take; names the layer and the remedy.
     """
     folder = Path(output_dir)
-    _check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
-    _check_folder(folder)
-    if not isinstance(graph, Graph):
-        message = f"graph: received {type(graph).__name__}, expected a Graph; export a model with to_graph(model) first"
-        raise ConfigError(message)
+    check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
+    check_folder(folder)
     boundary = split(graph)
     legal = legalize(boundary.hardware)
-    fuse = backend not in _PER_ELEMENT or io_type == "io_stream"
-    written = records(legal.graph, Options(fuse, io_type == "io_stream", f"{backend} {io_type}"))
+    fuse = backend not in PER_ELEMENT or io_type == "io_stream"
+    options = Options(fuse, io_type == "io_stream", backend in PER_TENSOR, f"{backend} {io_type}")
+    written = records(legal.graph, options)
     _check_doubles(legal.graph)
     model_config = {
         "Precision": "fixed<16,6>",
@@ -137,10 +131,10 @@ class HLSModel:
             FileError: the folder holds something else by now.
         """
         folder = self.output_dir
-        _check_folder(folder)
+        check_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         mark = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
-        (folder / _MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+        (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
         with _quiet():
             self.model_graph.write()
         return folder
@@ -154,14 +148,14 @@ class HLSModel:
         """
         for tool, remedy in (("g++", "apt-get install g++"), ("bash", "apt-get install bash")):
             if shutil.which(tool) is None:
-                message = f"{tool} is not on PATH; hls4ml's C simulation needs it: install it (Debian, Ubuntu: {remedy})"
+                message = f"{tool} is not on PATH; the C simulation needs it: install it (Debian, Ubuntu: {remedy})"
                 raise ToolError(message)
         self.write()
-        with _quiet():
+        with _quiet() as said:
             try:
                 self.model_graph.compile()
             except Exception as error:  # hls4ml raises nothing narrower
-                message = f"g++ failed on the project in {self.output_dir}; its messages are above. {error}"
+                message = f"g++ failed on the project in {self.output_dir}: {said.getvalue()[-2000:]} ({error})"
                 raise ToolError(message) from error
         self._compiled = True
 
@@ -182,7 +176,8 @@ class HLSModel:
         if not self._compiled:
             message = "the project is not compiled; call compile() first"
             raise ToolError(message)
-        arrays = list(x[0]) if len(x) == 1 and isinstance(x[0], list | tuple) and len(self._host.inputs) > 1 else list(x)
+        several = len(self._host.inputs) > 1
+        arrays = list(x[0]) if several and len(x) == 1 and isinstance(x[0], list | tuple) else list(x)
         quantized = run(self._host, *(np.asarray(a, dtype=np.float64) for a in arrays))
         entering = quantized if isinstance(quantized, tuple) else (quantized,)
         sizes = {len(a) for a in entering}
@@ -201,53 +196,13 @@ class HLSModel:
         return tuple(np.reshape(part, (n, *shape)) for part, shape in zip(parts, shapes, strict=True))
 
 
-def _check_options(
-    backend: str, io_type: str, strategy: str, clock_period: float, project_name: str, reuse_factor: int
-) -> None:
-    if backend in {"oneAPI", "Libero", "VivadoAccelerator"}:
-        message = f"backend {backend!r} cannot be simulated bit for bit here; expected one of {[*_PER_ELEMENT, *_PER_TENSOR]}"
-        raise UnsupportedError(message)
-    for name, value, known in (
-        ("backend", backend, (*_PER_ELEMENT, *_PER_TENSOR)),
-        ("io_type", io_type, ("io_parallel", "io_stream")),
-        ("strategy", strategy, _STRATEGIES),
-    ):
-        if value not in known:
-            message = f"{name}: received {value!r}, expected one of {list(known)}"
-            raise ConfigError(message)
-    if strategy == "distributed_arithmetic" and (reuse_factor != 1 or backend not in _PER_ELEMENT):
-        message = (
-            f"strategy 'distributed_arithmetic': received backend {backend!r} and reuse_factor {reuse_factor}, expected Vitis or "
-            "Vivado and 1"
-        )
-        raise ConfigError(message)
-    if not re.fullmatch(r"[A-Za-z]\w*", project_name, flags=re.ASCII):
-        message = f"project_name: received {project_name!r}, expected a C++ identifier such as 'hgq_design'"
-        raise ConfigError(message)
-    if isinstance(reuse_factor, bool) or not isinstance(reuse_factor, int) or reuse_factor < 1:
-        message = f"reuse_factor: received {reuse_factor!r}, expected a whole number of at least 1"
-        raise ConfigError(message)
-    if not clock_period > 0:
-        message = f"clock_period: received {clock_period!r}, expected nanoseconds greater than 0"
-        raise ConfigError(message)
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        message = f"{folder} is a file; expected a folder for the project: choose another output_dir"
-        raise FileError(message)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        message = f"{folder} is not empty and was not written by hgq_hw.hls4ml; choose another output_dir or empty it"
-        raise FileError(message)
-
-
 def _check_doubles(graph: Graph) -> None:
     """The C simulation takes and gives float64."""
     formats = prove(graph).formats
     for name in (*(node.name for node in graph.inputs), *graph.outputs):
         width = covering(formats[name]).width
         if width > _DOUBLE:
-            message = f"{name!r} needs {width} bits, the simulation's float64 holds {_DOUBLE}; quantize it to fewer bits"
+            message = f"{name!r} needs {width} bits, float64 of the simulation holds {_DOUBLE}; quantize it"
             raise UnsupportedError(message)
 
 
@@ -267,10 +222,13 @@ def _model_graph(
     config["HLSConfig"] = {
         "Model": model_config,
         "LayerName": {
-            name: {"Precision": {part: str(kind) for part, kind in types.items()}} for name, types in written.types.items()
+            name: {"Precision": {part: str(kind) for part, kind in types.items()}}
+            for name, types in written.types.items()
         },
     }
     for record in written.layers:
+        if record["class_name"] == "EinsumDense" and model_config["Strategy"] == "Resource":
+            config["HLSConfig"]["LayerName"][record["name"]]["Strategy"] = "Latency"  # it has no other
         if record["class_name"] == "UnaryLUT":
             record["table_t"] = convert(str(written.types[record["name"]]["table"]))
     with _quiet():
@@ -288,10 +246,13 @@ def _check_types(model_graph: Any, written: Records, convert: Any) -> None:
         want = convert(str(written.types[node.name]["result"]))
         same = (have.width, have.integer, have.signed) == (want.width, want.integer, want.signed)
         if not same:
-            message = f"hls4ml gave layer {node.name!r} the type {have}, expected {want}; please report this as a bug of hgq-hw"
+            message = f"hls4ml gave layer {node.name!r} the type {have}, expected {want}; please report this bug"
             raise VerificationError(message)
 
 
-def _quiet() -> warnings.catch_warnings[None]:
-    """hls4ml warns about its own optional parts and habits, none of which are the user's to act on."""
-    return warnings.catch_warnings(action="ignore")
+@contextmanager
+def _quiet() -> Iterator[io.StringIO]:
+    """Keeps back what hls4ml prints and warns about: its own optional parts and habits, not the user's to act on."""
+    said = io.StringIO()
+    with warnings.catch_warnings(action="ignore"), redirect_stdout(said):
+        yield said

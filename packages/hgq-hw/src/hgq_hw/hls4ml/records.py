@@ -1,7 +1,7 @@
-"""The layer records that `ModelGraph.from_layer_list` reads, one for every node of a legal graph, and the types of each.
+"""The layer records that `ModelGraph.from_layer_list` reads, one for every node of a legal graph, and their types.
 
-Every type is what the prover found, so no arithmetic in the project can overflow or round except where a quantizer says so.
-The layers themselves are in `hgq_hw.hls4ml.layers`.
+Every type is what the prover found, so no arithmetic in the project can overflow or round except where a quantizer says
+so. The layers themselves are in `hgq_hw.hls4ml.layers`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "Records", "Writer", "records"]
 
-_RESERVED = frozenset(
-    "auto bool break case char class const continue data default delete do double else enum extern false float for friend "
-    "goto half if inline input int long namespace new nnet operator output private protected public register return short "
-    "signed sizeof static std struct switch template this throw true try typedef typename union unsigned using virtual void "
-    "volatile while".split()
+_RESERVED = re.compile(
+    r"auto|bool|break|case|char|class|const|continue|data|default|delete|do|double|else|"
+    r"enum|extern|false|float|for|friend|goto|half|if|inline|input|int|long|namespace|new|"
+    r"nnet|operator|output|private|protected|public|register|return|short|signed|sizeof|static|"
+    r"std|struct|switch|template|this|throw|true|try|typedef|typename|union|unsigned|using|"
+    r"virtual|void|volatile|while"
 )
 _HLS_NAMES = re.compile(r"(layer|config|w|b|s|t|table|input)\d*(_out|_t)?|result_t")
 
@@ -41,11 +42,13 @@ class Options:
     Attributes:
         fuse: a quantizer becomes the type of the layer before it, for targets without a type per element.
         stream: io_stream, which knows fewer layers.
+        plain: a back end without layers for contractions in general and for tables.
         target: for messages, such as ``Vitis io_stream``.
     """
 
     fuse: bool
     stream: bool
+    plain: bool
     target: str
 
 
@@ -78,6 +81,7 @@ def records(graph: Graph, options: Options) -> Records:
     Raises:
         UnsupportedError: a node that the back end or the io type cannot take.
     """
+    from hgq_hw.hls4ml import windows  # noqa: F401  # registers its layers
     from hgq_hw.hls4ml.layers import layer, output_layer
 
     writer = Writer(graph, options)
@@ -139,7 +143,7 @@ class Writer:
         return reader, np.broadcast_to(values, reader.shape)
 
     def result_type(self, node: Node) -> HLSType:
-        """The type of what a computing node gives: all that was proved, or what its only reader, a quantizer, looks at."""
+        """The type of what a computing node gives: all that was proved, or what its only reader, a quantizer, sees."""
         full = covering(self.formats_of(node.name))
         reader = self.sole_reader(node.name)
         while self.options.fuse and reader is not None and isinstance(reader.op, Reshape | Transpose):
@@ -196,7 +200,7 @@ class Writer:
         base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
         base = base if base[:1].isalpha() else f"n_{base}".rstrip("_")
         base += suffix
-        if base in _RESERVED or _HLS_NAMES.fullmatch(base):
+        if _RESERVED.fullmatch(base) or _HLS_NAMES.fullmatch(base):
             base += "_node"
         unique, number = base, 1
         while unique in self.out.types:

@@ -68,8 +68,8 @@ def shared(formats: Formats) -> FixedPoint | None:
 def narrowed(full: FixedPoint, quantize: Quantize) -> FixedPoint:
     """The part of ``full`` that a quantizer, the only reader of a tensor, looks at.
 
-    Under WRAP the bits above its range do not matter unless its rounding asks for the sign; TRN and RND ignore the bits more
-    than zero and one below its step. What is dropped is dropped by truncation and wrap-around.
+    Under WRAP the bits above its range do not matter unless its rounding asks for the sign; TRN and RND ignore the bits
+    more than zero and one below its step. What is dropped is dropped by truncation and wrap-around.
 
     >>> from hgq_core.graph.ops import Quantize
     >>> narrowed(FixedPoint(1, 9, 12), Quantize(Formats.of(1, 2, 3), Round.RND, Overflow.WRAP))

@@ -1,0 +1,70 @@
+"""What may be asked of `hgq_hw.hls4ml.lower`, checked before anything is built or written."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from hgq_core.errors import ConfigError, FileError, MissingDependencyError, UnsupportedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MARK", "PER_ELEMENT", "PER_TENSOR", "check_folder", "check_options"]
+
+MARK = "hgq_hw.json"
+"""File by which a folder is recognised as ours."""
+
+PER_ELEMENT = ("Vitis", "Vivado")
+"""Back ends with a type for every element."""
+
+PER_TENSOR = ("Quartus", "Catapult")
+"""Back ends with a type for every tensor."""
+
+_STRATEGIES = ("Latency", "Resource", "distributed_arithmetic")
+
+
+def check_options(
+    backend: str, io_type: str, strategy: str, clock_period: float, project_name: str, reuse_factor: int
+) -> None:
+    """Raises ConfigError, UnsupportedError or MissingDependencyError for options that `lower` cannot work with."""
+    if backend in {"oneAPI", "Libero", "VivadoAccelerator"}:
+        message = f"backend {backend!r} cannot be simulated here; expected one of {[*PER_ELEMENT, *PER_TENSOR]}"
+        raise UnsupportedError(message)
+    for name, value, known in (
+        ("backend", backend, (*PER_ELEMENT, *PER_TENSOR)),
+        ("io_type", io_type, ("io_parallel", "io_stream")),
+        ("strategy", strategy, _STRATEGIES),
+    ):
+        if value not in known:
+            message = f"{name}: received {value!r}, expected one of {list(known)}"
+            raise ConfigError(message)
+    if strategy == "distributed_arithmetic" and (reuse_factor != 1 or backend not in PER_ELEMENT):
+        message = (
+            f"strategy 'distributed_arithmetic': received backend {backend!r} and reuse_factor {reuse_factor}, "
+            f"expected one of {list(PER_ELEMENT)} and 1"
+        )
+        raise ConfigError(message)
+    if strategy == "distributed_arithmetic" and find_spec("da4ml") is None:
+        message = "strategy 'distributed_arithmetic' needs da4ml: python3 -m pip install 'hgq-hw[da4ml]'"
+        raise MissingDependencyError(message)
+    if not re.fullmatch(r"[A-Za-z]\w*", project_name, flags=re.ASCII):
+        message = f"project_name: received {project_name!r}, expected a C++ identifier such as 'hgq_design'"
+        raise ConfigError(message)
+    if reuse_factor < 1 or reuse_factor != int(reuse_factor):
+        message = f"reuse_factor: received {reuse_factor!r}, expected a whole number of at least 1"
+        raise ConfigError(message)
+    if not clock_period > 0:
+        message = f"clock_period: received {clock_period!r}, expected nanoseconds greater than 0"
+        raise ConfigError(message)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises FileError if a project written to ``folder`` would overwrite something else."""
+    if folder.exists() and not folder.is_dir():
+        message = f"{folder} is a file; expected a folder for the project: choose another output_dir"
+        raise FileError(message)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+        message = f"{folder} is not empty and was not written by hgq_hw.hls4ml; choose another output_dir or empty it"
+        raise FileError(message)
