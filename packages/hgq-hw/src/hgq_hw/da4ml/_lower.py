@@ -12,8 +12,9 @@ from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
 from hgq_core.graph.run import evaluate_node
 
 from hgq_hw._split import split, with_input_formats
-from hgq_hw.da4ml._choice import CHOICES, choose
+from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
+from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline
 from hgq_hw.da4ml._symbols import CONSTANT_BITS
 from hgq_hw.passes import canonical
 
@@ -77,12 +78,14 @@ def lower(
         flat_inputs = np.concatenate([port.ravel() for port in ports])
         comb = comb_trace(flat_inputs, np.concatenate([y.ravel() for y in outputs]))
         _check_widths(comb)
-        pipeline = None if latency_cutoff is None else to_pipeline(comb, latency_cutoff, verbose=False)
+        pipeline = None
+        if latency_cutoff is not None:
+            pipeline = one_bit_keys_of_pipeline(to_pipeline(comb, latency_cutoff, verbose=False))
     return Design(
         graph=graph,
         host=parts.host,
         core=parts.core,
-        comb=comb,
+        comb=one_bit_keys(comb),
         pipeline=pipeline,
         latency_cutoff=latency_cutoff,
         inputs=flat_inputs,
@@ -142,22 +145,25 @@ def _node(graph: Graph, node: Node, operands: list[Any]) -> Any:
 
 
 def _linear(graph: Graph, node: Node, operands: list[Any]) -> Any:
-    """A contraction; da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds."""
-    kernel = node.inputs.index(constants[0]) if (constants := _constants(graph, node)) else None
-    if kernel is None:
+    """A contraction with a constant kernel.
+
+    da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds; its solver loses constants
+    other than 0 among the data, so that they are contracted here and added.
+    """
+    constants = [position for position, name in enumerate(node.inputs) if isinstance(graph[name].op, Constant)]
+    if not constants:
         return evaluate_node(node, operands)
-    result, rest = None, np.asarray(operands[kernel], dtype=np.float64)
-    while result is None or rest.any():
+    kernel, data = constants[0], 1 - constants[0]
+    variable, known = separate_constants(operands[data])
+    rest = np.asarray(operands[kernel], dtype=np.float64)
+    result = None if known is None else evaluate_node(node, [known, rest] if data == 0 else [rest, known])
+    while True:
         part = rest.astype(np.float32).astype(np.float64)
-        operands[kernel] = part
-        product = evaluate_node(node, operands)
-        result = product if result is None else result + product
-        rest -= part
-    return result
-
-
-def _constants(graph: Graph, node: Node) -> list[str]:
-    return [name for name in node.inputs if isinstance(graph[name].op, Constant)]
+        product = evaluate_node(node, [variable, part] if data == 0 else [part, variable])
+        result = product if result is None else product + result
+        rest = rest - part
+        if not rest.any():
+            return result
 
 
 def _check_constant(values: Any, bits: int) -> None:

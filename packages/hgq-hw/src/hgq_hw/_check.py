@@ -1,0 +1,164 @@
+"""Pre-flight: everything that a target will refuse or get wrong, each with its remedy, before anything is lowered."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from hgq_core.errors import HGQError
+from hgq_core.graph import Graph, prove
+from hgq_core.graph.ops import Constant, Contract, Input, Lookup, Quantize
+
+from hgq_hw._models import as_graph
+from hgq_hw._split import acts_on_real, real_edges
+from hgq_hw._targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hgq_core.graph import Node, Proof
+
+__all__ = ["Issue", "check"]
+
+_MAX_WIDTH = 64
+_DA4ML_WIDTH = 48
+_DA4ML_FRACTION = 32
+_SLOW_KERNEL = 64 * 64
+_BIG_TABLE = 2**14
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that a target will refuse or get wrong, or that is worth knowing.
+
+    Attributes:
+        severity: ``error`` stops lowering; ``info`` does not.
+        node: name of the node, empty for the whole graph.
+        label: the layer that it came from.
+        problem: what is wrong.
+        remedy: what to do.
+    """
+
+    severity: Literal["error", "info"]
+    node: str
+    label: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = self.label or self.node or "graph"
+        return f"{self.severity}: {place}: {self.problem}; {self.remedy}"
+
+
+def check(model: Graph | Any, target: str = "da4ml") -> list[Issue]:
+    """List what keeps a graph or model from the target.
+
+    Args:
+        model: a Graph, or a Keras model if hgq-keras is installed.
+        target: ``"da4ml"`` (``:verilog``, ``:vhdl``, ``:vitis``) or ``"hls4ml:<backend>:<io_type>"``, such as
+            ``"hls4ml:vitis:io_stream"``.
+
+    Returns:
+        Issues in the order of the graph, errors and information; without an error the graph can be lowered.
+
+    Raises:
+        ConfigError: an unknown target.
+    """
+    chosen = Target.parse(target)
+    graph = as_graph(model)
+    issues = list(_unquantized(graph))
+    if issues:
+        return issues  # nothing is known of the numbers behind, so that nothing more can be said
+    proof = prove(graph)
+    issues += _widths(graph, proof, chosen)
+    issues += _overflows(proof)
+    issues += _da4ml(graph) if chosen.engine == "da4ml" else _hls4ml(graph, chosen)
+    order = {node.name: number for number, node in enumerate(graph)}
+    return sorted(issues, key=lambda issue: (issue.severity != "error", order.get(issue.node, -1)))
+
+
+def _unquantized(graph: Graph) -> Iterator[Issue]:
+    real = real_edges(graph)
+    blamed: set[str] = set()
+    for node in graph:
+        if node.name in real and not acts_on_real(node) and not blamed.intersection(node.inputs):
+            problem = f"{type(node.op).__name__} computes with numbers that are not quantized"
+            yield Issue("error", node.name, node.label, problem, "put a quantizer before it, or give the input a format")
+        if node.name in real and (not acts_on_real(node) or blamed.intersection(node.inputs)):
+            blamed.add(node.name)
+    for name in graph.outputs:
+        if name in real and name not in blamed:
+            yield Issue("error", name, graph[name].label, "an output is not quantized", "put a quantizer before it")
+
+
+def _widths(graph: Graph, proof: Proof, target: Target) -> Iterator[Issue]:
+    limit = _DA4ML_WIDTH if target.engine == "da4ml" else _MAX_WIDTH
+    for node in graph:
+        if node.name not in proof.formats or isinstance(node.op, Constant):
+            continue
+        widest = int(proof.formats[node.name].width.max(initial=0))
+        if widest > limit:
+            problem = f"needs {widest} bits, {target.engine} takes at most {limit}"
+            yield Issue("error", node.name, node.label, problem, "quantize its inputs or weights to fewer bits")
+
+
+def _overflows(proof: Proof) -> Iterator[Issue]:
+    for finding in proof.findings:
+        if finding.kind == "overflow":
+            remedy = "calibrate with trace_minmax, or saturate, if inputs may exceed the calibrated range"
+        else:
+            remedy = "the graph's own integers are the reference here, not the model's float32"
+        yield Issue("info", finding.node, finding.label, finding.detail, remedy)
+
+
+def _da4ml(graph: Graph) -> Iterator[Issue]:
+    for node in graph:
+        match node.op:
+            case Constant():
+                yield from _da4ml_constant(node)
+            case Contract():
+                kernel = [graph[name] for name in node.inputs if isinstance(graph[name].op, Constant)]
+                if kernel and (size := int(np.prod(kernel[0].shape))) > _SLOW_KERNEL:
+                    problem = f"a kernel of {size} numbers takes da4ml minutes"
+                    yield Issue("info", node.name, node.label, problem, "train with higher beta, or use hls4ml")
+            case Lookup(tables=tables):
+                yield from _table(node, tables)
+
+
+def _da4ml_constant(node: Node) -> Iterator[Issue]:
+    if not isinstance(node.op, Constant):
+        return
+    deepest = int(np.where(node.op.integers == 0, 0, node.op.fraction).max(initial=0))
+    scaled = np.ldexp(node.op.values, _DA4ML_FRACTION)
+    if np.any(scaled != np.rint(scaled)):
+        problem = f"a constant has {deepest} fraction bits, da4ml holds {_DA4ML_FRACTION}"
+        yield Issue("error", node.name, node.label, problem, "quantize it coarser")
+
+
+def _table(node: Node, tables: tuple[Any, ...]) -> Iterator[Issue]:
+    if any(np.any(np.abs(table) >= 2**31) for table in tables):
+        yield Issue("error", node.name, node.label, "a table entry exceeds 32 bits", "quantize the table's output")
+    if (longest := max(len(table) for table in tables)) > _BIG_TABLE:
+        problem = f"a table has {longest} entries"
+        yield Issue("info", node.name, node.label, problem, "quantize its input to fewer bits")
+
+
+def _hls4ml(graph: Graph, target: Target) -> Iterator[Issue]:
+    """What hls4ml refuses, found by lowering without writing."""
+    from hgq_hw.hls4ml import lower
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="hgq-check-") as scratch:
+            lower(graph, Path(scratch) / "project", backend=target.backend, io_type=target.io_type)
+    except HGQError as error:
+        node = next((node for node in graph if repr(node.name) in str(error)), None)
+        name, label = ("", "") if node is None else (node.name, node.label)
+        yield Issue("error", name, label, str(error), "change this layer, or use the da4ml target")
+    for node in graph.inputs:
+        if isinstance(node.op, Input) and node.op.formats is None and not any(
+            isinstance(reader.op, Quantize) for reader in graph.consumers(node.name)
+        ):
+            yield Issue("info", node.name, node.label, "its quantizer comes later", "what lies before it runs on the host")
