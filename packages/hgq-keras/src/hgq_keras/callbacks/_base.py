@@ -1,0 +1,55 @@
+"""What every callback here does at the end of an epoch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, final
+
+import keras
+
+from hgq_core.errors import ConfigError
+from hgq_keras.calibrate import ebops
+from hgq_keras.health import warn_if_dead
+from hgq_keras.layers import quantized_layers
+
+if TYPE_CHECKING:
+    from hgq_keras.layers import QLayer
+
+__all__ = ["EpochCallback", "with_ebops"]
+
+
+class EpochCallback(keras.callbacks.Callback):
+    """Warns of layers that have died, then does its own work in `epoch_ended`."""
+
+    @final
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Called by Keras; what is put into `logs` is seen by the callbacks that follow and by the history."""
+        warn_if_dead(self.model)
+        self.epoch_ended(epoch, {} if logs is None else logs)
+
+    @abstractmethod
+    def epoch_ended(self, epoch: int, logs: dict[str, Any]) -> None:
+        """The callback's work at the end of an epoch, counted from 0."""
+
+    @final
+    def cost(self, logs: dict[str, Any]) -> float:
+        """EBOPs of the model, taken from the logs if a callback before this one has put them there."""
+        if "ebops" not in logs:
+            logs["ebops"] = ebops(self.model)
+        return float(logs["ebops"])
+
+
+def with_ebops(model: keras.Model) -> list[QLayer]:
+    """The layers of a model that count EBOPs, those of nested models included.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    layers = [layer for layer in quantized_layers(model) if layer.enable_ebops]
+    if not layers:
+        message = (
+            f"model {model.name!r}: received no layer that counts EBOPs, expected at least one; "
+            "use layers of hgq_keras.layers with enable_ebops=True, or leave this callback out"
+        )
+        raise ConfigError(message)
+    return layers
