@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,11 +126,11 @@ class NumpyQuantizer(Quantizer):
         else:
             mode = self.spec.overflow_mode
             dx, di, df = self.fixed_gradients(upstream, split, xq, *self._kif(), overflow_mode=mode)
-            di, df = (None if part is None else self._summed(part) for part in (di, df))
+            di, df = None if di is None else self._summed(di), self._summed(df)
             if isinstance(self.spec, KIF):
                 widths = {"i": di, "f": df}
             else:
-                widths = {"i": None if di is None or df is None else di - df, "b": df}
+                widths = {"i": None if di is None else di - df, "b": df}
         return Gradients(self.sharing.join(NUMPY, xq), self.sharing.join(NUMPY, dx), widths)
 
     def fixed_gradients(self, *arrays: Array, overflow_mode: Overflow) -> tuple[Array, Array | None, Array]:
@@ -149,7 +149,7 @@ class NumpyModel(Model):
     def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...], quantizer: type[NumpyQuantizer]) -> None:
         self.layers = layers
         self.input_shape = input_shape
-        self.quantizers: list[dict[str, NumpyQuantizer]] = []
+        self.quantizers: dict[int, dict[str, NumpyQuantizer]] = {}
         self._quantizer = quantizer
 
     def quantizer(self, layer: int, name: str) -> NumpyQuantizer:
@@ -158,9 +158,7 @@ class NumpyModel(Model):
 
     def _built(self, layer: int, name: str, shape: tuple[int | None, ...]) -> NumpyQuantizer:
         """The quantizer of a layer, made when its shape is first known."""
-        if len(self.quantizers) <= layer:
-            self.quantizers.append({})
-        known = self.quantizers[layer]
+        known = self.quantizers.setdefault(layer, {})
         if name not in known:
             known[name] = self._quantizer(self.layers[layer].quantizers[name], shape)
             known[name].assign(self.layers[layer].widths.get(name, {}))
@@ -204,7 +202,7 @@ class NumpyBackend(Backend):
     """hgq_core on NumPy alone: quantizers with closed-form gradients, and layers as nodes of a Graph."""
 
     version = f"hgq-core {hgq_core.__version__}, numpy {np.__version__}"
-    missing: ClassVar[Mapping[str, str]] = {
+    missing: Mapping[str, str] = {
         "saving": "no layers of its own to save; the file of a Graph belongs to the group graph",
         "training": "no automatic differentiation",
     }

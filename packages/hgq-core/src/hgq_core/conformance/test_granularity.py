@@ -95,10 +95,11 @@ def test_gradients_are_summed_over_each_group(backend: Backend, name: str, q_typ
     compare.close(got.dx, dx, f"{call}: d/dx", x)
     fraction, integer = ("f", di) if q_type == "kif" else ("b", di - df)
     for key, elements in ((fraction, df), ("i", integer)):
+        gradient = np.asarray(got.widths[key])
         total = [elements[where].sum() for where in groups(widths)]
         scale = [(np.abs(df) + np.abs(di))[where].sum() for where in groups(widths)]
-        compare.close(np.ravel(got.widths[key]), total, f"{call}: d/d{key} of each group", scale=scale)
-        compare.equal(np.shape(got.widths[key]), shape, f"{call}: shape of d/d{key}")
+        compare.close(gradient.ravel(), total, f"{call}: d/d{key} of each group", scale=scale)
+        compare.equal(gradient.shape, shape, f"{call}: shape of d/d{key}")
 
 
 def test_an_axis_of_unknown_size_cannot_have_its_own_widths(backend: Backend) -> None:

@@ -77,7 +77,7 @@ def test_any_format_and_number(backend: Backend, data: st.DataObject) -> None:
     x = np.array(data.draw(st.lists(numbers, min_size=size, max_size=size)), dtype=np.float32)
     k, i, f = data.draw(st.integers(0, 1)), data.draw(st.integers(-8, 12)), data.draw(st.integers(-8, 12))
     round_mode, overflow_mode = data.draw(st.sampled_from(Round)), data.draw(st.sampled_from(Overflow))
-    full = [np.full(size, part) for part in (k, i, f)]
-    got = backend.quantize(x, *full, round_mode=round_mode, overflow_mode=overflow_mode)
+    full_k, full_i, full_f = (np.full(size, part) for part in (k, i, f))
+    got = backend.quantize(x, full_k, full_i, full_f, round_mode=round_mode, overflow_mode=overflow_mode)
     call = f"quantize(k, i, f = {k, i, f}, {round_mode}, {overflow_mode})"
-    compare.equal(got, expected.fixed(x, *full, round_mode, overflow_mode), call, x)
+    compare.equal(got, expected.fixed(x, full_k, full_i, full_f, round_mode, overflow_mode), call, x)

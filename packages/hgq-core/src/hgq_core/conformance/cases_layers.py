@@ -1,0 +1,240 @@
+"""The table of layers: small shapes, widths that differ from element to element, and inputs that wrap and saturate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import inf
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hgq_core.conformance import expected
+from hgq_core.conformance.backend import Layer
+from hgq_core.modes import Overflow, Round
+from hgq_core.spec import KBI, KIF, Spec
+
+__all__ = ["CASES", "LayerCase", "case", "cases"]
+
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCase:
+    """A chain of layers with the data that it is judged on.
+
+    Attributes:
+        layers: the chain.
+        input_shape: without the batch axis.
+        inputs: float32 arrays, one per input of the chain.
+    """
+
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...]
+    inputs: tuple[NDArray[np.float32], ...]
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "dense": {"kind": "dense", "shape": (5,), "units": 4},
+    "dense-relu": {"kind": "dense", "shape": (5,), "units": 4, "activation": "relu"},
+    "dense-no-bias": {"kind": "dense", "shape": (5,), "units": 3, "bias": False},
+    "dense-rows": {"kind": "dense", "shape": (3, 4), "units": 3},
+    "dense-rows-pf": {"kind": "dense", "shape": (4, 4), "units": 3, "parallelization_factor": 2},
+    "dense-two-axes-of-rows": {"kind": "dense", "shape": (2, 3, 4), "units": 2, "parallelization_factor": 3},
+    "dense-output": {"kind": "dense", "shape": (5,), "units": 4, "oq": (Round.RND_CONV, Overflow.SAT)},
+    "dense-saturating-input": {"kind": "dense", "shape": (5,), "units": 4, "iq": (Round.RND_CONV, Overflow.SAT)},
+    "dense-symmetric-input": {"kind": "dense", "shape": (5,), "units": 4, "iq": (Round.TRN, Overflow.SAT_SYM)},
+    "dense-shared-widths": {"kind": "dense", "shape": (3, 4), "units": 3, "shared": True},
+    "dense-wrapping-kernel": {"kind": "dense", "shape": (5,), "units": 4, "kq": (Round.RND, Overflow.WRAP)},
+    "dense-truncating-kernel": {"kind": "dense", "shape": (5,), "units": 4, "kq": (Round.TRN_ZERO, Overflow.SAT)},
+    "einsum-dense": {
+        "kind": "einsum_dense", "shape": (3, 4), "equation": "abc,cd->abd", "output_shape": (3, 2), "bias_axes": "d",
+    },
+    "einsum-dense-two-axes": {
+        "kind": "einsum_dense", "shape": (3, 4), "equation": "abc,bcde->ade", "output_shape": (2, 3), "bias_axes": "de",
+    },
+    "einsum-dense-transposing": {
+        "kind": "einsum_dense", "shape": (3, 4), "equation": "abc,bd->adc", "output_shape": (2, 4), "bias_axes": "d",
+    },
+    "einsum-dense-pf": {
+        "kind": "einsum_dense", "shape": (4, 3), "equation": "abc,cd->abd", "output_shape": (4, 2), "bias_axes": "d",
+        "parallelization_factor": 2,
+    },
+    "einsum-dense-no-bias": {
+        "kind": "einsum_dense", "shape": (3, 4), "equation": "abc,bcd->abd", "output_shape": (3, 2), "bias": False,
+    },
+    "conv1d": {"kind": "conv1d", "shape": (6, 2), "filters": 3, "kernel_size": (3,)},
+    "conv1d-same": {"kind": "conv1d", "shape": (5, 2), "filters": 2, "kernel_size": (4,), "padding": "same"},
+    "conv1d-causal": {
+        "kind": "conv1d", "shape": (6, 2), "filters": 2, "kernel_size": (3,), "padding": "causal", "dilation_rate": 2,
+    },
+    "conv1d-strided-pf": {
+        "kind": "conv1d", "shape": (9, 2), "filters": 2, "kernel_size": (3,), "strides": 2, "parallelization_factor": 2,
+    },
+    "conv1d-groups": {"kind": "conv1d", "shape": (5, 4), "filters": 4, "kernel_size": (2,), "groups": 2},
+    "conv1d-one": {"kind": "conv1d", "shape": (4, 3), "filters": 2, "kernel_size": (1,)},
+    "conv2d": {"kind": "conv2d", "shape": (4, 4, 2), "filters": 3, "kernel_size": (3, 3), "activation": "relu"},
+    "conv2d-same": {"kind": "conv2d", "shape": (4, 3, 2), "filters": 2, "kernel_size": (3, 2), "padding": "same"},
+    "conv2d-same-strided": {
+        "kind": "conv2d", "shape": (5, 4, 1), "filters": 2, "kernel_size": (3, 3), "padding": "same", "strides": (2, 2),
+    },
+    "conv2d-dilated": {
+        "kind": "conv2d", "shape": (5, 5, 1), "filters": 2, "kernel_size": (2, 2), "dilation_rate": (2, 2),
+    },
+    "conv2d-groups": {"kind": "conv2d", "shape": (3, 3, 4), "filters": 2, "kernel_size": (2, 2), "groups": 2},
+    "conv2d-shared-pf": {
+        "kind": "conv2d", "shape": (4, 4, 2), "filters": 2, "kernel_size": (2, 2), "shared": True,
+        "parallelization_factor": 3,
+    },
+    "batch-norm": {"kind": "batch_norm", "shape": (4,), "epsilon": 0.25},
+    "batch-norm-image": {"kind": "batch_norm", "shape": (3, 2, 2), "epsilon": 0.25},
+    "max-pool": {"kind": "max_pool2d", "shape": (4, 4, 2), "pool_size": (2, 2)},
+    "max-pool-overlapping": {"kind": "max_pool2d", "shape": (5, 5, 1), "pool_size": (3, 3), "strides": (2, 2)},
+    "max-pool-same": {"kind": "max_pool2d", "shape": (3, 5, 2), "pool_size": (2, 2), "padding": "same"},
+    "average-pool": {"kind": "average_pool2d", "shape": (4, 4, 2), "pool_size": (2, 2)},
+    "average-pool-same": {"kind": "average_pool2d", "shape": (3, 3, 2), "pool_size": (2, 2), "padding": "same"},
+    "average-pool-output": {
+        "kind": "average_pool2d", "shape": (4, 6, 1), "pool_size": (2, 2), "oq": (Round.RND, Overflow.SAT),
+    },
+    "add": {"kind": "add", "shape": (3, 4)},
+    "add-relu": {"kind": "add", "shape": (3, 4), "activation": "relu", "iq": (Round.RND, Overflow.SAT)},
+    "lookup-tanh": {"kind": "unary_lut", "shape": (3, 2), "function": "tanh", "oq": (Round.RND, Overflow.SAT_SYM)},
+    "lookup-sigmoid": {"kind": "unary_lut", "shape": (4,), "function": "sigmoid", "oq": (Round.TRN, Overflow.SAT)},
+}  # fmt: skip
+"""Arguments of `case` by id. Quantizers are ``(round, overflow)``; ``shared``: one input width for the whole tensor."""
+
+CHAINS: dict[str, tuple[str, ...]] = {
+    "chain-dense-dense": ("dense-relu", "dense-no-bias:4"),
+    "chain-conv-pool-flatten-dense": ("conv2d", "max-pool:2,2,3", "flatten:1,1,3", "dense:3"),
+}
+"""Chains of cases, each ``case:input shape``; a chain's data is that of its first layer."""
+
+
+def _data_quantizer(modes: tuple[Round, Overflow], *, shared: bool) -> Spec:
+    axes: dict[str, Any] = (
+        {"homogeneous_axis": None, "heterogeneous_axis": ()} if shared else {"homogeneous_axis": (0,)}
+    )
+    return KIF(round_mode=modes[0], overflow_mode=modes[1], i_decay_speed=0.01, **axes)
+
+
+def _weights(kind: str, shape: tuple[int, ...], options: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Weights finer than their quantizers, so that ties and saturation occur; none of batch_norm's is near a tie."""
+
+    def draw(*size: int) -> NDArray[np.float32]:
+        return (rng.integers(-160, 161, size) / 64).astype(np.float32)
+
+    if kind == "dense":
+        return {"kernel": draw(shape[-1], options["units"]), "bias": draw(options["units"])}
+    if kind == "einsum_dense":
+        data, kernel, output = options["equation"].replace("->", ",").split(",")
+        sizes = dict(zip(data[1:], shape, strict=True)) | dict(zip(output[1:], options["output_shape"], strict=True))
+        weights = {"kernel": draw(*(sizes[c] for c in kernel))}
+        axes = options.get("bias_axes", "")
+        first = min((output.index(c) for c in axes), default=0)
+        return weights | ({"bias": draw(*(sizes[c] if c in axes else 1 for c in output[first:]))} if axes else {})
+    if kind in ("conv1d", "conv2d"):
+        channels = shape[-1] // options.get("groups", 1)
+        return {"kernel": draw(*options["kernel_size"], channels, options["filters"]), "bias": draw(options["filters"])}
+    if kind == "batch_norm":
+        channels = shape[-1]
+        signs = np.where(np.arange(channels) % 2, -1.0, 1.0)
+        scale = signs * rng.integers(3, 15, channels) / 8 + 0.03
+        return {
+            "gamma": (2.0 * scale).astype(np.float32),
+            "beta": (rng.integers(-16, 17, channels) / 8 + 0.02).astype(np.float32),
+            "moving_mean": np.zeros(channels, np.float32) + np.float32(0.25),
+            "moving_variance": np.full(channels, 3.75, np.float32),
+        }
+    return {}
+
+
+def _weight_widths(weights: dict[str, Any], modes: tuple[Round, Overflow], rng: np.random.Generator) -> dict[str, Any]:
+    """Stored widths of ``kq`` and ``bq``; WRAP has the integer bits that the weight itself needs."""
+    widths: dict[str, Any] = {}
+    for name, array in (
+        ("kq", weights.get("kernel", weights.get("gamma"))),
+        ("bq", weights.get("bias", weights.get("beta"))),
+    ):
+        if array is None:
+            continue
+        if "gamma" in weights:
+            widths[name] = {"k": 1, "b": 6, "i": 3}
+            continue
+        b = rng.integers(1, 6, array.shape)
+        if name == "kq":
+            b = np.where(rng.uniform(size=array.shape) < 0.15, 0, b)
+        wraps = name == "bq" or modes[1] is Overflow.WRAP
+        i = rng.integers(0, 3, array.shape)
+        if wraps:
+            b = np.maximum(b, 1)
+            flat = zip(array.ravel(), b.ravel(), strict=True)
+            mode = Round.RND if name == "bq" else modes[0]
+            i = np.array([expected.integer_bits_kbi(v, v, int(n), mode) if v else 0 for v, n in flat]).reshape(b.shape)
+        widths[name] = {"k": 1, "b": b, "i": i}
+    return widths
+
+
+@cache
+def case(name: str) -> LayerCase:
+    """The case of this id; the same arrays every time."""
+    if name in CHAINS:
+        return _chain(CHAINS[name])
+    return _case(name, CASES[name], None)
+
+
+def _case(name: str, arguments: dict[str, Any], shape: tuple[int, ...] | None) -> LayerCase:
+    rng = np.random.default_rng(crc32(name.encode()))
+    options = dict(arguments)
+    kind, shape = options.pop("kind"), shape or options["shape"]
+    del options["shape"]
+    shared, bias = options.pop("shared", False), options.pop("bias", True)
+    modes = {place: options.pop(place, default) for place, default in (
+        ("iq", (Round.RND, Overflow.WRAP)), ("kq", (Round.RND, Overflow.SAT_SYM)), ("oq", None),
+    )}  # fmt: skip
+    weights = _weights(kind, shape, options, rng)
+    if not bias:
+        weights.pop("bias", None)
+    quantizers: dict[str, Spec] = {"iq": _data_quantizer(modes["iq"], shared=shared)}
+    if weights:
+        quantizers["kq"] = KBI(
+            round_mode=modes["kq"][0], overflow_mode=modes["kq"][1], is_weight=True, i_decay_speed=inf
+        )
+        if "bias" in weights or "beta" in weights:
+            overflow_mode = Overflow.SAT_SYM if "beta" in weights else Overflow.WRAP
+            quantizers["bq"] = KBI(round_mode=Round.RND, overflow_mode=overflow_mode, i_decay_speed=0.01)
+    widths = _weight_widths(weights, modes["kq"], rng)
+    size = (1,) * (len(shape) + 1) if shared else (1, *shape)
+    k = rng.integers(0, 2, size) if kind != "unary_lut" else np.ones(size, int)
+    widths["iq"] = {"k": k, "i": rng.integers(0, 3, size), "f": rng.integers(-1, 4, size)}
+    if kind == "unary_lut":
+        widths["iq"]["f"] = rng.integers(1, 4, size)
+    if modes["oq"]:
+        quantizers["oq"] = _data_quantizer(modes["oq"], shared=True)
+        widths["oq"] = {"k": 1, "i": 1 if kind == "unary_lut" else 3, "f": 4 if kind == "unary_lut" else 2}
+    count = 2 if kind == "add" else 1
+    inputs = tuple((rng.integers(-400, 401, (BATCH, *shape)) / 64).astype(np.float32) for _ in range(count))
+    return LayerCase((Layer(kind, options, quantizers, weights, widths),), shape, inputs)
+
+
+def _chain(parts: Sequence[str]) -> LayerCase:
+    cases: list[LayerCase] = []
+    for part in parts:
+        name, _, text = part.partition(":")
+        shape = tuple(int(n) for n in text.split(",")) if text else None
+        if name == "flatten":
+            cases.append(LayerCase((Layer("flatten"),), shape or (), ()))
+        else:
+            cases.append(_case(part, CASES[name], shape))
+    return LayerCase(tuple(c.layers[0] for c in cases), cases[0].input_shape, cases[0].inputs)
+
+
+def cases() -> list[Any]:
+    """Every case of the table, marked with the kinds of layers that it needs."""
+    names = [*CASES, *CHAINS]
+    return [
+        pytest.param(name, marks=pytest.mark.kinds(*(la.kind for la in case(name).layers)), id=name) for name in names
+    ]
