@@ -16,6 +16,7 @@ from hgq_core.graph.run import evaluate_node
 from hgq_core.linear import Contract, Convolve, Pool, windows
 from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
+from hgq_core.quantize import LN2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,7 +172,9 @@ def product_cost(ops: Ops, bits: Sequence[Any], shape: Sequence[int]) -> Any:
 
 def lookup_cost(ops: Ops, bits_in: Any, bits_out: Any, shape: Sequence[int]) -> Any:
     """``1e-4 * sum(2**bits_in * bits_out)`` over the elements of ``shape``."""
-    entries = ops.broadcast_to(ops.power_of_two(bits_in), (1, *shape))
+    # Exact in value, with the derivative of 2**b: verbs that read bits of a float have none.
+    fixed = ops.stop_gradient(bits_in)
+    entries = ops.broadcast_to(ops.power_of_two(fixed) * (1.0 + LN2 * (bits_in - fixed)), (1, *shape))
     full = ops.broadcast_to(bits_out, (1, *shape))
     return LOOKUP * ops.reshape(ops.sum(entries * full, tuple(range(len(shape) + 1))), ())
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from hgq_core.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from hgq_core.ops import Ops
 
-__all__ = ["Contract", "Convolve", "Pool", "explicit_pads", "windows"]
+__all__ = ["Contract", "Convolve", "Pool", "average_scale", "explicit_pads", "windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,3 +214,19 @@ def explicit_pads(
     return tuple((t // 2, t - t // 2) for t in total)
 
 
+
+
+def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:
+    """``1 / n`` for the n elements that each window covers, padding left out; shape ``(*positions, 1)``.
+
+    Exact where n is a power of two, else rounded to 12 significant bits: training and hardware then compute the same
+    product, and float32 holds it.
+
+    >>> average_scale(Pool("sum", (2,), (2,), ((0, 0),)), (4,)).ravel()
+    array([0.5, 0.5])
+    """
+    counts = np.ones(())
+    for covered in pool.counts(spatial):
+        counts = np.multiply.outer(counts, np.asarray(covered, dtype=np.float64))
+    mantissa, exponent = np.frexp(1.0 / counts)
+    return np.ldexp(np.rint(mantissa * 2.0**12), exponent - 12)[..., None]

@@ -1,5 +1,28 @@
-"""Trainable bit-widths for Keras layers."""
+"""High Granularity Quantization for Keras 3, on TensorFlow, JAX and PyTorch."""
 
 from importlib.metadata import version
+
+from hgq_keras import layers
+from hgq_keras.calibrate import ebops, trace_minmax
+from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
+from hgq_keras.export import to_graph
+from hgq_keras.health import dead_layers, warn_if_dead
+from hgq_keras.layers import quantized_layers
+from hgq_keras.quantizer import Quantizer
+
+__all__ = [
+    "LayerConfigScope",
+    "Quantizer",
+    "QuantizerConfig",
+    "QuantizerConfigScope",
+    "__version__",
+    "dead_layers",
+    "ebops",
+    "layers",
+    "quantized_layers",
+    "to_graph",
+    "trace_minmax",
+    "warn_if_dead",
+]
 
 __version__ = version("hgq-keras")

@@ -1,0 +1,122 @@
+"""Calibration: fixes the integer bits of WRAP quantizers from data, as an explicit mode."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from hgq_core.errors import ConfigError, DataError
+from rich.progress import track
+
+from hgq_keras.health import warn_if_dead
+from hgq_keras.layers._base import quantized_layers
+from hgq_keras.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
+
+
+def quantizers(model: keras.Layer) -> list[Quantizer]:
+    """Every quantizer of a model once, those inside layers and nested models included."""
+    found: dict[int, Quantizer] = {}
+    stack: list[Any] = [model]
+    seen: set[int] = set()
+    while stack:
+        layer = stack.pop()
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if isinstance(layer, Quantizer):
+            found[id(layer)] = layer
+            continue
+        stack.extend(getattr(layer, "layers", []))
+        stack.extend(sub for sub in vars(layer).values() if isinstance(sub, keras.Layer))
+        stack.extend(getattr(layer, "iqs", ()))
+    return list(found.values())
+
+
+@contextmanager
+def calibrating(model: keras.Layer) -> Iterator[None]:
+    """Inside the block every quantizer of the model is in calibration mode."""
+    mine = quantizers(model)
+    for quantizer in mine:
+        quantizer.calibrate(True)
+    try:
+        yield
+    finally:
+        for quantizer in mine:
+            quantizer.calibrate(False)
+
+
+def ebops(model: keras.Layer) -> float:
+    """EBOPs of a model at its present widths: every layer once, nested models included."""
+    return float(sum(layer.ebops for layer in quantized_layers(model)))
+
+
+def trace_minmax(
+    model: keras.Model,
+    data: Any,
+    reset: bool = True,
+    batch_size: int = 1024,
+    verbose: int = 0,
+    return_results: bool = False,
+) -> Any:
+    """Fix the ranges of WRAP quantizers so that nothing in ``data`` wraps.
+
+    Args:
+        model: a built model.
+        data: array ``(n, ...)``, or a list of arrays of a model with several inputs, or a ``keras.utils.PyDataset`` of
+            which only the inputs are used.
+        reset: forget the ranges observed so far.
+        batch_size: rows per call.
+        verbose: 1 shows a progress bar.
+        return_results: return the outputs instead of EBOPs.
+
+    Returns:
+        Total EBOPs, or with ``return_results`` the model's outputs: one array, or a list of arrays.
+
+    Raises:
+        DataError: no data, NaN or infinity in the data; nothing is changed then.
+        ConfigError: the inputs have different lengths.
+    """
+    batches = _batches(data, batch_size)
+    if reset:
+        for quantizer in quantizers(model):
+            quantizer.reset_range()
+    results: list[list[np.ndarray]] = []
+    with calibrating(model):
+        for batch in track(batches, "calibrating", disable=not verbose):
+            y = model(batch, training=False)
+            outputs = y if isinstance(y, list | tuple) else [y]
+            if return_results:
+                results.append([keras.ops.convert_to_numpy(out) for out in outputs])
+    warn_if_dead(model)
+    if not return_results:
+        return ebops(model)
+    joined = [np.concatenate(parts) for parts in zip(*results, strict=True)]
+    return joined[0] if len(joined) == 1 else joined
+
+
+def _batches(data: Any, batch_size: int) -> list[Any]:
+    if isinstance(data, keras.utils.PyDataset):
+        items = [data[n] for n in range(data.num_batches)]
+        return [item[0] if isinstance(item, tuple) else item for item in items]
+    several = isinstance(data, list | tuple)
+    arrays = [np.asarray(part) for part in data] if several else [np.asarray(data)]
+    length = len(arrays[0])
+    if any(len(array) != length for array in arrays):
+        message = f"the inputs have different lengths: {[len(array) for array in arrays]}"
+        raise ConfigError(message)
+    if not length:
+        message = "received no data to calibrate on; expected at least one row"
+        raise DataError(message)
+    for array in arrays:
+        if not np.all(np.isfinite(array)):
+            message = "the calibration data contain NaN or infinity; clean the data first"
+            raise DataError(message)
+    cuts = range(0, length, batch_size)
+    return [[a[n : n + batch_size] for a in arrays] if several else arrays[0][n : n + batch_size] for n in cuts]

@@ -1,0 +1,157 @@
+"""`QuantizerConfig`: what a quantizer shall be, resolved in the scope in which it is written, and serialisable by Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import keras
+from hgq_core.errors import ConfigError, FileError
+from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
+from hgq_core.spec import Spec, make_spec
+
+from hgq_keras.constraints import as_constraint
+from hgq_keras.regularizers import as_regularizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LayerConfigScope", "QuantizerConfig", "QuantizerConfigScope"]
+
+FORMAT = 1
+"""Version of the configurations that are written; newer ones are refused."""
+
+_CONSTRAINTS = ("ic", "fc", "bc", "mc", "ec", "e0c")
+_REGULARIZERS = ("ir", "fr", "br", "mr", "er", "e0r")
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QuantizerConfig(Mapping[str, Any]):
+    """The parameters of one quantizer; reads as a mapping.
+
+    Args:
+        q_type: ``"kbi"``, ``"kif"``, ``"float"``, ``"dummy"``, or ``"default"`` for the scope's type at this place.
+        place: ``"weight"``, ``"bias"``, ``"table"`` or ``"datalane"``; gives the defaults.
+        scaler: the input is divided by it before, and multiplied by it after quantization; not 0.
+        affine: ``(scale, shift)`` applied to the output.
+        qnoise_factor: in training the output is ``x + qnoise_factor * (q(x) - x)``; 0 to 1.
+        **parameters: parameters of the type: widths ``k0, i0, f0, b0`` (bits), ``round_mode``, ``overflow_mode``,
+            constraints ``ic, fc, bc``, regularisers ``ir, fr, br``, ``i_decay_speed`` (bits per step),
+            ``homogeneous_axis`` or ``heterogeneous_axis``, ``blocks``, ``stochastic``, ``trainable``.
+
+    Raises:
+        ConfigError: unknown type, place, mode or parameter; both kinds of axes; a scaler of 0; a noise factor outside [0, 1].
+
+    >>> QuantizerConfig("kbi", "weight", b0=6)["b0"]
+    6
+    """
+
+    def __init__(
+        self,
+        q_type: str = "default",
+        place: str = "datalane",
+        scaler: float | None = None,
+        affine: tuple[float, float] | None = None,
+        qnoise_factor: float | None = None,
+        **parameters: Any,
+    ) -> None:
+        self.q_type, self.place, resolved = resolved_parameters(q_type, place, parameters)
+        for name in _CONSTRAINTS:
+            if name in resolved:
+                resolved[name] = as_constraint(resolved[name])
+        for name in _REGULARIZERS:
+            if name in resolved:
+                resolved[name] = as_regularizer(resolved[name])
+        self._parameters = resolved
+        self.spec: Spec = make_spec(self.q_type, resolved)
+        if scaler is not None and (not isfinite(scaler) or scaler == 0):
+            message = f"scaler: received {scaler}, expected a finite number other than 0"
+            raise ConfigError(message)
+        if affine is not None and (len(affine) != 2 or not all(map(isfinite, affine)) or affine[0] == 0):
+            message = f"affine: received {affine}, expected (scale, shift) with a scale other than 0"
+            raise ConfigError(message)
+        if qnoise_factor is not None and not 0 <= qnoise_factor <= 1:
+            message = f"qnoise_factor: received {qnoise_factor}, expected 0 to 1"
+            raise ConfigError(message)
+        self.scaler = scaler
+        self.affine = None if affine is None else (float(affine[0]), float(affine[1]))
+        self.qnoise_factor = qnoise_factor
+
+    def __getitem__(self, name: str) -> Any:
+        return self._parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name}={value!r}" for name, value in self._parameters.items())
+        return f"QuantizerConfig({self.q_type!r}, {self.place!r}, {inner})"
+
+    def replaced(self, **parameters: Any) -> QuantizerConfig:
+        """A copy with other parameters; this one does not change."""
+        axes = {"homogeneous_axis", "heterogeneous_axis"}
+        kept = {
+            name: value
+            for name, value in self._parameters.items()
+            if name not in parameters and not (name in axes and axes & parameters.keys()) and not (name in axes and value is None)
+        }
+        return QuantizerConfig(
+            self.q_type, self.place, self.scaler, self.affine, self.qnoise_factor, **kept, **parameters
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything needed to build it again, independent of the scope."""
+        serialize = keras.saving.serialize_keras_object
+        parameters = {name: _plain(value) for name, value in self._parameters.items()}
+        return {
+            "format": FORMAT,
+            "q_type": self.q_type,
+            "place": self.place,
+            "scaler": self.scaler,
+            "affine": self.affine,
+            "qnoise_factor": self.qnoise_factor,
+            "parameters": {name: serialize(value) for name, value in parameters.items() if value is not None},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QuantizerConfig:
+        """The inverse of `get_config`; raises FileError for a newer format."""
+        config = dict(config)
+        check_format(config.pop("format", 1), cls.__name__)
+        stored = config.pop("parameters")
+        parameters = {name: keras.saving.deserialize_keras_object(value) for name, value in stored.items()}
+        for name in ("homogeneous_axis", "heterogeneous_axis"):
+            if parameters.get(name) is not None:
+                parameters[name] = tuple(parameters[name])
+        if "blocks" in parameters:
+            parameters["blocks"] = {int(axis): size for axis, size in parameters["blocks"].items()}
+        # Written with every parameter: an absent constraint or regulariser means none, whatever the scope says.
+        for name in (*_CONSTRAINTS, *_REGULARIZERS):
+            known = make_spec(config["q_type"], {})
+            if hasattr(known, name):
+                parameters.setdefault(name, None)
+        affine = config.pop("affine")
+        return cls(affine=None if affine is None else tuple(affine), **config, **parameters)
+
+
+def _plain(value: Any) -> Any:
+    """Enumerations as their names and infinity as text; JSON has neither."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping) and not isinstance(value, QuantizerConfig):
+        return {str(key): item for key, item in value.items()}
+    return value
+
+
+def check_format(received: Any, name: str) -> None:
+    """Raise FileError for a configuration that a newer version wrote."""
+    if not isinstance(received, int) or received > FORMAT:
+        message = f"{name} has format {received!r}, this version reads up to {FORMAT}; upgrade hgq-keras"
+        raise FileError(message)

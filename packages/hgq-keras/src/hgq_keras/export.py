@@ -1,0 +1,211 @@
+"""`to_graph`: a trained Keras model as a Graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from hgq_core.errors import DataError, UnsupportedError
+from hgq_core.graph import Graph, GraphBuilder
+from hgq_core.graph import ops as op
+from hgq_core.spec import KBI, KIF, Dummy
+from keras import ops
+
+from hgq_keras.health import warn_if_dead
+from hgq_keras.layers._base import QLayer
+from hgq_keras.plain import emit_plain
+from hgq_keras.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Emitter", "to_graph"]
+
+
+def to_graph(model: keras.Model) -> Graph:
+    """The model as a Graph that computes, bit for bit, what the model computes at inference.
+
+    Functional and Sequential models, nested ones included, of this package's layers and of plain Keras layers that only
+    move, compare or add numbers (Flatten, Reshape, MaxPooling2D, ReLU, Add, ...).
+
+    Raises:
+        UnsupportedError: a subclassed model, an unquantized layer with weights, or a layer without exact hardware; it names
+            the layer and the remedy.
+        DataError: NaN or infinity in a weight.
+    """
+    if not model.built:
+        message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
+        raise UnsupportedError(message)
+    warn_if_dead(model)
+    builder = GraphBuilder()
+    inputs = [
+        builder.add(op.Input(_fixed(tensor.shape, model.name)), name=tensor.name.split(":")[0]) for tensor in model.inputs
+    ]
+    outputs = _walk(model, inputs, builder, prefix="")
+    return builder.build(outputs)
+
+
+def _fixed(shape: Sequence[int | None], name: str) -> tuple[int, ...]:
+    if any(n is None for n in shape[1:]):
+        message = f"model {name!r}: input shape {tuple(shape)} must be fixed after the batch axis"
+        raise UnsupportedError(message)
+    return tuple(int(n) for n in shape[1:] if n is not None)
+
+
+def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
+    """Emit every layer in the order of the model's own configuration, which is Keras' public description of a topology."""
+    if isinstance(model, keras.Sequential):
+        names = inputs
+        for layer in model.layers:
+            names = _emit(layer, names, {}, builder, prefix)
+        return names
+    config = model.get_config()
+    if "input_layers" not in config:
+        message = f"model {model.name!r} is a subclass of keras.Model without a topology; build it with the functional API"
+        raise UnsupportedError(message)
+    operations = {operation.name: operation for operation in model.operations}
+    values: dict[tuple[str, int, int], str] = {}
+    for key, name in zip(_keys(config["input_layers"]), inputs, strict=True):
+        values[key] = name
+    pending = [(entry["name"], n, call) for entry in config["layers"] for n, call in enumerate(entry["inbound_nodes"])]
+    while pending:
+        ready = [item for item in pending if all(key in values for key in _tensors(item[2]))]
+        if not ready:
+            message = f"model {model.name!r}: cannot order its layers {[item[0] for item in pending]}"
+            raise UnsupportedError(message)
+        for name, number, call in ready:
+            operands = [values[key] for key in _tensors(call)]
+            results = _emit(operations[name], operands, call.get("kwargs", {}), builder, prefix)
+            for index, result in enumerate(results):
+                values[name, number, index] = result
+        pending = [item for item in pending if item not in ready]
+    return [values[key] for key in _keys(config["output_layers"])]
+
+
+def _keys(structure: Any) -> list[tuple[str, int, int]]:
+    """All ``[layer, node, tensor]`` triples in a nested list."""
+    if isinstance(structure, dict):
+        return [key for item in structure.values() for key in _keys(item)]
+    if len(structure) == 3 and isinstance(structure[0], str):
+        return [(structure[0], int(structure[1]), int(structure[2]))]
+    return [key for item in structure for key in _keys(item)]
+
+
+def _tensors(call: Any) -> list[tuple[str, int, int]]:
+    """The tensors that a call reads, in order."""
+    if isinstance(call, dict):
+        if call.get("class_name") == "__keras_tensor__":
+            return _keys(call["config"]["keras_history"])
+        return [key for item in call.values() for key in _tensors(item)]
+    if isinstance(call, list | tuple):
+        return [key for item in call for key in _tensors(item)]
+    return []
+
+
+def _emit(layer: Any, inputs: list[str], kwargs: dict[str, Any], builder: GraphBuilder, prefix: str) -> list[str]:
+    label = f"{prefix}{layer.name}"
+    emitter = Emitter(builder, label)
+    if isinstance(layer, keras.Model):
+        return _walk(layer, inputs, builder, prefix=f"{label}/")
+    if isinstance(layer, Quantizer):
+        return [emitter.quantizer(layer, inputs[0])]
+    if not isinstance(layer, QLayer):
+        return [emit_plain(layer, inputs, emitter)]
+    quantized = inputs
+    if layer.iqs:
+        quantized = [emitter.quantizer(q, name) for q, name in zip(layer.iqs, inputs, strict=True)]
+    y = layer.emit(emitter, quantized)
+    if layer.enable_oq and not layer.output_quantizer_emitted:
+        y = emitter.quantizer(layer.oq, y)
+    return [y]
+
+
+class Emitter:
+    """Appends the nodes of one layer to a Graph, under the layer's name."""
+
+    def __init__(self, builder: GraphBuilder, label: str) -> None:
+        self._builder = builder
+        self.label = label
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an edge without the batch axis."""
+        return self._builder.shape(name)
+
+    def add(self, operation: op.Operation, *inputs: str, factor: float = 0.0, composite: str = "", name: str = "") -> str:
+        """Append an operation whose EBOPs count with this factor."""
+        full = f"{self.label}/{name}" if name else ""
+        return self._builder.add(
+            operation, *inputs, name=full, label=self.label, composite=composite, ebops_factor=factor
+        )
+
+    def constant(self, values: np.ndarray, bits: Any, name: str) -> str:
+        """Append exact numbers; ``bits`` are the widths that EBOPs counts, None for none."""
+        return self.add(op.Constant.of(values, bits), name=name)
+
+    def weight(self, layer: keras.Layer, name: str, value: Any) -> np.ndarray:
+        """A weight as an array; raises DataError naming the layer if it is not finite."""
+        array = ops.convert_to_numpy(value)
+        if not np.all(np.isfinite(array)):
+            message = f"layer {layer.name!r}: its {name} contains NaN or infinity; restore an earlier checkpoint"
+            raise DataError(message)
+        return array.astype(np.float64)
+
+    def quantizer(self, quantizer: Quantizer, x: str) -> str:
+        """Append a quantizer, its scaler and affine as explicit operations."""
+        spec = quantizer.spec
+        if isinstance(spec, Dummy):
+            return x
+        if not isinstance(spec, KIF | KBI):
+            message = f"quantizer {quantizer.name!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
+            raise UnsupportedError(message)
+        config, shape = quantizer.config, self.shape(x)
+        scaler = 1.0 if config.scaler is None else float(config.scaler)
+        if np.frexp(abs(scaler))[0] != 0.5:
+            message = (
+                f"quantizer {quantizer.name!r} of layer {self.label!r}: scaler {scaler} is no power of two and would round; "
+                "use a power of two"
+            )
+            raise UnsupportedError(message)
+        formats = quantizer.formats(shape)
+        if scaler < 0 or scaler != 1.0:
+            x = self._scaled_quantizer(quantizer, formats, x, scaler)
+        else:
+            x = self.add(op.Quantize(formats, spec.round_mode, spec.overflow_mode), x, name=_short(quantizer, self.label))
+        if config.affine is not None:
+            x = self.add(op.Multiply(), x, self.constant(np.float32(config.affine[0]), None, "affine_scale"))
+            x = self.add(op.Add(), x, self.constant(np.float32(config.affine[1]), None, "affine_shift"))
+        return x
+
+    def _scaled_quantizer(self, quantizer: Quantizer, formats: Any, x: str, scaler: float) -> str:
+        """A positive power of two only moves the point; a negative scaler also flips the sign before and after."""
+        spec = quantizer.spec
+        shift = int(np.frexp(abs(scaler))[1]) - 1
+        moved = type(formats).of(formats.k, formats.i + shift, formats.f - shift)
+        if scaler < 0:
+            x = self.add(op.Negate(), x)
+        x = self.add(
+            op.Quantize(moved, spec.round_mode, spec.overflow_mode),  # type: ignore[union-attr]  # checked by the caller
+            x,
+            name=_short(quantizer, self.label),
+        )
+        return self.add(op.Negate(), x) if scaler < 0 else x
+
+    def activation(self, function: Any, x: str) -> str:
+        """Append relu or nothing; raises UnsupportedError for another activation."""
+        if function is None or function is keras.activations.linear:
+            return x
+        if function is keras.activations.relu:
+            return self.add(op.Relu(), x)
+        name = getattr(function, "__name__", repr(function))
+        message = (
+            f"layer {self.label!r}: activation {name!r} has no exact hardware here; "
+            f"use activation=None and add QUnaryFunctionLUT({name!r}) after the layer"
+        )
+        raise UnsupportedError(message)
+
+
+def _short(quantizer: Quantizer, label: str) -> str:
+    """The quantizer's name without the layer's."""
+    last = label.rpartition("/")[2]
+    return quantizer.name.removeprefix(f"{last}_") if quantizer.name != last else "quantize"

@@ -1,0 +1,24 @@
+"""Quantized Keras layers."""
+
+from hgq_keras.layers._base import QLayer, quantized_layers
+from hgq_keras.layers._linear import QConv1D, QConv2D, QDense, QEinsumDense
+from hgq_keras.layers._lookup import QUnaryFunctionLUT
+from hgq_keras.layers._merge import QAdd
+from hgq_keras.layers._norm import QBatchNormalization
+from hgq_keras.layers._pooling import QAveragePooling2D, QMaxPooling2D
+from hgq_keras.quantizer import Quantizer
+
+__all__ = [
+    "QAdd",
+    "QAveragePooling2D",
+    "QBatchNormalization",
+    "QConv1D",
+    "QConv2D",
+    "QDense",
+    "QEinsumDense",
+    "QLayer",
+    "QMaxPooling2D",
+    "QUnaryFunctionLUT",
+    "Quantizer",
+    "quantized_layers",
+]

@@ -1,0 +1,241 @@
+"""The template of every quantized layer: quantize the inputs, compute, add the cost, quantize the output."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.ops import NUMPY, Ops
+from hgq_core.scope import layer_option
+from keras import ops
+
+from hgq_keras.config import FORMAT, QuantizerConfig, check_format
+from hgq_keras.ops import KERAS
+from hgq_keras.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_keras.export import Emitter
+
+__all__ = ["Bits", "QLayer", "Shape", "constant_bits", "instances", "parallel_share", "quantized_layers"]
+
+Shape = tuple[int | None, ...]
+Bits = Callable[[Quantizer], Any]
+
+
+class QLayer(keras.Layer):
+    """A Keras layer between quantizers; abstract. Its `call` and `build` are final, a layer fills in the hooks.
+
+    Args:
+        iq_conf: input quantizer, or one for each input; None: the scope's datalane quantizer.
+        oq_conf: output quantizer.
+        enable_iq: quantize the inputs; None: as the scope says.
+        enable_oq: quantize the output; None: as the scope says.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with input quantizers.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+    """
+
+    many_inputs = False
+    """Whether `call` takes a list of tensors."""
+    output_quantizer_emitted = False
+    """Whether `emit` has the output quantizer inside, as in a table."""
+
+    def __init__(
+        self,
+        *,
+        iq_conf: QuantizerConfig | Sequence[QuantizerConfig] | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.enable_iq = bool(layer_option("enable_iq") if enable_iq is None else enable_iq)
+        self.enable_oq = bool(layer_option("enable_oq") if enable_oq is None else enable_oq)
+        wanted = layer_option("enable_ebops") and self.enable_iq if enable_ebops is None else enable_ebops
+        self.enable_ebops = bool(wanted)
+        self.beta0 = layer_option("beta0") if beta0 is None else beta0
+        self.ebops_factor = float(ebops_factor)
+        self._iq_conf = iq_conf if iq_conf is not None else QuantizerConfig("default", "datalane")
+        self._oq_conf = oq_conf if oq_conf is not None else QuantizerConfig("default", "datalane")
+        self.reported_dead = False
+        self._iqs: list[Quantizer] = []
+        self._oq = Quantizer(self._oq_conf, name=f"{self.name}_oq") if self.enable_oq else None
+        if not self.many_inputs:
+            self._make_input_quantizers(1)
+        self.supports_masking = True
+
+    def _make_input_quantizers(self, number: int) -> None:
+        if not self.enable_iq or self._iqs:
+            return
+        given = self._iq_conf
+        confs = [given] * number if isinstance(given, QuantizerConfig) else list(given)
+        if len(confs) != number:
+            message = f"layer {self.name!r} has {number} input(s) and received {len(confs)} input quantizer configurations"
+            raise ConfigError(message)
+        names = [f"{self.name}_iq"] if number == 1 else [f"{self.name}_iq_{n}" for n in range(number)]
+        self._iqs = [Quantizer(conf, name=name) for conf, name in zip(confs, names, strict=True)]
+
+    # --- hooks -------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def build_operation(self, shapes: list[Shape]) -> None:
+        """Create the layer's own variables and weight quantizers for these input shapes."""
+
+    @abstractmethod
+    def compute(self, inputs: list[Any], training: bool | None) -> Any:
+        """The output for quantized inputs."""
+
+    @abstractmethod
+    def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
+        """EBOPs as a scalar in the array library of ``verbs``; ``bits`` gives the counted widths of a quantizer in it."""
+
+    @abstractmethod
+    def emit(self, emitter: Emitter, inputs: list[str]) -> str:
+        """Append the layer without its input and output quantizers to a Graph; returns the name of the result."""
+
+    # --- template ----------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Build quantizers and variables. Raises ShapeError for an input without a known number of axes."""
+        if self.built:
+            return
+        shapes = [tuple(shape) for shape in input_shape] if self.many_inputs else [tuple(input_shape)]
+        self._make_input_quantizers(len(shapes))
+        self._beta = self.add_weight(
+            name="beta", shape=(), initializer=keras.initializers.Constant(self.beta0), trainable=False, autocast=False
+        )
+        for quantizer, shape in zip(self._iqs, shapes, strict=False):
+            quantizer.build(shape)
+        self.input_shapes = shapes
+        self.build_operation(shapes)
+        if self._oq is not None:
+            self._oq.build(self.compute_output_shape(input_shape))
+        super().build(input_shape)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Final: quantized inputs, operation, cost, quantized output."""
+        tensors = list(inputs) if self.many_inputs else [inputs]
+        if self._iqs:
+            tensors = [q(x, training=training) for q, x in zip(self._iqs, tensors, strict=True)]
+        y = self.compute(tensors, training)
+        if training and self.enable_ebops:
+            self.add_loss(self._beta * self.count_ebops(KERAS, _tensor_bits) * self.ebops_factor)
+        return y if self._oq is None else self._oq(y, training=training)
+
+    # --- what users and exporters read -------------------------------------------------------------------------------
+
+    @property
+    def iq(self) -> Quantizer:
+        """The input quantizer; of a layer with several inputs the first."""
+        if not self._iqs:
+            message = f"layer {self.name!r} has no input quantizer: enable_iq is False, or it is not built yet"
+            raise ConfigError(message)
+        return self._iqs[0]
+
+    @property
+    def iqs(self) -> tuple[Quantizer, ...]:
+        """All input quantizers."""
+        return tuple(self._iqs)
+
+    @property
+    def oq(self) -> Quantizer:
+        """The output quantizer."""
+        if self._oq is None:
+            message = f"layer {self.name!r} has no output quantizer: pass enable_oq=True"
+            raise ConfigError(message)
+        return self._oq
+
+    @property
+    def beta(self) -> float:
+        """Weight of the EBOPs in the loss now; 0 if they are not counted."""
+        return float(ops.convert_to_numpy(self._beta)) if self.enable_ebops else 0.0
+
+    @property
+    def ebops(self) -> float:
+        """EBOPs at the present widths, in float64; right before the first step too. 0 if they are not counted."""
+        return float(self.count_ebops(NUMPY, _array_bits)) * self.ebops_factor if self.enable_ebops else 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        iq = self._iq_conf if isinstance(self._iq_conf, QuantizerConfig) else list(self._iq_conf)
+        return super().get_config() | {
+            "format": FORMAT,
+            "iq_confs" if self.many_inputs else "iq_conf": serialize(iq),
+            "oq_conf": serialize(self._oq_conf),
+            "enable_iq": self.enable_iq,
+            "enable_oq": self.enable_oq,
+            "enable_ebops": self.enable_ebops,
+            "beta0": float(self.beta0),
+            "ebops_factor": self.ebops_factor,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QLayer:
+        config = dict(config)
+        check_format(config.pop("format", 1), cls.__name__)
+        for name in config:
+            if name.endswith(("_conf", "_confs")):
+                config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def _tensor_bits(quantizer: Quantizer) -> Any:
+    return quantizer.bits
+
+
+def _array_bits(quantizer: Quantizer) -> Any:
+    return ops.convert_to_numpy(quantizer.bits).astype(np.float64)
+
+
+def parallel_share(factor: int, instances: int) -> float:
+    """``pf / n``, the part of n identical instances that is built; -1 builds all.
+
+    >>> parallel_share(-1, 36), parallel_share(6, 36)
+    (1.0, 0.16666666666666666)
+    """
+    if factor == -1:
+        return 1.0
+    if not 1 <= factor <= max(instances, 1):
+        message = f"parallelization_factor: received {factor}, expected -1 or 1 to {instances}, the number of instances"
+        raise ConfigError(message)
+    return factor / max(instances, 1)
+
+
+def instances(positions: Sequence[int | None], name: str) -> int:
+    """Number of positions; raises ShapeError if one is not fixed."""
+    if any(n is None for n in positions):
+        message = f"layer {name!r}: the size of {tuple(positions)} must be fixed to count its instances in hardware"
+        raise ShapeError(message)
+    return prod(int(n) for n in positions if n is not None)
+
+
+def quantized_layers(model: keras.Layer) -> list[QLayer]:
+    """Every quantized layer of a model once, those of nested models included, in order."""
+    found: dict[int, QLayer] = {}
+    stack: list[Any] = [model]
+    while stack:
+        layer = stack.pop()
+        if isinstance(layer, QLayer):
+            found.setdefault(id(layer), layer)
+        else:
+            stack.extend(reversed(getattr(layer, "layers", [])))
+    return list(found.values())
+
+
+def constant_bits(quantizer: Quantizer, shape: Sequence[int]) -> Any:
+    """Counted widths of a weight as integers, of its shape, for the Graph."""
+    bits = ops.convert_to_numpy(quantizer.bits)
+    return np.broadcast_to(np.rint(bits).astype(np.int64), tuple(shape))
+

@@ -1,0 +1,355 @@
+"""Layers that are a contraction or a convolution with a kernel and a bias; each declares its operation."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import keras
+from hgq_core.cost import bias_cost, contraction_cost, convolution_cost
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.graph.ops import Add, Constant
+from hgq_core.linear import Contract, Convolve, explicit_pads
+
+from hgq_keras.config import QuantizerConfig
+from hgq_keras.layers._base import Bits, QLayer, Shape, constant_bits, instances, parallel_share
+from hgq_keras.ops import KERAS
+from hgq_keras.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from hgq_core.ops import Ops
+
+    from hgq_keras.export import Emitter
+
+__all__ = ["QConv1D", "QConv2D", "QDense", "QEinsumDense"]
+
+
+class _Linear(QLayer):
+    """``y = activation(op(iq(x), kq(kernel)) + bq(bias))``; abstract over the operation.
+
+    Args:
+        activation: name or function; ``relu`` and linear have hardware, others need `QUnaryFunctionLUT`.
+        use_bias: add a bias.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
+            kernel_constraint, bias_constraint: as in Keras.
+        kq_conf: kernel quantizer; None: the scope's weight quantizer.
+        bq_conf: bias quantizer; None: the scope's bias quantizer.
+        parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        **kwargs: those of `QLayer`.
+    """
+
+    def __init__(
+        self,
+        activation: Any,
+        use_bias: bool,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        kq_conf: QuantizerConfig | None = None,
+        bq_conf: QuantizerConfig | None = None,
+        parallelization_factor: int = -1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.parallelization_factor = parallelization_factor
+        self._kq_conf = kq_conf if kq_conf is not None else QuantizerConfig("default", "weight")
+        self._bq_conf = bq_conf if bq_conf is not None else QuantizerConfig("default", "bias")
+        self.kq = Quantizer(self._kq_conf, name=f"{self.name}_kq")
+        self.bq = Quantizer(self._bq_conf, name=f"{self.name}_bq") if self.use_bias else None
+
+    @abstractmethod
+    def declare(self, shape: Shape) -> tuple[Contract | Convolve, tuple[int, ...], tuple[int, ...], int]:
+        """Operation, kernel shape, bias shape and number of identical instances for an input shape."""
+
+    def build_operation(self, shapes: list[Shape]) -> None:
+        self.operation, kernel_shape, bias_shape, number = self.declare(shapes[0])
+        self._share = parallel_share(self.parallelization_factor, number)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=kernel_shape,
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.kq.start_from(self.kernel, self.name)
+        self.kq.build(kernel_shape)
+        self.bias = None
+        if self.bq is not None:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=bias_shape,
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+            self.bq.build(bias_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        operation, kernel_shape, _, _ = self.declare(tuple(input_shape))
+        return tuple(operation.shape(tuple(input_shape), kernel_shape))
+
+    def compute(self, inputs: list[Any], training: bool | None) -> Any:
+        y = self.operation.apply(KERAS, inputs[0], self.kq(self.kernel, training=training))
+        if self.bq is not None:
+            y = y + self.bq(self.bias, training=training)
+        return y if self.activation is None else self.activation(y)
+
+    @property
+    def qkernel(self) -> Any:
+        """The quantized kernel as hardware has it."""
+        return self.kq(self.kernel, training=False)
+
+    @property
+    def qbias(self) -> Any:
+        """The quantized bias as hardware has it; None without a bias."""
+        return None if self.bq is None else self.bq(self.bias, training=False)
+
+    def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
+        shape = self.input_shapes[0]
+        kernel_shape = tuple(self.kernel.shape)
+        if isinstance(self.operation, Contract):
+            sizes = {letter: int(n or 1) for letter, n in self.operation.sizes(shape, kernel_shape).items()}
+            total = contraction_cost(verbs, self.operation, bits(self.iq), bits(self.kq), sizes)
+        else:
+            spatial = [int(n) for n in shape[1:-1]]  # type: ignore[arg-type]  # declare has refused unknown sizes
+            total = convolution_cost(verbs, self.operation, bits(self.iq), bits(self.kq), spatial, kernel_shape)
+        if self.bq is not None:
+            positions = [int(n) for n in self.operation.shape(shape, kernel_shape)[1:]]  # type: ignore[arg-type]
+            total = total + bias_cost(verbs, bits(self.bq), positions)
+        return total * self._share
+
+    def emit(self, emitter: Emitter, inputs: list[str]) -> str:
+        factor = self.ebops_factor * self._share if self.enable_ebops else 0.0
+        kernel = emitter.weight(self, "kernel", self.qkernel)
+        bits = constant_bits(self.kq, kernel.shape)
+        y = emitter.add(self.operation, inputs[0], emitter.constant(kernel, bits, "kernel"), factor=factor)
+        if self.bq is not None:
+            bias = emitter.weight(self, "bias", self.qbias)
+            y = emitter.add(Add(), y, emitter.constant(bias, constant_bits(self.bq, bias.shape), "bias"), factor=factor)
+        return emitter.activation(self.activation, y)
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return super().get_config() | {
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+            "kq_conf": serialize(self._kq_conf),
+            "bq_conf": serialize(self._bq_conf),
+            "parallelization_factor": self.parallelization_factor,
+        }
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QDense(_Linear):
+    """``y = activation(iq(x) @ kq(kernel) + bq(bias))`` over the last axis.
+
+    Args:
+        units: size of the output's last axis.
+        activation: ``relu``, None, or another that is not exported.
+        use_bias: add a bias.
+        **kwargs: as ``QEinsumDense``; quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``.
+
+    Input ``(batch, ..., n)``, output ``(batch, ..., units)``.
+
+    >>> import numpy as np
+    >>> layer = QDense(3)
+    >>> layer(np.ones((2, 4), "float32")).shape[1], layer.ebops > 0
+    (3, True)
+    """
+
+    def __init__(self, units: int, activation: Any = None, use_bias: bool = True, **kwargs: Any) -> None:
+        if not isinstance(units, int) or units < 1:
+            message = f"units: received {units!r}, expected a positive integer"
+            raise ConfigError(message)
+        super().__init__(activation, use_bias, **kwargs)
+        self.units = units
+
+    def declare(self, shape: Shape) -> tuple[Contract, tuple[int, ...], tuple[int, ...], int]:
+        if len(shape) < 2 or shape[-1] is None:
+            message = f"layer {self.name!r}: received shape {shape}, expected (batch, ..., n) with n fixed"
+            raise ShapeError(message)
+        rows = "bcdefgh"[: len(shape) - 1]
+        operation = Contract(f"{rows}i,io->{rows}o")
+        return operation, (int(shape[-1]), self.units), (self.units,), instances(shape[1:-1], self.name)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QEinsumDense(_Linear):
+    """``y = activation(einsum(equation, iq(x), kq(kernel)) + bq(bias))``.
+
+    Args:
+        equation: as in ``keras.layers.EinsumDense``; may contain ``...``.
+        output_shape: output shape without the batch axis and the axes of the ellipsis; None where it equals the input.
+        activation: ``relu``, None, or another that is not exported.
+        bias_axes: letters of the output along which the bias varies; None: no bias.
+        **kwargs: initialisers, regularisers and constraints as in Keras; quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``.
+    """
+
+    def __init__(
+        self, equation: str, output_shape: Any, activation: Any = None, bias_axes: str | None = None, **kwargs: Any
+    ) -> None:
+        kwargs.pop("use_bias", None)
+        super().__init__(activation, bool(bias_axes), **kwargs)
+        self.equation = equation
+        self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+        self.bias_axes = bias_axes
+
+    def declare(self, shape: Shape) -> tuple[Contract, tuple[int, ...], tuple[int, ...], int]:
+        operation, elided = _explicit(self.equation, len(shape))
+        first, kernel, output = operation.terms
+        sizes: dict[str, int | None] = dict(zip(first, shape, strict=True))
+        explicit = [letter for letter in output if letter not in elided and letter != first[0]]
+        if len(explicit) != len(self.partial_output_shape):
+            message = f"layer {self.name!r}: output_shape {self.partial_output_shape} does not name the axes {explicit}"
+            raise ShapeError(message)
+        for letter, size in zip(explicit, self.partial_output_shape, strict=True):
+            known = sizes.get(letter)
+            if size is not None and known is not None and size != known:
+                message = f"layer {self.name!r}: axis {letter!r} is {known} in the input and {size} in output_shape"
+                raise ShapeError(message)
+            sizes[letter] = known if size is None else size
+        kernel_shape = tuple(sizes[letter] for letter in kernel)
+        if any(n is None for n in kernel_shape):
+            message = f"layer {self.name!r}: the kernel's shape {kernel_shape} must be fixed"
+            raise ShapeError(message)
+        free = [sizes[letter] for letter in first[1:] if letter in output and letter not in kernel]
+        return operation, kernel_shape, self._bias_shape(output, sizes), instances(free, self.name)  # type: ignore[return-value]
+
+    def _bias_shape(self, output: str, sizes: dict[str, int | None]) -> tuple[int, ...]:
+        if not self.bias_axes:
+            return ()
+        if unknown := set(self.bias_axes) - set(output):
+            message = f"layer {self.name!r}: bias_axes {self.bias_axes!r} names {sorted(unknown)}, not in the output {output!r}"
+            raise ConfigError(message)
+        start = min(output.index(letter) for letter in self.bias_axes)
+        return tuple(int(sizes[c] or 1) if c in self.bias_axes else 1 for c in output[start:])
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("use_bias")
+        return config | {
+            "equation": self.equation,
+            "output_shape": self.partial_output_shape,
+            "bias_axes": self.bias_axes,
+        }
+
+
+def _explicit(equation: str, rank: int) -> tuple[Contract, str]:
+    """The equation with the ellipsis spelled out for an input of this rank, and the letters that stand for it."""
+    equation = equation.replace(" ", "")
+    term = equation.partition(",")[0]
+    if "..." not in equation:
+        return Contract(equation), ""
+    unused = [letter for letter in "zyxwvutsrqponm" if letter not in equation]
+    elided = "".join(unused[: rank - len(term.replace("...", ""))])
+    return Contract(equation.replace("...", elided)), elided
+
+
+class _Conv(_Linear):
+    """Convolution over one or two spatial axes, channels last; abstract over their number."""
+
+    rank: int
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activation, use_bias, **kwargs)
+        if (data_format or keras.config.image_data_format()) != "channels_last":
+            message = f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
+            raise ConfigError(message)
+        if padding.lower() not in (("valid", "same", "causal") if self.rank == 1 else ("valid", "same")):
+            message = f"layer {self.name!r}: padding {padding!r} is unknown here; expected 'valid' or 'same' (1D: or 'causal')"
+            raise ConfigError(message)
+        if filters < 1 or filters % groups:
+            message = f"layer {self.name!r}: {filters} filters cannot be divided into {groups} groups"
+            raise ConfigError(message)
+        self.filters = filters
+        self.kernel_size = _axes(kernel_size, self.rank, "kernel_size")
+        self.strides = _axes(strides, self.rank, "strides")
+        self.dilation_rate = _axes(dilation_rate, self.rank, "dilation_rate")
+        self.padding = padding.lower()
+        self.groups = groups
+
+    def declare(self, shape: Shape) -> tuple[Convolve, tuple[int, ...], tuple[int, ...], int]:
+        if len(shape) != self.rank + 2 or any(n is None for n in shape[1:]):
+            message = f"layer {self.name!r}: received shape {shape}, expected (batch, {'n, ' * self.rank}channels), all fixed"
+            raise ShapeError(message)
+        spatial = [int(n) for n in shape[1:-1] if n is not None]
+        channels = int(shape[-1] or 0)
+        if channels % self.groups:
+            message = f"layer {self.name!r}: {channels} channels cannot be divided into {self.groups} groups"
+            raise ShapeError(message)
+        pads = explicit_pads(self.padding, spatial, self.kernel_size, self.strides, self.dilation_rate)
+        operation = Convolve(self.strides, pads, self.dilation_rate, self.groups)
+        kernel = (*self.kernel_size, channels // self.groups, self.filters)
+        return operation, kernel, (self.filters,), instances(operation.shape(shape, kernel)[1:-1], self.name)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": "channels_last",
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+        }
+
+
+def _axes(value: Any, rank: int, name: str) -> tuple[int, ...]:
+    values = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(values) != rank or any(not isinstance(n, int) or n < 1 for n in values):
+        message = f"{name}: received {value!r}, expected {rank} positive integer(s)"
+        raise ConfigError(message)
+    return values
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QConv1D(_Conv):
+    """Convolution over ``(batch, steps, channels)``; arguments as ``keras.layers.Conv1D`` and those of `QLayer`.
+
+    ``padding="causal"`` pads the quantized input, so that the input quantizer has the input's own shape.
+    """
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QConv2D(_Conv):
+    """Convolution over ``(batch, height, width, channels)``; arguments as ``keras.layers.Conv2D`` and those of `QLayer`."""
+
+    rank = 2
+
+

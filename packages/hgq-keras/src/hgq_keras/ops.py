@@ -1,0 +1,117 @@
+"""The verbs of `hgq_core.ops.Ops` in public Keras operations; they run on TensorFlow, JAX and PyTorch."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import keras
+from hgq_core.errors import UnsupportedError
+from hgq_core.linear import explicit_pads, windows
+from hgq_core.ops import EMPTY
+from keras import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.linear import Convolve, Pool
+
+__all__ = ["KERAS", "KerasOps", "read"]
+
+_BIAS, _MANTISSA = 127, 23  # of float32
+
+
+class KerasOps:
+    """Keras' verbs. Powers of two and exponents come from the bits of float32, so they are exact and cheap."""
+
+    def floor(self, x: Any) -> Any:
+        return ops.floor(x)
+
+    def ceil(self, x: Any) -> Any:
+        return ops.ceil(x)
+
+    def rint(self, x: Any) -> Any:
+        return ops.round(x)
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return ops.where(condition, a, b)
+
+    def minimum(self, a: Any, b: Any) -> Any:
+        return ops.minimum(a, b)
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        return ops.maximum(a, b)
+
+    def power_of_two(self, n: Any) -> Any:
+        exponent = ops.cast(ops.clip(n, -126, 127), "int32") + _BIAS
+        power = ops.view(ops.left_shift(exponent, _MANTISSA), dtype="float32")
+        return ops.cast(power, n.dtype)
+
+    def ceil_log2(self, x: Any) -> Any:
+        bits = ops.view(ops.cast(x, "float32"), dtype="int32")
+        mantissa = ops.bitwise_and(bits, (1 << _MANTISSA) - 1)
+        exponent = ops.cast(ops.right_shift(bits, _MANTISSA) - _BIAS, x.dtype)
+        return ops.where(x > 0, ops.where(mantissa > 0, exponent + 1.0, exponent), ops.full_like(x, EMPTY))
+
+    def stop_gradient(self, x: Any) -> Any:
+        return ops.stop_gradient(x)
+
+    def sum(self, x: Any, axes: tuple[int, ...]) -> Any:
+        return ops.sum(x, axis=axes, keepdims=True)
+
+    def amax(self, x: Any, axes: tuple[int, ...]) -> Any:
+        return ops.amax(x, axis=axes, keepdims=True)
+
+    def amin(self, x: Any, axes: tuple[int, ...]) -> Any:
+        return ops.amin(x, axis=axes, keepdims=True)
+
+    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
+        return ops.reshape(x, tuple(shape))
+
+    def broadcast_to(self, x: Any, shape: Sequence[int]) -> Any:
+        return x if tuple(x.shape) == tuple(shape) else ops.broadcast_to(x, tuple(shape))
+
+    def pad(self, x: Any, pads: Sequence[tuple[int, int]]) -> Any:
+        return ops.pad(x, tuple(pads))
+
+    def einsum(self, equation: str, a: Any, b: Any) -> Any:
+        if equation == "bi,io->bo":
+            return ops.matmul(a, b)
+        return ops.einsum(equation, a, b)
+
+    def convolve(self, x: Any, kernel: Any, op: Convolve) -> Any:
+        spatial = x.shape[1:-1]
+        padding = "valid"
+        if any(map(any, op.pads)):
+            if op.pads == explicit_pads("same", spatial, kernel.shape[:-2], op.strides, op.dilation):
+                padding = "same"
+            else:
+                x = ops.pad(x, ((0, 0), *op.pads, (0, 0)))
+        return ops.conv(
+            x, kernel, strides=op.strides, padding=padding, data_format="channels_last", dilation_rate=op.dilation
+        )
+
+    def pool(self, x: Any, op: Pool) -> Any:
+        """Sums are added tap by tap: dividing by the window and multiplying again would round."""
+        if op.kind == "max":
+            padded = any(map(any, op.pads))
+            same = explicit_pads("same", x.shape[1:-1], op.window, op.strides, [1] * len(op.window))
+            if padded and op.pads != same:
+                message = f"max pooling with pads {op.pads}: expected none, or those of 'same' padding, {same}"
+                raise UnsupportedError(message)
+            return ops.max_pool(x, op.window, op.strides, "same" if padded else "valid", "channels_last")
+        out = [int(n) for n in op.shape((None, *x.shape[1:]))[1:-1]]
+        if any(map(any, op.pads)):
+            x = ops.pad(x, ((0, 0), *op.pads, (0, 0)))
+        taps = windows(op.window, op.strides, [1] * len(op.window), out)
+        return reduce(ops.add, [x[(slice(None), *slices)] for _, slices in taps])
+
+
+KERAS = KerasOps()
+"""The Keras verbs; they have no state."""
+
+
+def read(variable: Any) -> Any:
+    """The value of a Keras variable as a tensor. TensorFlow would hand out the variable; adding 0 reads it."""
+    tensor = ops.convert_to_tensor(variable)
+    return tensor + 0.0 if keras.backend.backend() == "tensorflow" else tensor

@@ -1,0 +1,422 @@
+"""The Keras quantizer: variables, modes, and one custom-gradient operation around the core's quantizer body."""
+
+from __future__ import annotations
+
+import warnings
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from hgq_core.alive import extra_fraction_bits
+from hgq_core.cost import counted_bits
+from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
+from hgq_core.formats import Formats
+from hgq_core.modes import Overflow, Round
+from hgq_core.ops import EMPTY, NUMPY
+from hgq_core.quantize import (
+    fixed_point,
+    fixed_point_gradients,
+    integer_bits_kbi,
+    integer_bits_kif,
+    minifloat,
+    minifloat_gradients,
+)
+from hgq_core.spec import KBI, KIF, Dummy, Float
+from keras import ops
+
+from hgq_keras.config import QuantizerConfig, check_format
+from hgq_keras.ops import KERAS, read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.granularity import Sharing
+
+__all__ = ["Mode", "Quantizer", "straight_through"]
+
+
+class Mode(Enum):
+    """How a quantizer acts; calibration is set explicitly by `hgq_keras.calibrate.calibrating`."""
+
+    TRAIN = "train"
+    CALIBRATE = "calibrate"
+    INFER = "infer"
+
+
+def straight_through(width: Any) -> Any:
+    """A stored width read as a whole number of bits: half to even, gradient passed through unchanged."""
+    return width + ops.stop_gradient(ops.round(width) - width)
+
+
+def concrete(variable: Any) -> np.ndarray | None:
+    """The variable's value, or None while a framework only traces shapes and there is none yet."""
+    try:
+        return np.asarray(ops.convert_to_numpy(variable))
+    except (TypeError, AttributeError, NotImplementedError):
+        return None
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class Quantizer(keras.Layer):
+    """Quantizes a tensor element by element, with widths that are trained by gradient.
+
+    ``q(x) = affine[0] * (scaler * Q(x / scaler)) + affine[1]`` with Q the format of each element.
+
+    Args:
+        config: a `QuantizerConfig`, or a type name as its first argument.
+        place: place if ``config`` is a type name.
+        **kwargs: parameters of `QuantizerConfig` if ``config`` is a type name; ``name`` and ``dtype`` of a Keras layer.
+
+    Variables (bits): ``k``; ``i``; ``f`` (kif) or ``b`` (kbi); ``m, e, e0`` (float). Under WRAP ``i`` is not trained: it
+    follows the data.
+
+    Raises:
+        ConfigError: options that do not exist or exclude each other, or a data type that cannot hold the numbers.
+
+    >>> import numpy as np
+    >>> q = Quantizer("kif", "datalane", i0=1, f0=1, heterogeneous_axis=())
+    >>> [float(v) for v in q(np.array([[0.3, 2.6]], "float32"), training=True)[0]]
+    [0.5, 2.5]
+    """
+
+    def __init__(
+        self, config: QuantizerConfig | str = "default", place: str = "datalane", **kwargs: Any
+    ) -> None:
+        base = {name: kwargs.pop(name) for name in ("name", "dtype") if name in kwargs}
+        if isinstance(config, QuantizerConfig):
+            if kwargs:
+                message = f"received a QuantizerConfig and also {sorted(kwargs)}; put them into the configuration"
+                raise ConfigError(message)
+        else:
+            config = QuantizerConfig(config, place, **kwargs)
+        super().__init__(**base)
+        self.config = config
+        self.spec = config.spec
+        self.supports_masking = True
+        self._calibrating = False
+        self._kernel: Any = None
+        self._owner = ""
+        self._sharing: Sharing | None = None
+        self._is_data = config.place == "datalane"
+        stochastic = isinstance(self.spec, KIF | KBI) and self.spec.stochastic
+        self._seed = keras.random.SeedGenerator() if stochastic else None
+
+    # --- variables ---------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        if self.built:
+            return
+        if self.compute_dtype not in ("float32", "float64"):
+            message = (
+                f"quantizer {self.name!r} computes in {self.compute_dtype}, which rounds fixed-point numbers; "
+                "use the dtype policy 'float32'"
+            )
+            raise ConfigError(message)
+        spec = self.spec
+        if not isinstance(spec, Dummy):
+            try:
+                self._sharing = spec.granularity.resolve(tuple(input_shape))
+            except ValueError as error:
+                raise type(error)(f"quantizer {self.name!r}: {error}") from error
+            shape = self._sharing.width_shape
+            if isinstance(spec, Float):
+                for name, start, constraint, regularizer in (
+                    ("m", spec.m0, spec.mc, spec.mr),
+                    ("e", spec.e0, spec.ec, spec.er),
+                    ("e0", spec.e00, spec.e0c, spec.e0r),
+                ):
+                    variable = self._width(name, shape, start, constraint, regularizer, trained=True)
+                    setattr(self, f"_{name}", variable)
+            else:
+                self._k = self._width("k", shape, spec.k0, None, None, trained=False)
+                trained = spec.overflow_mode is not Overflow.WRAP
+                self._i = self._width("i", shape, spec.i0, spec.ic, spec.ir if trained else None, trained=trained)
+                if isinstance(spec, KIF):
+                    self._f = self._width("f", shape, spec.f0, spec.fc, spec.fr, trained=True)
+                else:
+                    self._b = self._width("b", shape, spec.b0, spec.bc, spec.br, trained=True)
+        super().build(input_shape)
+
+    def _width(
+        self, name: str, shape: tuple[int, ...], start: Any, constraint: Any, regularizer: Any, *, trained: bool
+    ) -> Any:
+        if isinstance(start, int | float | np.number):
+            if not np.isfinite(start):
+                message = f"quantizer {self.name!r}: initial width {name} is {start}, expected a finite number of bits"
+                raise DataError(message)
+            start = keras.initializers.Constant(float(start))
+        trained = trained and self.spec.trainable  # type: ignore[union-attr]  # Dummy has no widths
+        if self._kernel is not None and name in ("f", "b"):
+            start = self._alive(start)
+        return self.add_weight(
+            shape=shape,
+            initializer=start,
+            name=name,
+            trainable=trained,
+            constraint=constraint if trained else None,
+            regularizer=regularizer if trained else None,
+            dtype="float32",
+            autocast=False,
+        )
+
+    def start_from(self, kernel: Any, owner: str) -> None:
+        """Choose wider initial widths if the given ones round this whole kernel to zero; call it before `build`.
+
+        Args:
+            kernel: the variable that will be quantized.
+            owner: name of the layer, for the warning.
+        """
+        self._kernel, self._owner = kernel, owner
+
+    def _alive(self, start: Any) -> Any:
+        """The initialiser of the fraction bits (kif) or bits (kbi), raised where the kernel would start dead."""
+        initializer = keras.initializers.get(start)
+
+        def initial(shape: Sequence[int], dtype: Any = None) -> Any:
+            widths = initializer(shape, dtype)
+            values = concrete(self._kernel)
+            if values is None:
+                return widths
+            second, i = ops.convert_to_numpy(widths), ops.convert_to_numpy(self._i)
+            f = second if isinstance(self.spec, KIF) else np.rint(second) - np.rint(i)
+            sharing, spec = self._shared, self.spec
+            extra = extra_fraction_bits(
+                sharing.split(NUMPY, values),
+                ops.convert_to_numpy(self._k),
+                np.rint(i),
+                np.rint(f),
+                round_mode=spec.round_mode,
+                overflow_mode=spec.overflow_mode,
+            )
+            if extra:
+                message = (
+                    f"layer {self._owner!r}: its initial widths would round the whole kernel to 0 and it would never train; "
+                    f"starting with {extra} more fraction bits. To choose them yourself raise b0 (kbi) or f0 (kif)"
+                )
+                warnings.warn(message, DeadLayerWarning, stacklevel=2)
+            return widths + float(extra)
+
+        return initial
+
+    # --- forward -----------------------------------------------------------------------------------------------------
+
+    def mode(self, training: bool | None) -> Mode:
+        """Calibration if it is switched on, else training or inference."""
+        if self._calibrating:
+            return Mode.CALIBRATE
+        return Mode.TRAIN if training and self.trainable and getattr(self.spec, "trainable", True) else Mode.INFER
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        if isinstance(self.spec, Dummy):
+            return x
+        mode = self.mode(training)
+        x = ops.cast(x, self.compute_dtype)
+        if self.config.scaler is not None:
+            x = x / self.config.scaler
+        sharing = self._shared
+        split = sharing.split(KERAS, x)
+        q = sharing.join(KERAS, self._minifloat(split) if isinstance(self.spec, Float) else self._fixed(split, mode))
+        if self.config.qnoise_factor is not None and mode is Mode.TRAIN:
+            q = x + self.config.qnoise_factor * (q - x)
+        if self.config.scaler is not None:
+            q = q * self.config.scaler
+        if self.config.affine is not None:
+            q = q * self.config.affine[0] + self.config.affine[1]
+        return q
+
+    @property
+    def _shared(self) -> Sharing:
+        if self._sharing is None:
+            message = f"quantizer {self.name!r} is not built; call it on data first"
+            raise ConfigError(message)
+        return self._sharing
+
+    def _fixed(self, x: Any, mode: Mode) -> Any:
+        spec = self.spec
+        wraps = spec.overflow_mode is Overflow.WRAP
+        k = read(self._k)
+        second = read(self._f if isinstance(spec, KIF) else self._b)
+        i = read(self._i)
+        if wraps and (mode is not Mode.INFER or spec.is_weight):
+            k, i = self._track(x, k, i, ops.round(second), mode)
+        noise = None
+        if self._seed is not None and mode is Mode.TRAIN:
+            noise = keras.random.uniform(ops.shape(x), seed=self._seed)
+        return _fixed_point_op(
+            self._shared,
+            parametrisation="kif" if isinstance(spec, KIF) else "kbi",
+            round_mode=spec.round_mode,
+            overflow_mode=spec.overflow_mode,
+            wrap=mode is Mode.INFER,
+            noise=noise,
+            k=k,
+        )(x, i, second)
+
+    def _track(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
+        """Integer bits that hold this batch; the extremes of x are enough, because rounding is monotone."""
+        spec = self.spec
+        x = ops.stop_gradient(x)
+        axes = self._shared.shared_axes
+        low, high = (KERAS.amin(x, axes), KERAS.amax(x, axes)) if axes else (x, x)
+        needs = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
+        needed = needs(KERAS, low, high, second, round_mode=spec.round_mode)
+        if mode is Mode.TRAIN:
+            needed = ops.maximum(i - spec.i_decay_speed, needed)
+        elif mode is Mode.CALIBRATE:
+            needed = ops.maximum(i, needed)
+        if spec.ic is not None:
+            needed = spec.ic(needed)
+        if mode is Mode.CALIBRATE:
+            f = second if isinstance(spec, KIF) else second - ops.round(needed)
+            lowest = fixed_point(
+                KERAS, low, ops.ones_like(k), needed, f, round_mode=spec.round_mode, overflow_mode=Overflow.WRAP, wrap=False
+            )
+            k = ops.maximum(k, ops.cast(lowest < 0, k.dtype))
+            self._k.assign(k)
+        if mode is not Mode.INFER:
+            self._i.assign(needed)
+        return k, needed
+
+    def _minifloat(self, x: Any) -> Any:
+        axes = self._shared.shared_axes
+
+        @ops.custom_gradient
+        def quantized(x: Any, m: Any, e: Any, e0: Any) -> Any:
+            widths = [ops.round(w) for w in (m, e, e0)]
+            xq = minifloat(KERAS, x, *widths)
+
+            def gradients(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
+                g = args[0] if upstream is None else upstream
+                dx, *dw = minifloat_gradients(KERAS, g, x, xq, *widths)
+                return dx, *(KERAS.sum(d, axes) if axes else d for d in dw)
+
+            return xq, gradients
+
+        return quantized(x, *(read(w) for w in (self._m, self._e, self._e0)))
+
+    # --- what others read --------------------------------------------------------------------------------------------
+
+    @property
+    def overflow_mode(self) -> str:
+        """Name of the overflow mode."""
+        return str(self.spec.overflow_mode)
+
+    @property
+    def round_mode(self) -> str:
+        """Name of the rounding mode."""
+        return str(self.spec.round_mode)
+
+    @property
+    def kif(self) -> tuple[Any, Any, Any]:
+        """``k, i, f`` as whole numbers (bits) with straight-through gradients, of the shape of the widths."""
+        if not isinstance(self.spec, KIF | KBI):
+            message = f"quantizer {self.name!r} of type {self.spec.q_type!r} has no fixed-point widths"
+            raise ConfigError(message)
+        i = straight_through(read(self._i))
+        if isinstance(self.spec, KIF):
+            return read(self._k), i, straight_through(read(self._f))
+        return read(self._k), i, straight_through(read(self._b)) - i
+
+    @property
+    def bits(self) -> Any:
+        """Widths that EBOPs counts (bits), differentiable, broadcastable to the tensor with a batch axis of 1."""
+        sharing = self._shared
+        if isinstance(self.spec, Float):
+            m, e = (straight_through(read(w)) for w in (self._m, self._e))
+            return sharing.expand(KERAS, ops.where(m < 0, m * 0.0, m + e + 1.0))
+        if isinstance(self.spec, KBI) and self.spec.overflow_mode is not Overflow.SAT:
+            return sharing.expand(KERAS, ops.relu(straight_through(read(self._b))))
+        return sharing.expand(KERAS, counted_bits(KERAS, *self.kif, self.spec.overflow_mode))
+
+    def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
+        """The formats at inference of a tensor of this shape, batch axis left out for data.
+
+        Args:
+            shape: shape of the tensor, without the batch axis for data.
+            values: the tensor itself, for a weight under WRAP, whose range follows its values.
+        """
+        k, i, f = (ops.convert_to_numpy(part).astype(np.float64) for part in self.kif)
+        if self.spec.is_weight and self.spec.overflow_mode is Overflow.WRAP and values is not None:
+            second = ops.round(read(self._f if isinstance(self.spec, KIF) else self._b))
+            _, i_tensor = self._track(
+                self._shared.split(KERAS, ops.convert_to_tensor(values)), self._k, self._i, second, Mode.INFER
+            )
+            i = np.rint(ops.convert_to_numpy(i_tensor)).astype(np.float64)
+            f = f if isinstance(self.spec, KIF) else ops.convert_to_numpy(second) - i
+        k, i, f = (self._shared.expand(NUMPY, part) for part in np.broadcast_arrays(k, i, f))
+        if self._is_data:
+            k, i, f = k[0], i[0], f[0]
+        return Formats.of(k, i, f).broadcast_to(tuple(shape))
+
+    def calibrate(self, on: bool) -> None:
+        """Switch calibration mode on or off; `hgq_keras.calibrate.calibrating` does it for a model."""
+        self._calibrating = on
+
+    def reset_range(self) -> None:
+        """Forget the observed range of a WRAP quantizer, so that calibration starts fresh."""
+        if isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP and self.spec.trainable:
+            self._i.assign(ops.full(self._i.shape, EMPTY))
+            self._k.assign(ops.zeros(self._k.shape))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        base = super().get_config()
+        return base | {"format": 1, "config": keras.saving.serialize_keras_object(self.config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Quantizer:
+        config = dict(config)
+        check_format(config.pop("format", 1), cls.__name__)
+        config.pop("trainable", None)
+        return cls(keras.saving.deserialize_keras_object(config.pop("config")), **config)
+
+
+def _fixed_point_op(
+    sharing: Sharing,
+    *,
+    parametrisation: str,
+    round_mode: Round,
+    overflow_mode: Overflow,
+    wrap: bool,
+    noise: Any,
+    k: Any,
+) -> Any:
+    """``(x, i, f or b) -> xq`` with the closed-form gradients of the specification, summed over shared elements."""
+    axes = sharing.shared_axes
+
+    @ops.custom_gradient
+    def quantized(x: Any, i: Any, second: Any) -> Any:
+        whole_i, whole = ops.round(i), ops.round(second)
+        f = whole if parametrisation == "kif" else whole - whole_i
+        if noise is None:
+            xq = fixed_point(KERAS, x, k, whole_i, f, round_mode=round_mode, overflow_mode=overflow_mode, wrap=wrap)
+        else:
+            xq = _stochastic(x, k, whole_i, f, overflow_mode, noise)
+
+        def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
+            g = args[0] if upstream is None else upstream
+            dx, di, df = fixed_point_gradients(KERAS, g, x, xq, k, whole_i, f, overflow_mode=overflow_mode)
+            df = KERAS.sum(df, axes) if axes else df
+            if di is None:
+                return dx, ops.zeros_like(i), df
+            di = KERAS.sum(di, axes) if axes else di
+            return dx, di if parametrisation == "kif" else di - df, df
+
+        return xq, gradients
+
+    return quantized
+
+
+def _stochastic(x: Any, k: Any, i: Any, f: Any, overflow_mode: Overflow, noise: Any) -> Any:
+    """Unbiased: ``floor(x 2**f + u) / 2**f`` with u uniform in [0, 1), limited to the range first."""
+    limited = x
+    if overflow_mode is not Overflow.WRAP:
+        i = ops.maximum(i, -f)
+        top, step = KERAS.power_of_two(i), KERAS.power_of_two(-f)
+        lowest = -k * (top - step) if overflow_mode is Overflow.SAT_SYM else -k * top
+        limited = ops.minimum(ops.maximum(x, lowest), top - step)
+    shifted = limited + noise * KERAS.power_of_two(-f)
+    return fixed_point(KERAS, shifted, k, i, f, round_mode=Round.TRN, overflow_mode=overflow_mode, wrap=False)
