@@ -39,3 +39,36 @@ def dense(sizes=(6, 8, 3), *, seed=0, round_mode=Round.RND, overflow=Overflow.WR
             x = builder.add(Relu(), x, label=label)
     x = builder.add(Quantize(formats(rng, (sizes[-1],), i=(3, 5), f=(1, 3)), round_mode, overflow), x, label="out")
     return builder.build([x])
+
+
+def convolutional(*, seed=0, size=6, channels=3, classes=4) -> Graph:
+    """Quantizer, 3x3 convolution, relu, 2x2 maximum, flatten, dense."""
+    rng = np.random.default_rng(seed)
+    builder = GraphBuilder()
+    x = builder.add(Input((size, size, 1)), name="image")
+    x = builder.add(Quantize(Formats.of(0, 0, rng.integers(1, 4, (size, size, 1))), Round.RND, Overflow.SAT), x, label="conv")
+    kernel = weights(rng, (3, 3, 1, channels))
+    x = builder.add(Convolve((1, 1), ((0, 0), (0, 0)), (1, 1)), x, builder.add(Constant.of(kernel, 4), label="conv"), label="conv")
+    x = builder.add(Relu(), builder.add(Add(), x, builder.add(Constant.of(weights(rng, (channels,)), 3), label="conv")), label="conv")
+    x = builder.add(Pool("max", (2, 2), (2, 2), ((0, 0), (0, 0))), x, label="pool")
+    x = builder.add(Reshape((((size - 2) // 2) ** 2 * channels,)), x, label="flatten")
+    n = builder.shape(x)[0]
+    x = builder.add(Quantize(formats(rng, (n,), k=0, i=(-1, 2), f=(0, 3)), Round.TRN, Overflow.WRAP), x, label="dense")
+    x = builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of(weights(rng, (n, classes), sparse=0.5), 4), label="dense"), label="dense")
+    x = builder.add(Quantize(formats(rng, (classes,), i=(3, 5), f=(1, 3)), Round.RND_CONV, Overflow.SAT_SYM), x, label="out")
+    return builder.build([x])
+
+
+def merged(*, seed=0) -> Graph:
+    """Two branches of different formats, added and saturated, then a table."""
+    rng = np.random.default_rng(seed)
+    builder = GraphBuilder()
+    x = builder.add(Input((4,)), name="x")
+    a = builder.add(Quantize(formats(rng, (4,)), Round.RND_CONV, Overflow.SAT_SYM), x, label="left")
+    b = builder.add(Quantize(formats(rng, (4,)), Round.TRN_ZERO, Overflow.SAT), x, label="right")
+    y = builder.add(Add(), a, b, label="add")
+    y = builder.add(Quantize(Formats.of(1, 2, 2), Round.RND, Overflow.SAT), y, label="table")
+    tables = tuple(rng.integers(-40, 40, 32) for _ in range(2))
+    shape = builder.shape(y)
+    y = builder.add(Lookup(Formats.of(1, 2, 2).broadcast_to(shape), tables, 3, rng.integers(0, 2, shape)), y, label="table")
+    return builder.build([y])
