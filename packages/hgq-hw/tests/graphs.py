@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph.ops import (
-    Add, Constant, Contract, Convolve, Input, Lookup, Multiply, Pool, Quantize, Relu, Reshape,
+    Add,
+    Constant,
+    Contract,
+    Convolve,
+    Input,
+    Lookup,
+    Multiply,
+    Pool,
+    Quantize,
+    Relu,
+    Reshape,
 )
 from hgq_core.modes import Overflow, Round
 
@@ -25,7 +38,7 @@ def dense(sizes=(6, 8, 3), *, seed=0, round_mode=Round.RND, overflow=Overflow.WR
     rng = np.random.default_rng(seed)
     builder = GraphBuilder()
     x = builder.add(Input((sizes[0],)), name="x")
-    for number, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for number, (n_in, n_out) in enumerate(pairwise(sizes)):
         label = f"dense_{number}"
         k = 1 if number == 0 else 0
         x = builder.add(Quantize(formats(rng, (n_in,), k=k), round_mode, overflow), x, label=label)
@@ -33,7 +46,9 @@ def dense(sizes=(6, 8, 3), *, seed=0, round_mode=Round.RND, overflow=Overflow.WR
         x = builder.add(Contract("bi,io->bo"), x, kernel, label=label)
         x = builder.add(Add(), x, builder.add(Constant.of(weights(rng, (n_out,))), label=label), label=label)
         if batch_norm:
-            x = builder.add(Multiply(), x, builder.add(Constant.of(weights(rng, (n_out,), sparse=0)), label="bn"), label="bn")
+            x = builder.add(
+                Multiply(), x, builder.add(Constant.of(weights(rng, (n_out,), sparse=0)), label="bn"), label="bn"
+            )
             x = builder.add(Add(), x, builder.add(Constant.of(weights(rng, (n_out,))), label="bn"), label="bn")
         if number < len(sizes) - 2:
             x = builder.add(Relu(), x, label=label)
@@ -46,16 +61,31 @@ def convolutional(*, seed=0, size=6, channels=3, classes=4) -> Graph:
     rng = np.random.default_rng(seed)
     builder = GraphBuilder()
     x = builder.add(Input((size, size, 1)), name="image")
-    x = builder.add(Quantize(Formats.of(0, 0, rng.integers(1, 4, (size, size, 1))), Round.RND, Overflow.SAT), x, label="conv")
+    x = builder.add(
+        Quantize(Formats.of(0, 0, rng.integers(1, 4, (size, size, 1))), Round.RND, Overflow.SAT), x, label="conv"
+    )
     kernel = weights(rng, (3, 3, 1, channels))
-    x = builder.add(Convolve((1, 1), ((0, 0), (0, 0)), (1, 1)), x, builder.add(Constant.of(kernel, 4), label="conv"), label="conv")
-    x = builder.add(Relu(), builder.add(Add(), x, builder.add(Constant.of(weights(rng, (channels,)), 3), label="conv")), label="conv")
+    x = builder.add(
+        Convolve((1, 1), ((0, 0), (0, 0)), (1, 1)), x, builder.add(Constant.of(kernel, 4), label="conv"), label="conv"
+    )
+    x = builder.add(
+        Relu(),
+        builder.add(Add(), x, builder.add(Constant.of(weights(rng, (channels,)), 3), label="conv")),
+        label="conv",
+    )
     x = builder.add(Pool("max", (2, 2), (2, 2), ((0, 0), (0, 0))), x, label="pool")
     x = builder.add(Reshape((((size - 2) // 2) ** 2 * channels,)), x, label="flatten")
     n = builder.shape(x)[0]
     x = builder.add(Quantize(formats(rng, (n,), k=0, i=(-1, 2), f=(0, 3)), Round.TRN, Overflow.WRAP), x, label="dense")
-    x = builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of(weights(rng, (n, classes), sparse=0.5), 4), label="dense"), label="dense")
-    x = builder.add(Quantize(formats(rng, (classes,), i=(3, 5), f=(1, 3)), Round.RND_CONV, Overflow.SAT_SYM), x, label="out")
+    x = builder.add(
+        Contract("bi,io->bo"),
+        x,
+        builder.add(Constant.of(weights(rng, (n, classes), sparse=0.5), 4), label="dense"),
+        label="dense",
+    )
+    x = builder.add(
+        Quantize(formats(rng, (classes,), i=(3, 5), f=(1, 3)), Round.RND_CONV, Overflow.SAT_SYM), x, label="out"
+    )
     return builder.build([x])
 
 
@@ -70,5 +100,7 @@ def merged(*, seed=0) -> Graph:
     y = builder.add(Quantize(Formats.of(1, 2, 2), Round.RND, Overflow.SAT), y, label="table")
     tables = tuple(rng.integers(-40, 40, 32) for _ in range(2))
     shape = builder.shape(y)
-    y = builder.add(Lookup(Formats.of(1, 2, 2).broadcast_to(shape), tables, 3, rng.integers(0, 2, shape)), y, label="table")
+    y = builder.add(
+        Lookup(Formats.of(1, 2, 2).broadcast_to(shape), tables, 3, rng.integers(0, 2, shape)), y, label="table"
+    )
     return builder.build([y])

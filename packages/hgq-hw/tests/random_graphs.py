@@ -6,11 +6,37 @@ from math import prod
 
 import numpy as np
 from graphs import weights
+
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph, GraphBuilder, prove
 from hgq_core.graph.ops import (
-    Add, Broadcast, Clip, Compare, Concatenate, Constant, Contract, Convolve, Gather, Input, Lookup, Maximum, Minimum,
-    Multiply, Negate, Pad, Pool, Quantize, Reduce, Relu, Repeat, Reshape, Scan, Select, Slice, Subtract, Transpose,
+    Add,
+    Broadcast,
+    Clip,
+    Compare,
+    Concatenate,
+    Constant,
+    Contract,
+    Convolve,
+    Gather,
+    Input,
+    Lookup,
+    Maximum,
+    Minimum,
+    Multiply,
+    Negate,
+    Pad,
+    Pool,
+    Quantize,
+    Reduce,
+    Relu,
+    Repeat,
+    Reshape,
+    Scan,
+    Select,
+    Slice,
+    Subtract,
+    Transpose,
 )
 from hgq_core.modes import Overflow, Round
 

@@ -6,8 +6,8 @@ hgq_hw.verify(graph, design, level="rtl")
 design.write("firmware", language="verilog")
 ```
 
-Importing this package imports neither da4ml, hls4ml, matplotlib nor a training framework; they are needed, and imported, when
-something is lowered or drawn.
+Importing this package imports neither da4ml, hls4ml, matplotlib nor a training framework; they are needed, and
+imported, when something is lowered or drawn.
 """
 
 from __future__ import annotations

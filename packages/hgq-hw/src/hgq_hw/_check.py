@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
 from hgq_core.errors import HGQError
 from hgq_core.graph import Graph, prove
 from hgq_core.graph.ops import Constant, Contract, Input, Lookup, Quantize
-
 from hgq_hw._models import as_graph
 from hgq_hw._split import acts_on_real, real_edges
 from hgq_hw._targets import Target
@@ -86,7 +86,9 @@ def _unquantized(graph: Graph) -> Iterator[Issue]:
     for node in graph:
         if node.name in real and not acts_on_real(node) and not blamed.intersection(node.inputs):
             problem = f"{type(node.op).__name__} computes with numbers that are not quantized"
-            yield Issue("error", node.name, node.label, problem, "put a quantizer before it, or give the input a format")
+            yield Issue(
+                "error", node.name, node.label, problem, "put a quantizer before it, or give the input a format"
+            )
         if node.name in real and (not acts_on_real(node) or blamed.intersection(node.inputs)):
             blamed.add(node.name)
     for name in graph.outputs:
@@ -158,7 +160,11 @@ def _hls4ml(graph: Graph, target: Target) -> Iterator[Issue]:
         name, label = ("", "") if node is None else (node.name, node.label)
         yield Issue("error", name, label, str(error), "change this layer, or use the da4ml target")
     for node in graph.inputs:
-        if isinstance(node.op, Input) and node.op.formats is None and not any(
-            isinstance(reader.op, Quantize) for reader in graph.consumers(node.name)
+        if (
+            isinstance(node.op, Input)
+            and node.op.formats is None
+            and not any(isinstance(reader.op, Quantize) for reader in graph.consumers(node.name))
         ):
-            yield Issue("info", node.name, node.label, "its quantizer comes later", "what lies before it runs on the host")
+            yield Issue(
+                "info", node.name, node.label, "its quantizer comes later", "what lies before it runs on the host"
+            )

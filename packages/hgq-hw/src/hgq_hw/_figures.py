@@ -7,21 +7,23 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hgq_core.cost import ebops_by_label
-from hgq_core.errors import DataError
-from hgq_core.formats import Formats
-from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Quantize
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from hgq_core.cost import ebops_by_label
+from hgq_core.errors import DataError
+from hgq_core.formats import Formats
+from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Quantize
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hgq_core.graph import Graph, Node
     from numpy.typing import NDArray
+
+    from hgq_core.graph import Graph, Node
 
 __all__ = ["BitMap", "bit_maps", "bitwidth_figure", "ebops_figure", "front_figure", "history_figure"]
 
@@ -66,7 +68,11 @@ def bit_maps(graph: Graph) -> list[BitMap]:
 
 
 def _constant_bits(node: Node) -> NDArray[np.int64]:
-    return Formats.covering(node.op.values).broadcast_to(node.shape).width if isinstance(node.op, Constant) else np.zeros(0, int)
+    return (
+        Formats.covering(node.op.values).broadcast_to(node.shape).width
+        if isinstance(node.op, Constant)
+        else np.zeros(0, int)
+    )
 
 
 def _as_image(bits: NDArray[np.int64], kind: str) -> tuple[NDArray[np.int64], str, str]:
@@ -133,7 +139,7 @@ def bitwidth_figure(graph: Graph) -> Figure:
     sizes = [_size(image) for image, _, _ in images]
     total = sum(height + _GAP for _, height in sizes) + 0.35
     width = _PAGE + 2.4
-    figure = Figure(figsize=(width, max(total, 2.6)), layout="none")
+    figure = Figure(figsize=(width, max(total, 2.6)), layout=None)
     FigureCanvasAgg(figure)
     total = figure.get_figheight()
     top = total - 0.4
@@ -164,7 +170,10 @@ def bitwidth_figure(graph: Graph) -> Figure:
 def _caption(item: BitMap) -> str:
     live = item.bits[item.bits > 0]
     dead = 1 - live.size / item.bits.size
-    parts = [f"{item.kind} {_times(item.bits.shape)}", f"{live.mean():.1f} bits on average" if live.size else "all dead"]
+    parts = [
+        f"{item.kind} {_times(item.bits.shape)}",
+        f"{live.mean():.1f} bits on average" if live.size else "all dead",
+    ]
     return ", ".join([*parts, *([f"{dead:.0%} dead"] if dead and live.size else [])])
 
 
@@ -223,7 +232,9 @@ def front_figure(points: Iterable[Any], *, metric: str | None = None, highlight:
     axes.step(x, y, where="post", color=BLUE, linewidth=1.2, alpha=0.55)
     axes.plot(x, y, "o", color=BLUE, markersize=5, label=f"front, {len(pairs)} models" if len(pairs) > 1 else "model")
     if highlight is not None:
-        axes.plot(*highlight, "o", markersize=10, markerfacecolor="none", markeredgewidth=1.8, color=RED, label="lowered")
+        axes.plot(
+            *highlight, "o", markersize=10, markerfacecolor="none", markeredgewidth=1.8, color=RED, label="lowered"
+        )
     if min(x) > 0 and max(x) / min(x) > 8:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(x) / min(x) < 1000 else (1,)))

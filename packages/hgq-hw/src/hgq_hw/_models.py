@@ -40,7 +40,8 @@ def load_model(argument: str) -> Graph:
     """The graph that a command-line argument names.
 
     Args:
-        argument: a saved graph ``*.hgq.npz``, a Keras file ``*.keras`` or ``*.h5``, or ``package.module:factory``, a function
+        argument: a saved graph ``*.hgq.npz``, a Keras file ``*.keras`` or ``*.h5``, or ``package.module:factory``, a
+        function
             without arguments that returns a graph, a Keras model, or a PyTorch model and an example input.
 
     Raises:
@@ -72,7 +73,8 @@ def _from_keras(path: Path) -> Graph:
     try:
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        message = f"{str(path)!r} is damaged or is no Keras model: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        message = f"{str(path)!r} is damaged or is no Keras model: {reason}"
         raise FileError(message) from error
     graph = package.to_graph(model)
     if not isinstance(graph, Graph):

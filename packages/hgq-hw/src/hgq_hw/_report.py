@@ -9,32 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
 from hgq_core import __version__ as core_version
 from hgq_core.cost import ebops, ebops_by_label
 from hgq_core.graph import prove
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input
-
 from hgq_hw._files import new_file
+from hgq_hw._verify import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
 
-    from hgq_core.graph import Graph, Proof
     from matplotlib.figure import Figure
 
-    from hgq_hw._verify import Verification
+    from hgq_core.graph import Graph, Proof
 
 __all__ = ["report"]
 
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1c2430; background: #f6f7f9; margin: 0; }
-main { max-width: 1060px; margin: 0 auto; padding: 32px 24px 64px; }
+body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1c2430; background: #f6f7f9;
+margin: 0; } main { max-width: 1060px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 26px; margin: 0 0 2px; } h2 { font-size: 18px; margin: 0 0 12px; }
 .sub { color: #5b6470; margin: 0 0 24px; }
-section { background: #fff; border: 1px solid #e3e5e8; border-radius: 8px; padding: 20px 24px; margin: 0 0 18px; overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+section { background: #fff; border: 1px solid #e3e5e8; border-radius: 8px; padding: 20px 24px; margin: 0 0 18px;
+overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid #eef0f2; vertical-align: top; }
 th { color: #5b6470; font-weight: 600; font-size: 13px; } td.n, th.n { text-align: right; }
 .ok { color: #15803d; font-weight: 600; } .open { color: #b45309; font-weight: 600; }
@@ -95,12 +95,15 @@ def report(
     if figures.bit_maps(graph):
         body.append(_section("Bit-widths", _image(figures.bitwidth_figure(graph), "heat maps of bit-widths")))
     if front is not None:
-        body.append(_section("Front", _image(figures.front_figure(front, highlight=highlight), "quality against EBOPs")))
+        body.append(
+            _section("Front", _image(figures.front_figure(front, highlight=highlight), "quality against EBOPs"))
+        )
     if history:
         body.append(_section("Training", _image(figures.history_figure(history), "training curves")))
     body.append(_section("Proved and open", _findings(proof)))
     page = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>{''.join(body)}</main></body></html>\n"
     )
     with new_file(Path(path)) as fresh:
@@ -111,7 +114,7 @@ def report(
 def _listed(verification: Verification | Iterable[Verification] | None) -> list[Verification]:
     if verification is None:
         return []
-    return [verification] if hasattr(verification, "level") else list(verification)
+    return [verification] if isinstance(verification, Verification) else list(verification)
 
 
 def _section(title: str, content: str) -> str:
@@ -129,7 +132,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text: int = 1)
     """A table whose first ``text`` columns hold words and whose others hold numbers."""
 
     def line(cells: Sequence[str], tag: str) -> str:
-        parts = [f'<{tag}{" class=n" if n >= text else ""}>{cell}</{tag}>' for n, cell in enumerate(cells)]
+        parts = [f"<{tag}{' class=n' if n >= text else ''}>{cell}</{tag}>" for n, cell in enumerate(cells)]
         return f"<tr>{''.join(parts)}</tr>"
 
     return f"<table>{line(head, 'th') if head else ''}{''.join(line(row, 'td') for row in rows)}</table>"
@@ -140,7 +143,9 @@ def _summary(graph: Graph, proof: Proof, design: _Costs | None, outcomes: Sequen
     count = sum(int(np.prod(node.shape)) for node in weights)
     dead = sum(int(np.sum(node.op.integers == 0)) for node in weights if isinstance(node.op, Constant))
     wraps = list(proof.overflow.values())
-    float32 = '<span class="ok">exact</span>' if proof.float32_exact else '<span class="open">not exact, integers are</span>'
+    float32 = (
+        '<span class="ok">exact</span>' if proof.float32_exact else '<span class="open">not exact, integers are</span>'
+    )
     rows = [
         ("inputs", ", ".join(f"{escape(n.name)} {_shape(n.shape)}" for n in graph.inputs)),
         ("outputs", ", ".join(f"{escape(name)} {_shape(graph[name].shape)}" for name in graph.outputs)),
@@ -158,12 +163,16 @@ def _summary(graph: Graph, proof: Proof, design: _Costs | None, outcomes: Sequen
     rows += [
         (
             f"verified: {escape(outcome.level)}",
-            f'<span class="ok">mismatches {outcome.mismatches}</span> in {outcome.compared:,} numbers '
-            f"({outcome.vectors:,} vectors)",
+            _outcome(outcome),
         )
         for outcome in outcomes
     ]
     return _table((), rows, text=2)
+
+
+def _outcome(outcome: Verification) -> str:
+    compared = f"in {outcome.compared:,} numbers ({outcome.vectors:,} vectors)"
+    return f'<span class="ok">mismatches {outcome.mismatches}</span> {compared}'
 
 
 def _is_kernel(graph: Graph, name: str) -> bool:
@@ -218,7 +227,11 @@ def _findings(proof: Proof) -> str:
     if not proof.findings:
         return '<p class="ok">No quantizer can wrap, and float32 computes every node exactly.</p>'
     rows = [
-        (escape(finding.label or finding.node), "overflow" if finding.kind == "overflow" else "rounding", escape(finding.detail))
+        (
+            escape(finding.label or finding.node),
+            "overflow" if finding.kind == "overflow" else "rounding",
+            escape(finding.detail),
+        )
         for finding in proof.findings
     ]
     return _table(("layer", "kind", "what"), rows, text=3)

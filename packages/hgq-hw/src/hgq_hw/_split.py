@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hgq_core.errors import ConfigError, UnsupportedError
+from hgq_core.formats import Formats
 from hgq_core.graph import Graph, Node
 from hgq_core.graph.ops import (
     Concatenate,
@@ -25,8 +26,6 @@ from hgq_core.graph.ops import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hgq_core.formats import Formats
-
 __all__ = ["Split", "real_edges", "split", "with_input_formats"]
 
 _ON_REAL = (Input, Reshape, Transpose, Concatenate, Slice, Repeat, Gather, Relu, Maximum, Minimum)
@@ -37,7 +36,8 @@ class Split:
     """A graph in two parts.
 
     Attributes:
-        host: from the graph's inputs to its first quantizers, which are its outputs; None if every input is fixed-point.
+        host: from the graph's inputs to its first quantizers, which are its outputs; None if every input is
+        fixed-point.
         core: the rest; its inputs are fixed-point and carry the names of those quantizers.
     """
 
@@ -58,7 +58,9 @@ def real_edges(graph: Graph) -> set[str]:
 
 
 def acts_on_real(node: Node) -> bool:
-    """Whether this operation may act on numbers that are not quantized yet: it moves or selects, but does not compute."""
+    """Whether this operation may act on numbers that are not quantized yet: it moves or selects, but does not
+    compute.
+    """
     return isinstance(node.op, _ON_REAL)
 
 
@@ -83,7 +85,7 @@ def split(graph: Graph) -> Split:
         return Split(None, graph)
     frontier = [node for node in graph if isinstance(node.op, Quantize) and node.inputs[0] in real]
     names = {node.name for node in frontier}
-    # Inputs that are fixed-point already go through the host unchanged, so that the order of the ports is that of the graph.
+    # Inputs that are fixed-point already go through the host unchanged: every port comes from there.
     passed = [node for node in graph.inputs if node.name not in real]
     reached = real | names | {node.name for node in passed} | {n.name for n in graph if isinstance(n.op, Constant)}
     host = Graph(
@@ -108,12 +110,15 @@ def with_input_formats(graph: Graph, formats: Formats | Mapping[str, Formats]) -
 
     Args:
         graph: a graph with unquantized inputs.
-        formats: one for every unquantized input, or a mapping from their names; bits, broadcastable to the inputs' shapes.
+        formats: one for every unquantized input, or a mapping from their names; bits, broadcastable to the inputs'
+        shapes.
     """
     real = [node.name for node in graph.inputs if isinstance(node.op, Input) and node.op.formats is None]
-    given = dict(formats) if not hasattr(formats, "k") else dict.fromkeys(real, formats)
+    given = dict.fromkeys(real, formats) if isinstance(formats, Formats) else dict(formats)
     if set(given) != set(real):
-        message = f"input_formats: received formats for {sorted(given)}, expected one for each unquantized input: {real}"
+        message = (
+            f"input_formats: received formats for {sorted(given)}, expected one for each unquantized input: {real}"
+        )
         raise ConfigError(message)
     nodes = tuple(
         replace(node, op=Input(node.shape, given[node.name].broadcast_to(node.shape))) if node.name in given else node

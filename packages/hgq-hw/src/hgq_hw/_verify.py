@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
+
 from hgq_core.errors import ConfigError, VerificationError
 from hgq_core.graph import Graph, run
 from hgq_core.graph.ops import Constant
-
 from hgq_hw._vectors import vectors
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def verify(
         graph: the reference.
         design: what `hgq_hw.da4ml.lower` or `hgq_hw.hls4ml.lower` gave.
         x: inputs ``(batch, *shape)``, a tuple if the graph has several; None takes `hgq_hw.vectors`.
-        level: ``"emulator"``, the engine's own bit-accurate model; ``"csim"``, the HLS code compiled with a C++ compiler;
+        level: ``"emulator"``, the engine's own bit-accurate model; ``"csim"``, the HLS code compiled with a C++
+        compiler;
             ``"rtl"``, the Verilog in Verilator.
 
     Returns:
@@ -99,7 +100,13 @@ def verify(
     if level not in LEVELS:
         message = f"level: received {level!r}, expected one of {LEVELS}"
         raise ConfigError(message)
-    inputs = vectors(graph) if x is None else tuple(np.asarray(part) for part in x) if isinstance(x, tuple) else (np.asarray(x),)
+    inputs = (
+        vectors(graph)
+        if x is None
+        else tuple(np.asarray(part) for part in x)
+        if isinstance(x, tuple)
+        else (np.asarray(x),)
+    )
     expected = _outputs(run(graph, *inputs))
     received = _outputs(_simulated(design, inputs, level))
     if [y.shape for y in received] != [y.shape for y in expected]:
@@ -167,7 +174,7 @@ def _first_inside(graph: Graph, design: _Probes, inputs: tuple[NDArray[Any], ...
 
 def _difference(graph: Graph, name: str, expected: NDArray[np.float64], received: NDArray[np.float64]) -> str:
     if expected.shape != received.shape:
-        return f"the first tensor that differs is {name!r}: expected shape {expected.shape}, the design has {received.shape}"
+        return f"the first tensor that differs is {name!r}: expected {expected.shape}, the design has {received.shape}"
     where = tuple(int(n) for n in np.argwhere(expected != received)[0])
     label = f" (layer {graph[name].label!r})" if graph[name].label else ""
     return (

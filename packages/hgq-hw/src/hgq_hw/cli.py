@@ -1,7 +1,7 @@
 """The command ``hgq``: check, convert, verify and report, on saved graphs and on models of either framework.
 
-Every command exits with 0 if all is well, with 1 on a mismatch or an error, which it says in one sentence, and with 2 if it
-was called in a way that it does not know.
+Every command exits with 0 if all is well, with 1 on a mismatch or an error, which it says in one sentence, and with 2
+if it was called in a way that it does not know.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from hgq_core.cost import ebops
-from hgq_core.errors import ConfigError, FileError, HGQError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hgq_core.cost import ebops
+from hgq_core.errors import ConfigError, FileError, HGQError
 from hgq_hw._check import Issue, check
 from hgq_hw._files import check_replaceable
 from hgq_hw._models import load_model
@@ -43,14 +43,19 @@ app = typer.Typer(
 )
 
 Model = Annotated[
-    str, typer.Argument(help="A saved graph *.hgq.npz, a Keras file *.keras, or package.module:factory.", show_default=False)
+    str,
+    typer.Argument(
+        help="A saved graph *.hgq.npz, a Keras file *.keras, or package.module:factory.", show_default=False
+    ),
 ]
 TargetOption = Annotated[
     str, typer.Option("--target", "-t", help="da4ml[:verilog|vhdl|vitis] or hls4ml[:backend[:io_type]].")
 ]
 Cutoff = Annotated[
     float | None,
-    typer.Option("--latency-cutoff", help="Delay of a pipeline stage in adder delays; combinational if left out (da4ml)."),
+    typer.Option(
+        "--latency-cutoff", help="Delay of a pipeline stage in adder delays; combinational if left out (da4ml)."
+    ),
 ]
 Data = Annotated[
     Path | None, typer.Option("--data", help="Calibration data, *.npy or *.npz; used besides generated vectors.")
@@ -78,10 +83,15 @@ def convert(
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace a folder that hgq has not written (da4ml).")] = False,
     compare: Annotated[
-        bool, typer.Option("--compare/--no-compare", help="Compile and compare before writing (hls4ml; da4ml always compares).")
+        bool,
+        typer.Option(
+            "--compare/--no-compare", help="Compile and compare before writing (hls4ml; da4ml always compares)."
+        ),
     ] = True,
 ) -> None:
-    """Lower the model, compare it with the graph, and write a firmware project; nothing is written unless they agree."""
+    """Lower the model, compare it with the graph, and write a firmware project; nothing is written unless they
+    agree.
+    """
     with _in_one_sentence():
         chosen = Target.parse(target)
         graph = _checked(model, target)
@@ -130,7 +140,9 @@ def report_command(
     title: Annotated[str, typer.Option(help="Heading.")] = "",
     latency_cutoff: Cutoff = None,
     *,
-    lower: Annotated[bool, typer.Option(help="Lower to da4ml for cost and latency, and verify in the emulator.")] = True,
+    lower: Annotated[
+        bool, typer.Option(help="Lower to da4ml for cost and latency, and verify in the emulator.")
+    ] = True,
 ) -> None:
     """Write one self-contained HTML page about the model."""
     with _in_one_sentence():

@@ -17,8 +17,8 @@ if find_spec("da4ml") is None:
     message = "lowering to da4ml needs the package da4ml: python3 -m pip install 'hgq-hw[da4ml]'"
     raise MissingDependencyError(message)
 
-from hgq_hw.da4ml import _symbols  # noqa: E402, F401  # registers quantize and lookup for da4ml's arrays
-from hgq_hw.da4ml._design import Design  # noqa: E402
-from hgq_hw.da4ml._lower import lower  # noqa: E402
+from hgq_hw.da4ml import _symbols  # noqa: F401  # registers quantize and lookup for da4ml's arrays
+from hgq_hw.da4ml._design import Design
+from hgq_hw.da4ml._lower import lower
 
 __all__ = ["Design", "lower"]

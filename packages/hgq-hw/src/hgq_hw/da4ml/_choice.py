@@ -1,8 +1,8 @@
 """Comparing and choosing on da4ml's symbols.
 
-A da4ml symbol carries a factor, whose sign is free wiring until something has to be compared. da4ml 0.6.0 loses that sign
-when it chooses between a constant and a negated symbol, and it does not take NumPy's comparisons. Operands go through
-`settled` first, which leaves no such pair.
+A da4ml symbol carries a factor, whose sign is free wiring until something has to be compared. da4ml 0.6.0 loses that
+sign when it chooses between a constant and a negated symbol, and it does not take NumPy's comparisons. Operands go
+through `settled` first, which leaves no such pair.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray
+
 from hgq_core.graph.ops import Clip, Compare, Maximum, Minimum, Operation, Pool, Reduce, Select
 from hgq_core.graph.run import evaluate_node
 
@@ -32,7 +33,7 @@ def choose(node: Any, operands: list[Any]) -> Any:
             return results[kind](b)
         case Select():
             condition, a, b = _symbols(operands, template)
-            return np.where(condition, *settled([a, b]))  # type: ignore[call-overload]  # dispatched to da4ml
+            return np.where(condition, *settled([a, b]))
         case Pool(kind="sum") | Reduce(kind="sum"):
             return evaluate_node(node, operands)
         case _:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from da4ml.trace import comb_trace
+
 from hgq_core.graph import run
 from hgq_core.graph.ops import Input
-
 from hgq_hw.da4ml._keys import one_bit_keys
 from hgq_hw.da4ml._project import write_project
 from hgq_hw.da4ml._simulate import simulate
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import ArrayLike, NDArray
+
     from hgq_core.formats import Formats
     from hgq_core.graph import Graph
-    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Design"]
 
@@ -144,7 +145,9 @@ class Design:
         values = logic.predict(np.ascontiguousarray(self.ports(*inputs)))
         return np.reshape(np.asarray(values, dtype=np.float64) + 0.0, (len(values), *self.core[name].shape))
 
-    def write(self, path: str | Path, *, language: str = "verilog", name: str = "hgq_design", force: bool = False) -> Path:
+    def write(
+        self, path: str | Path, *, language: str = "verilog", name: str = "hgq_design", force: bool = False
+    ) -> Path:
         """Write a firmware project.
 
         Args:

@@ -1,8 +1,8 @@
 """Mends one disagreement inside of da4ml 0.6.0.
 
 Its multiplexer selects by the highest bit of a key. For an unsigned key of three bits or more the emulator tests
-``key > 2**(width - 2)`` instead, while Verilog, VHDL and the Python evaluation test the bit. Here such a key is cut down to
-the one bit that counts, which is only wiring, and all of them agree.
+``key > 2**(width - 2)`` instead, while Verilog, VHDL and the Python evaluation test the bit. Here such a key is cut
+down to the one bit that counts, which is only wiring, and all of them agree.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
+
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
 from hgq_core.graph.run import evaluate_node
-
 from hgq_hw._split import split, with_input_formats
 from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
@@ -43,10 +43,10 @@ def lower(
 ) -> Design:
     """Lower a graph to distributed-arithmetic logic with da4ml.
 
-    By default an unquantized input is quantized on the host, by the interpreter itself, and the hardware's ports carry the
-    quantized numbers: no assumption about the input's precision is needed, whatever the rounding mode. With
-    ``input_formats`` the ports carry numbers of those formats, the first quantizers are hardware too, and ``predict`` refuses
-    numbers that the ports cannot carry.
+    By default an unquantized input is quantized on the host, by the interpreter itself, and the hardware's ports carry
+    the quantized numbers: no assumption about the input's precision is needed, whatever the rounding mode. With
+    ``input_formats`` the ports carry numbers of those formats, the first quantizers are hardware too, and ``predict``
+    refuses numbers that the ports cannot carry.
 
     Args:
         graph: a Graph; made canonical first.
@@ -147,8 +147,8 @@ def _node(graph: Graph, node: Node, operands: list[Any]) -> Any:
 def _linear(graph: Graph, node: Node, operands: list[Any]) -> Any:
     """A contraction with a constant kernel.
 
-    da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds; its solver loses constants
-    other than 0 among the data, so that they are contracted here and added.
+    da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds; its solver loses
+    constants other than 0 among the data, so that they are contracted here and added.
     """
     constants = [position for position, name in enumerate(node.inputs) if isinstance(graph[name].op, Constant)]
     if not constants:
@@ -197,7 +197,7 @@ def _check_widths(comb: Any) -> None:
         size = max(abs(op.qint.min), abs(op.qint.max)) / op.qint.step
         if size >= 2.0**WIDEST:
             message = (
-                f"operation {position} of the logic needs {int(np.log2(size)) + 1} bits; da4ml is exact up to {WIDEST}, "
-                "put a quantizer with fewer bits before it"
+                f"operation {position} of the logic needs {int(np.log2(size)) + 1} bits; da4ml is exact up to "
+                f"{WIDEST}, put a quantizer with fewer bits before it"
             )
             raise UnsupportedError(message)

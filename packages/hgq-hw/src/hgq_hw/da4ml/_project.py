@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from da4ml.codegen import HLSModel, RTLModel
-from hgq_core.errors import ConfigError
 
+from hgq_core.errors import ConfigError
 from hgq_hw._files import new_folder
 
 if TYPE_CHECKING:
@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["LANGUAGES", "write_project"]
 
 LANGUAGES = ("verilog", "vhdl", "vitis")
-_RESERVED = {"module", "input", "output", "wire", "reg", "entity", "architecture", "signal", "begin", "end", "void", "int"}
+_RESERVED = {
+    "module",
+    "input",
+    "output",
+    "wire",
+    "reg",
+    "entity",
+    "architecture",
+    "signal",
+    "begin",
+    "end",
+    "void",
+    "int",
+}
 
 
 def write_project(design: Design, path: str | Path, *, language: str, name: str, force: bool) -> Path:

@@ -1,7 +1,7 @@
 """Compiles the generated code and runs it, in a process of its own.
 
-da4ml reads the tools from the environment, changes the working directory and loads the compiled library; none of this may
-leak into, or crash, the process that asks. Run as ``python -m hgq_hw.da4ml._simulate FOLDER LEVEL``.
+da4ml reads the tools from the environment, changes the working directory and loads the compiled library; none of this
+may leak into, or crash, the process that asks. Run as ``python -m hgq_hw.da4ml._simulate FOLDER LEVEL``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hgq_core.errors import ToolError, UnsupportedError
 
+from hgq_core.errors import ToolError, UnsupportedError
 from hgq_hw._tools import JOBS, compiler_environment, simulator_environment
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _check_ports(design: Design) -> None:
         if k + i + f > _PORT_BITS:
             message = (
                 f"the {side} ports span {k + i + f} bits from the highest integer bit to the lowest fraction bit; "
-                f"da4ml's test bench carries {_PORT_BITS}. Verify with level='emulator', or quantize the {side} to a common range"
+                f"da4ml's test bench carries {_PORT_BITS}. Verify with level='emulator', "
+                f"or quantize the {side} to a common range"
             )
             raise UnsupportedError(message)
 

@@ -1,8 +1,8 @@
 """How da4ml's symbols quantize and look up: the two verbs that arrays do not speak by themselves.
 
 da4ml rounds down (TRN) or half up (RND). Every other mode is composed exactly from rounding down: on the grid of the
-operand, whose step is the unit ``u`` here, each of them is ``floor(x + c + u * bit)`` with a constant ``c`` and one bit of
-``x`` (its sign or its last kept bit), so it costs one adder at most.
+operand, whose step is the unit ``u`` here, each of them is ``floor(x + c + u * bit)`` with a constant ``c`` and one
+bit of ``x`` (its sign or its last kept bit), so it costs one adder at most.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray
+
 from hgq_core.errors import UnsupportedError
 from hgq_core.exact import quantized
 from hgq_core.formats import FixedPoint
@@ -43,7 +44,9 @@ def _each(x: Any, function: Callable[[int, Any], Any]) -> Any:
 def constant(value: Fraction, hwconf: Any) -> Any:
     """A symbol that is always ``value``; raises UnsupportedError if da4ml could not hold it exactly."""
     if (value * 2**CONSTANT_BITS).denominator != 1 or Fraction(float(value)) != value:
-        message = f"da4ml holds constants of at most {CONSTANT_BITS} fraction bits: received {float(value)!r}; use fewer bits"
+        message = (
+            f"da4ml holds constants of at most {CONSTANT_BITS} fraction bits: received {float(value)!r}; use fewer bits"
+        )
         raise UnsupportedError(message)
     return FixedVariable.from_const(float(value), hwconf=hwconf)
 
@@ -82,9 +85,8 @@ def _round(v: Any, f: int, mode: Round) -> Any:
     unit = float(v.step)
     x = v * (1.0 / unit)
     half = Decimal(2) ** (dropped - 1)
+    shifted = x
     match mode:
-        case Round.TRN:
-            shifted = x
         case Round.RND:
             shifted = x + half
         case Round.RND_MIN_INF:
@@ -120,9 +122,7 @@ def _bit(x: Any, position: int) -> Any:
 def _quantize(x: Any, op: Quantize) -> Any:
     formats = op.formats.broadcast_to(x.shape[1:])
     k, i, f = (part.ravel() for part in (formats.k, formats.i, formats.f))
-    return _each(
-        x, lambda n, v: quantize_symbol(v, FixedPoint(int(k[n]), int(i[n]), int(f[n])), op.round, op.overflow)
-    )
+    return _each(x, lambda n, v: quantize_symbol(v, FixedPoint(int(k[n]), int(i[n]), int(f[n])), op.round, op.overflow))
 
 
 @lookup_values.register(FixedVariableArray)
@@ -148,6 +148,7 @@ def _lookup(x: Any, op: Lookup) -> Any:
 def _limited(table: Any, fraction: int) -> Any:
     """The table as float64; da4ml stores the integers in 32 bits."""
     if fraction > CONSTANT_BITS or np.any(np.abs(table) >= 2**31):
-        message = f"da4ml's tables hold 32 bit integers: received entries up to {np.abs(table).max()} with {fraction} fraction bits"
+        received = f"entries up to {np.abs(table).max()} with {fraction} fraction bits"
+        message = f"da4ml's tables hold 32 bit integers: received {received}; quantize the table's output coarser"
         raise UnsupportedError(message)
     return np.ldexp(table.astype(np.float64), -fraction)

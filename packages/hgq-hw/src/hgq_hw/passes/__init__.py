@@ -1,7 +1,7 @@
 """Passes: graphs that compute the same, in a form that targets can take.
 
-Each pass is a function from Graph to Graph with one law: ``run(pass(g), x) == run(g, x)`` for every ``x``, bit for bit, and a
-name that survives carries the same tensor.
+Each pass is a function from Graph to Graph with one law: ``run(pass(g), x) == run(g, x)`` for every ``x``, bit for
+bit, and a name that survives carries the same tensor.
 """
 
 from __future__ import annotations

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from hgq_core.errors import FormatError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, run
 from hgq_core.graph.ops import Add, Constant, Contract, Convolve, Input, Multiply, Pool, Scan, Subtract
-
 from hgq_hw.passes._rewrite import constant_of, rewrite
 
 if TYPE_CHECKING:
     from hgq_core.graph import Graph, Node
-
     from hgq_hw.passes._rewrite import Editor
 
 __all__ = ["fold_constants"]
@@ -23,8 +22,8 @@ __all__ = ["fold_constants"]
 def fold_constants(graph: Graph) -> Graph:
     """Compute operations on constants, and write ``(x + a) + b`` as ``x + (a + b)``, ``(x a) b`` as ``x (a b)``.
 
-    A constant operand comes second afterwards, and ``x - a`` has become ``x + (-a)``. Constants that would need more than 53
-    bits stay apart.
+    A constant operand comes second afterwards, and ``x - a`` has become ``x + (-a)``. Constants that would need more
+    than 53 bits stay apart.
     """
     return rewrite(graph, _rule)
 

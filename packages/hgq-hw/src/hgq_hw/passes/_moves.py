@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from hgq_core.graph.ops import (
     Add,
     Broadcast,
@@ -20,12 +21,10 @@ from hgq_core.graph.ops import (
     Slice,
     Transpose,
 )
-
 from hgq_hw.passes._rewrite import rewrite
 
 if TYPE_CHECKING:
     from hgq_core.graph import Graph, Node
-
     from hgq_hw.passes._rewrite import Editor
 
 __all__ = ["drop_identities"]
@@ -43,7 +42,9 @@ def _rule(editor: Editor, node: Node) -> bool:
     if not node.inputs or isinstance(editor[node.inputs[0]].op, Constant):
         return False
     source = editor[node.inputs[0]]
-    if len(node.inputs) == 1 and (_moves_nothing(node, source) or (isinstance(node.op, Relu) and isinstance(source.op, Relu))):
+    if len(node.inputs) == 1 and (
+        _moves_nothing(node, source) or (isinstance(node.op, Relu) and isinstance(source.op, Relu))
+    ):
         editor.redirect(node, source.name)
         return True
     match node.op, source.op:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from hgq_core.formats import Formats
 from hgq_core.graph import prove
 from hgq_core.graph.ops import Quantize
-
 from hgq_hw.passes._rewrite import rewrite
 
 if TYPE_CHECKING:
     from hgq_core.graph import Graph, Node
-
     from hgq_hw.passes._rewrite import Editor
 
 __all__ = ["narrow"]
@@ -22,8 +21,8 @@ __all__ = ["narrow"]
 def narrow(graph: Graph) -> Graph:
     """Leave out quantizers that change nothing, and give the others the narrowest formats of their results.
 
-    A quantizer is narrowed where its input, rounded, always lies inside of its format: then no overflow mode ever acts, and
-    a format that still holds every result gives the same bits.
+    A quantizer is narrowed where its input, rounded, always lies inside of its format: then no overflow mode ever
+    acts, and a format that still holds every result gives the same bits.
     """
     proof = prove(graph)
 

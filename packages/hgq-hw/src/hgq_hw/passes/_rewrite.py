@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from hgq_core.graph import GraphBuilder, Node
 from hgq_core.graph.ops import Constant
 
@@ -21,8 +22,8 @@ __all__ = ["Editor", "constant_of", "exact", "rewrite"]
 class Editor:
     """A graph being copied node by node, in order.
 
-    A name that survives keeps its tensor: a rule may leave nodes out, redirect a name to an equal tensor, or add helpers
-    under new names, but never puts another tensor under an old name.
+    A name that survives keeps its tensor: a rule may leave nodes out, redirect a name to an equal tensor, or add
+    helpers under new names, but never puts another tensor under an old name.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -102,8 +103,12 @@ def exact(op: Constant) -> Any:
 
 
 def constant_of(values: Any) -> Constant | None:
-    """The constant with these exact values; None if one of them needs more than the 53 bits that a constant is read with."""
+    """The constant with these exact values; None if one of them needs more than the 53 bits that a constant is read
+    with.
+    """
     floats = np.asarray(_float(values), dtype=np.float64)
-    if not np.all(np.isfinite(floats)) or any(Fraction(a) != b for a, b in zip(floats.flat, np.ravel(values), strict=True)):
+    if not np.all(np.isfinite(floats)) or any(
+        Fraction(a) != b for a, b in zip(floats.flat, np.ravel(values), strict=True)
+    ):
         return None
     return Constant.of(floats)

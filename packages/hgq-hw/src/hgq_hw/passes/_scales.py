@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hgq_core.graph.ops import Add, Constant, Contract, Convolve, Multiply, Reshape, Transpose
 
+from hgq_core.graph.ops import Add, Constant, Contract, Convolve, Multiply, Reshape, Transpose
 from hgq_hw.passes._rewrite import constant_of, rewrite
 
 if TYPE_CHECKING:
     from hgq_core.graph import Graph, Node
-
     from hgq_hw.passes._rewrite import Editor
 
 __all__ = ["fold_scales"]
@@ -20,8 +19,8 @@ __all__ = ["fold_scales"]
 def fold_scales(graph: Graph) -> Graph:
     """Fold ``(K x + b) * c`` into ``(K c) x + b c`` and ``K (x * c)`` into ``(K c) x``, K a constant kernel.
 
-    Only where nothing else reads the tensors between, no quantizer lies between, and the folded numbers are exact. Expects
-    `fold_constants` before it, which puts constant operands second.
+    Only where nothing else reads the tensors between, no quantizer lies between, and the folded numbers are exact.
+    Expects `fold_constants` before it, which puts constant operands second.
     """
     return rewrite(graph, _rule)
 
@@ -42,7 +41,11 @@ def _after(editor: Editor, node: Node, scale: Any) -> bool:
         return False
     if isinstance(inner.op, Add) and len(inner.inputs) == 2:
         offset = editor.constant(inner.inputs[1])
-        if offset is None or editor[inner.inputs[0]].shape != node.shape or not _reaches_kernel(editor, inner.inputs[0]):
+        if (
+            offset is None
+            or editor[inner.inputs[0]].shape != node.shape
+            or not _reaches_kernel(editor, inner.inputs[0])
+        ):
             return False
         scaled = constant_of(offset * scale)
         if scaled is None:
@@ -81,7 +84,9 @@ def _operands(editor: Editor, node: Node) -> tuple[str, str | None]:
 
 
 def _output_factor(node: Node, kernel: str, scale: Any) -> Any:
-    """What to multiply the kernel with so that the output is scaled; None if the scale varies along an axis of data alone."""
+    """What to multiply the kernel with so that the output is scaled; None if the scale varies along an axis of data
+    alone.
+    """
     if isinstance(node.op, Convolve):
         return _uniform(scale, range(scale.ndim - 1))
     if not isinstance(node.op, Contract):
@@ -127,7 +132,7 @@ def _axes(move: Node) -> tuple[int, ...]:
 def _input_factor(node: Node, kernel: str, scale: Any) -> Any:
     if isinstance(node.op, Convolve):
         channel = _uniform(scale, range(scale.ndim - 1))
-        # Groups share no input channels: the kernel holds only those of its own group, so one scale cannot serve them all.
+        # Groups share no input channels: a kernel entry serves several, so that one scale cannot.
         return None if channel is None or node.op.groups != 1 else channel[:, None]
     if not isinstance(node.op, Contract):
         return None
@@ -145,7 +150,9 @@ def _uniform(scale: Any, axes: Any) -> Any:
 
 
 def _aligned(scale: Any, letters: str, kernel: str) -> Any:
-    """The scale, whose axes are ``letters``, broadcast against the kernel's axes; None if it varies along another axis."""
+    """The scale, whose axes are ``letters``, broadcast against the kernel's axes; None if it varies along another
+    axis.
+    """
     for position, letter in enumerate(letters):
         if letter not in kernel:
             first = np.take(scale, [0], axis=position)
