@@ -189,7 +189,7 @@ def _compute(layer: Layer, inputs: Sequence[Array]) -> Array:
 
 def forward(layers: Sequence[Layer], inputs: Sequence[Array]) -> Array:
     """The output of a chain of layers at inference, as fractions."""
-    current = [np.vectorize(lambda v: Fraction(float(v)), otypes=[object])(x) for x in inputs]
+    current: list[Array] = [np.vectorize(lambda v: Fraction(float(v)), otypes=[object])(x) for x in inputs]
     for layer in layers:
         y = _compute(layer, [_quantized(layer, "iq", x) for x in current])
         if layer.options.get("activation") == "relu":

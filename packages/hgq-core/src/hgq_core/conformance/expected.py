@@ -29,7 +29,7 @@ _LEAST, _MOST = -45, 45
 
 def read(width: Any) -> Array:
     """What a stored width is read as: the nearest whole number, ties to even."""
-    return np.vectorize(round, otypes=[np.int64])(np.asarray(width, dtype=np.float64))
+    return np.asarray(np.vectorize(round, otypes=[np.int64])(np.asarray(width, dtype=np.float64)))
 
 
 def fixed(x: Array, k: Any, i: Any, f: Any, round_mode: Round, overflow_mode: Overflow) -> Array:
@@ -81,7 +81,7 @@ def counted_bits(k: Any, i: Any, f: Any, overflow_mode: Overflow) -> Array:
             return 0
         return max(i_ + f_, 0) + (k_ if overflow_mode is Overflow.SAT else 0)
 
-    return np.vectorize(one, otypes=[np.int64])(np.asarray(k), np.asarray(i), np.asarray(f))
+    return np.asarray(np.vectorize(one, otypes=[np.int64])(np.asarray(k), np.asarray(i), np.asarray(f)))
 
 
 def fixed_gradients(
@@ -93,7 +93,8 @@ def fixed_gradients(
         x_, xq_, g_, k_, i_, f_ = (float(v) for v in values)
         return expected_gradients(x_, xq_, g_, int(k_), int(i_), int(f_), overflow_mode)
 
-    return np.vectorize(one, otypes=[float] * 3)(x, xq.astype(np.float64), g, k, i, f)
+    dx, di, df = np.vectorize(one, otypes=[float] * 3)(x, xq.astype(np.float64), g, k, i, f)
+    return dx, di, df
 
 
 def minifloats(x: Array, m: Any, e: Any, e0: Any) -> Array:

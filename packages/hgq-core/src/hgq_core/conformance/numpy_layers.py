@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hgq_core.conformance.backend import Layer, Mode, Quantizer
+from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_core.linear import explicit_pads
@@ -41,7 +42,7 @@ class _Writer:
             return x
         formats = self.built(name, (None, *self.builder.shape(x))).formats()
         # Widths are shared over the batch, so their leading axis is 1.
-        flat = op.Formats(*(part[0] for part in (formats.k, formats.i, formats.f)))
+        flat = Formats(*(part[0] for part in (formats.k, formats.i, formats.f)))
         return self.node(op.Quantize(flat, spec.round_mode, spec.overflow_mode), x, factor=0.0)
 
     def constant(self, name: str, values: Any, shape: Sequence[int] = ()) -> str:
@@ -152,7 +153,7 @@ def _unary_lut(write: _Writer, x: list[str]) -> str:
     tables = tuple(np.asarray(table, dtype=np.int64) for table in flat)
     index = np.arange(len(tables)).reshape(shape)
     bits = np.broadcast_to(output.bits()[0], shape).astype(np.int64)
-    return write.node(op.Lookup(op.Formats(k, i, f), tables, fraction, index, bits), x[0])
+    return write.node(op.Lookup(Formats(k, i, f), tables, fraction, index, bits), x[0])
 
 
 def _flatten(write: _Writer, x: list[str]) -> str:

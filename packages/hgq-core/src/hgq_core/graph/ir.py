@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import GraphError, ShapeError
-from hgq_core.graph.ops import Constant, Input, Lookup, Operation, Quantize, Shape, output_shape
+from hgq_core.graph.ops import ELEMENTWISE, Constant, Input, Lookup, Operation, Quantize, Reshape, Shape, output_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,6 +161,8 @@ class GraphBuilder:
             if operand not in self._nodes:
                 message = f"{type(op).__name__} reads {operand!r}, which is not a node yet"
                 raise GraphError(message)
+        if isinstance(op, ELEMENTWISE):
+            inputs = tuple(self._lifted(operand, inputs, label, composite) for operand in inputs)
         base = name or "/".join(part for part in (label, type(op).__name__.lower()) if part)
         unique, number = base, 1
         while unique in self._nodes:
@@ -174,6 +176,14 @@ class GraphBuilder:
         )
         self._nodes[unique] = Node(unique, op, tuple(inputs), shape, label, composite, ebops_factor)
         return unique
+
+    def _lifted(self, operand: str, operands: Sequence[str], label: str, composite: str) -> str:
+        """Data with as many axes as the widest operand: broadcasting must not meet the batch axis."""
+        shape = self._nodes[operand].shape
+        missing = max(len(self._nodes[other].shape) for other in operands) - len(shape)
+        if not missing or isinstance(self._nodes[operand].op, Constant):
+            return operand
+        return self.add(Reshape((1,) * missing + shape), operand, label=label, composite=composite)
 
     def shape(self, name: str) -> Shape:
         """Shape of a node without the batch axis."""

@@ -309,7 +309,7 @@ Operation = (
     | Scan
 )
 
-_ELEMENTWISE = Add | Subtract | Multiply | Maximum | Minimum | Compare | Select
+ELEMENTWISE = Add | Subtract | Multiply | Maximum | Minimum | Compare | Select
 _ARITY = {Subtract: 2, Compare: 2, Select: 3, Contract: 2, Convolve: 2, Input: 0, Constant: 0}
 _ANY = Add | Multiply | Maximum | Minimum | Concatenate | Scan
 
@@ -334,8 +334,15 @@ def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[b
         return tuple(int(n) for n in op.shape((None, *shapes[0]), shapes[1])[1:])  # type: ignore[arg-type]
     if isinstance(op, Pool):
         return tuple(int(n) for n in op.shape((None, *shapes[0]))[1:])  # type: ignore[arg-type]
-    if isinstance(op, _ELEMENTWISE):
-        return _broadcast(shapes)
+    if isinstance(op, ELEMENTWISE):
+        shape = _broadcast(shapes)
+        if not all(constant) and any(len(s) != len(shape) for s, c in zip(shapes, constant, strict=True) if not c):
+            message = (
+                f"{type(op).__name__} received data of shapes {list(shapes)}; expected {len(shape)} axes everywhere, "
+                "because the batch axis comes before them: insert a Reshape, as GraphBuilder does"
+            )
+            raise ShapeError(message)
+        return shape
     if isinstance(op, Input):
         return op.shape
     if isinstance(op, Constant):
