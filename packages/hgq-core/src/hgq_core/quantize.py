@@ -8,7 +8,7 @@ of two, floor, ceil and rint do not round, and nearest rounding never adds one h
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hgq_core.modes import Overflow, Round
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from hgq_core.ops import Ops
 
 __all__ = [
+    "Grid",
     "fixed_point",
     "fixed_point_gradients",
+    "grid_gradients",
     "integer_bits_kbi",
     "integer_bits_kif",
     "minifloat",
     "minifloat_gradients",
+    "on_grid",
     "round_scaled",
 ]
 
@@ -31,11 +34,20 @@ LN2 = log(2.0)
 def round_scaled(ops: Ops, x: Any, scale: Any, mode: Round) -> Any:
     """``x * scale`` rounded to a whole number by ``mode``; ``scale`` is a power of two.
 
-    Nearest, ties up, is ``ceil(floor(2 y) / 2)``: unlike ``floor(y + 1/2)`` it is exact for every float.
-
     >>> from hgq_core.ops import NUMPY
     >>> float(round_scaled(NUMPY, -3.5, 1.0, Round.RND))
     -3.0
+    """
+    return _round(ops, x, scale * 2.0 if mode in _DOUBLED else scale, mode)
+
+
+_DOUBLED = (Round.RND, Round.RND_MIN_INF, Round.RND_ZERO, Round.RND_INF)
+
+
+def _round(ops: Ops, x: Any, scale: Any, mode: Round) -> Any:
+    """The same, with the scale already doubled for nearest rounding.
+
+    Nearest, ties up, is ``ceil(floor(2 y) / 2)``: unlike ``floor(y + 1/2)`` it is exact for every float.
     """
     match mode:
         case Round.TRN:
@@ -43,13 +55,65 @@ def round_scaled(ops: Ops, x: Any, scale: Any, mode: Round) -> Any:
         case Round.RND_CONV:
             return ops.rint(x * scale)
         case Round.TRN_ZERO:
-            return ops.where(x < 0, ops.ceil(x * scale), ops.floor(x * scale))
+            y = x * scale
+            return ops.where(x < 0, ops.ceil(y), ops.floor(y))
         case Round.RND:
-            return ops.ceil(ops.floor(x * (scale * 2.0)) * 0.5)
+            return ops.ceil(ops.floor(x * scale) * 0.5)
         case Round.RND_MIN_INF:
-            return ops.floor(ops.ceil(x * (scale * 2.0)) * 0.5)
-    up, down = (round_scaled(ops, x, scale, m) for m in (Round.RND, Round.RND_MIN_INF))
+            return ops.floor(ops.ceil(x * scale) * 0.5)
+    up, down = (_round(ops, x, scale, m) for m in (Round.RND, Round.RND_MIN_INF))
     return ops.where((x < 0) == (mode is Round.RND_ZERO), up, down)
+
+
+class Grid(NamedTuple):
+    """Fixed-point formats as the powers of two that the quantizer multiplies by; arrays of the shape of the widths.
+
+    Computing it once keeps powers of two out of the loop over the data.
+
+    Attributes:
+        round_mode, overflow_mode: see `Round` and `Overflow`.
+        scale: ``2**f``, doubled where the rounding mode wants it.
+        step: ``2**-f``.
+        gated: ``2**-f``, 0 where dead: masks dead elements without touching the data.
+        lowest, highest: the range, empty under WRAP without wrapping.
+        top: ``2**i``.
+        k: sign bits.
+    """
+
+    round_mode: Round
+    overflow_mode: Overflow
+    scale: Any
+    step: Any
+    gated: Any
+    lowest: Any
+    highest: Any
+    top: Any
+    k: Any
+
+    @classmethod
+    def of(cls, ops: Ops, k: Any, i: Any, f: Any, *, round_mode: Round, overflow_mode: Overflow) -> Grid:
+        """The grid of whole-number widths; ``i`` is raised to ``-f``."""
+        step, scale = ops.power_of_two(-f), ops.power_of_two(f)
+        gated = ops.where((k + i + f) > 0, step, step * 0.0)
+        top = ops.power_of_two(ops.maximum(i, -f))
+        highest = top - step
+        lowest = -k * (highest if overflow_mode is Overflow.SAT_SYM else top)
+        doubled = scale * 2.0 if round_mode in _DOUBLED else scale
+        return cls(round_mode, overflow_mode, doubled, step, gated, lowest, highest, top, k)
+
+
+def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
+    """Each element of x on its grid; see `fixed_point`."""
+    if grid.overflow_mode is not Overflow.WRAP:
+        clipped = ops.minimum(ops.maximum(x, grid.lowest), grid.highest)
+        return _round(ops, clipped, grid.scale, grid.round_mode) * grid.gated
+    xq = _round(ops, x, grid.scale, grid.round_mode) * grid.gated
+    if not wrap:
+        return xq
+    # Modulo 2**(k + i); every intermediate is exact, whatever the size of x, because all factors are powers of two.
+    span = grid.top * (1.0 + grid.k)
+    remainder = xq - span * ops.floor(xq / span)
+    return ops.where(remainder >= grid.top, remainder - span, remainder)
 
 
 def fixed_point(
@@ -71,53 +135,29 @@ def fixed_point(
     >>> float(fixed_point(NUMPY, 9.2, 1, 3, 0, round_mode=Round.RND, overflow_mode=Overflow.WRAP))
     -7.0
     """
-    alive = (k + i + f) > 0
-    step = ops.power_of_two(-f)
-    # A step of 0 instead of a mask over x: the small width tensors are cheap, x is not.
-    gated = ops.where(alive, step, step * 0.0)
-    scale = ops.power_of_two(f)
-    if overflow_mode is Overflow.WRAP:
-        xq = round_scaled(ops, x, scale, round_mode) * gated
-        return _wrap(ops, xq, k, ops.maximum(i, -f)) if wrap else xq
-    lowest, highest = _range(ops, k, ops.maximum(i, -f), step, overflow_mode)
-    clipped = ops.minimum(ops.maximum(x, lowest), highest)
-    return round_scaled(ops, clipped, scale, round_mode) * gated
+    return on_grid(ops, x, Grid.of(ops, k, i, f, round_mode=round_mode, overflow_mode=overflow_mode), wrap=wrap)
 
 
-def _range(ops: Ops, k: Any, i: Any, step: Any, overflow_mode: Overflow) -> tuple[Any, Any]:
-    top = ops.power_of_two(i)
-    highest = top - step
-    return (-k * highest if overflow_mode is Overflow.SAT_SYM else -k * top), highest
-
-
-def _wrap(ops: Ops, x: Any, k: Any, i: Any) -> Any:
-    """x modulo ``2**(k + i)`` in ``[-k 2**i, 2**i)``; every intermediate is exact, whatever the size of x."""
-    top = ops.power_of_two(i)
-    span = ops.power_of_two(k + i)
-    remainder = x - span * ops.floor(x * ops.power_of_two(-k - i))
-    return ops.where(remainder >= top, remainder - span, remainder)
-
-
-def fixed_point_gradients(
-    ops: Ops, g: Any, x: Any, xq: Any, k: Any, i: Any, f: Any, *, overflow_mode: Overflow
-) -> tuple[Any, Any, Any]:
+def grid_gradients(ops: Ops, g: Any, x: Any, xq: Any, grid: Grid) -> tuple[Any, Any, Any]:
     """Surrogate gradients ``(dx, di, df)`` of each element, before summing over those that share a width.
 
     The formulas are those of the table in the specification (numbers, section 5); ``di`` is None under WRAP, which has
     none. In the (k, b, i) parametrisation ``db = df`` and ``di|b = di - df``.
     """
-    residual = x - xq
-    if overflow_mode is Overflow.WRAP:
-        return g, None, g * residual * LN2
-    step = ops.power_of_two(-f)
-    i = ops.maximum(i, -f)
-    lowest, highest = _range(ops, k, i, step, overflow_mode)
-    above, below = x > highest, x < lowest
-    top = ops.power_of_two(i)
-    low_f = -k * step if overflow_mode is Overflow.SAT_SYM else step * 0.0
-    df = g * LN2 * ops.where(above, step, ops.where(below, low_f, residual))
-    di = g * LN2 * ops.where(above, top, ops.where(below, -k * top, top * 0.0))
+    if grid.overflow_mode is Overflow.WRAP:
+        return g, None, g * (x - xq) * LN2
+    above, below = x > grid.highest, x < grid.lowest
+    low_f = -grid.k * grid.step if grid.overflow_mode is Overflow.SAT_SYM else grid.step * 0.0
+    df = g * LN2 * ops.where(above, grid.step, ops.where(below, low_f, x - xq))
+    di = g * LN2 * ops.where(above, grid.top, ops.where(below, -grid.k * grid.top, grid.top * 0.0))
     return ops.where(above | below, g * 0.0, g), di, df
+
+
+def fixed_point_gradients(
+    ops: Ops, g: Any, x: Any, xq: Any, k: Any, i: Any, f: Any, *, overflow_mode: Overflow
+) -> tuple[Any, Any, Any]:
+    """`grid_gradients` for widths that are given as k, i, f."""
+    return grid_gradients(ops, g, x, xq, Grid.of(ops, k, i, f, round_mode=Round.TRN, overflow_mode=overflow_mode))
 
 
 def integer_bits_kif(ops: Ops, lowest: Any, highest: Any, f: Any, *, round_mode: Round) -> Any:
