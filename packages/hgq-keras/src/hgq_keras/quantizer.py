@@ -12,20 +12,14 @@ from hgq_core.alive import extra_fraction_bits
 from hgq_core.cost import counted_bits
 from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
 from hgq_core.formats import Formats
-from hgq_core.modes import Overflow, Round
+from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY
-from hgq_core.quantize import (
-    fixed_point,
-    fixed_point_gradients,
-    integer_bits_kbi,
-    integer_bits_kif,
-    minifloat,
-    minifloat_gradients,
-)
+from hgq_core.quantize import fixed_point, integer_bits_kbi, integer_bits_kif
 from hgq_core.spec import KBI, KIF, Dummy, Float
 from keras import ops
 
 from hgq_keras.config import QuantizerConfig, check_format
+from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 from hgq_keras.ops import KERAS, read
 
 if TYPE_CHECKING:
@@ -34,6 +28,10 @@ if TYPE_CHECKING:
     from hgq_core.granularity import Sharing
 
 __all__ = ["Mode", "Quantizer", "straight_through"]
+
+
+_MOST = 126.0
+"""More integer bits than any constraint leaves: an element that is dead even so is dead whatever its data."""
 
 
 class Mode(Enum):
@@ -216,7 +214,7 @@ class Quantizer(keras.Layer):
             x = x / self.config.scaler
         sharing = self._shared
         split = sharing.split(KERAS, x)
-        q = sharing.join(KERAS, self._minifloat(split) if isinstance(self.spec, Float) else self._fixed(split, mode))
+        q = sharing.join(KERAS, self._float(split) if isinstance(self.spec, Float) else self._fixed(split, mode))
         if self.config.qnoise_factor is not None and mode is Mode.TRAIN:
             q = x + self.config.qnoise_factor * (q - x)
         if self.config.scaler is not None:
@@ -234,24 +232,26 @@ class Quantizer(keras.Layer):
 
     def _fixed(self, x: Any, mode: Mode) -> Any:
         spec = self.spec
-        wraps = spec.overflow_mode is Overflow.WRAP
-        k = read(self._k)
-        second = read(self._f if isinstance(spec, KIF) else self._b)
-        i = read(self._i)
-        if wraps and (mode is not Mode.INFER or spec.is_weight):
-            k, i = self._track(x, k, i, ops.round(second), mode)
+        k, i, second = read(self._k), read(self._i), read(self._f if isinstance(spec, KIF) else self._b)
+        follows = spec.overflow_mode is Overflow.WRAP and (mode is not Mode.INFER or spec.is_weight)
+        # In kif the step does not depend on i: training quantizes first and takes the extremes of the result.
+        after = follows and mode is Mode.TRAIN and isinstance(spec, KIF)
+        if after:
+            i_used = ops.full_like(i, _MOST) if spec.ic is None else spec.ic(ops.full_like(i, _MOST))
+        elif follows:
+            k, i_used = self._track(x, k, i, ops.round(second), mode)
+        else:
+            i_used = i
         noise = None
         if self._seed is not None and mode is Mode.TRAIN:
             noise = keras.random.uniform(ops.shape(x), seed=self._seed)
-        return _fixed_point_op(
-            self._shared,
-            parametrisation="kif" if isinstance(spec, KIF) else "kbi",
-            round_mode=spec.round_mode,
-            overflow_mode=spec.overflow_mode,
-            wrap=mode is Mode.INFER,
-            noise=noise,
-            k=k,
-        )(x, i, second)
+        xq = quantize_op(self._shared.shared_axes, spec, k, wrap=mode is Mode.INFER, noise=noise)(x, i_used, second)
+        if after:
+            self._track(xq, k, i, ops.round(second), mode)
+        return xq
+
+    def _float(self, x: Any) -> Any:
+        return minifloat_op(self._shared.shared_axes)(x, read(self._m), read(self._e), read(self._e0))
 
     def _track(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
         """Integer bits that hold this batch; the extremes of x are enough, because rounding is monotone."""
@@ -277,23 +277,6 @@ class Quantizer(keras.Layer):
         if mode is not Mode.INFER:
             self._i.assign(needed)
         return k, needed
-
-    def _minifloat(self, x: Any) -> Any:
-        axes = self._shared.shared_axes
-
-        @ops.custom_gradient
-        def quantized(x: Any, m: Any, e: Any, e0: Any) -> Any:
-            widths = [ops.round(w) for w in (m, e, e0)]
-            xq = minifloat(KERAS, x, *widths)
-
-            def gradients(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
-                g = args[0] if upstream is None else upstream
-                dx, *dw = minifloat_gradients(KERAS, g, x, xq, *widths)
-                return dx, *(KERAS.sum(d, axes) if axes else d for d in dw)
-
-            return xq, gradients
-
-        return quantized(x, *(read(w) for w in (self._m, self._e, self._e0)))
 
     # --- what others read --------------------------------------------------------------------------------------------
 
@@ -372,51 +355,3 @@ class Quantizer(keras.Layer):
         check_format(config.pop("format", 1), cls.__name__)
         config.pop("trainable", None)
         return cls(keras.saving.deserialize_keras_object(config.pop("config")), **config)
-
-
-def _fixed_point_op(
-    sharing: Sharing,
-    *,
-    parametrisation: str,
-    round_mode: Round,
-    overflow_mode: Overflow,
-    wrap: bool,
-    noise: Any,
-    k: Any,
-) -> Any:
-    """``(x, i, f or b) -> xq`` with the closed-form gradients of the specification, summed over shared elements."""
-    axes = sharing.shared_axes
-
-    @ops.custom_gradient
-    def quantized(x: Any, i: Any, second: Any) -> Any:
-        whole_i, whole = ops.round(i), ops.round(second)
-        f = whole if parametrisation == "kif" else whole - whole_i
-        if noise is None:
-            xq = fixed_point(KERAS, x, k, whole_i, f, round_mode=round_mode, overflow_mode=overflow_mode, wrap=wrap)
-        else:
-            xq = _stochastic(x, k, whole_i, f, overflow_mode, noise)
-
-        def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
-            g = args[0] if upstream is None else upstream
-            dx, di, df = fixed_point_gradients(KERAS, g, x, xq, k, whole_i, f, overflow_mode=overflow_mode)
-            df = KERAS.sum(df, axes) if axes else df
-            if di is None:
-                return dx, ops.zeros_like(i), df
-            di = KERAS.sum(di, axes) if axes else di
-            return dx, di if parametrisation == "kif" else di - df, df
-
-        return xq, gradients
-
-    return quantized
-
-
-def _stochastic(x: Any, k: Any, i: Any, f: Any, overflow_mode: Overflow, noise: Any) -> Any:
-    """Unbiased: ``floor(x 2**f + u) / 2**f`` with u uniform in [0, 1), limited to the range first."""
-    limited = x
-    if overflow_mode is not Overflow.WRAP:
-        i = ops.maximum(i, -f)
-        top, step = KERAS.power_of_two(i), KERAS.power_of_two(-f)
-        lowest = -k * (top - step) if overflow_mode is Overflow.SAT_SYM else -k * top
-        limited = ops.minimum(ops.maximum(x, lowest), top - step)
-    shifted = limited + noise * KERAS.power_of_two(-f)
-    return fixed_point(KERAS, shifted, k, i, f, round_mode=Round.TRN, overflow_mode=overflow_mode, wrap=False)

@@ -1,0 +1,90 @@
+"""One custom-gradient operation for each kind of quantizer: the core's body forward, its closed-form gradients backward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hgq_core.modes import Overflow, Round
+from hgq_core.quantize import Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
+from hgq_core.spec import KBI, KIF
+from keras import ops
+
+from hgq_keras.kernels import sums
+from hgq_keras.ops import KERAS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["minifloat_op", "quantize_op"]
+
+
+def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, noise: Any = None) -> Callable[..., Any]:
+    """``(x, i, f or b) -> xq`` in fixed point, with gradients to all three.
+
+    Args:
+        axes: axes of x that share a width; gradients to widths are summed over them.
+        spec: parametrisation and modes.
+        k: sign bits.
+        wrap: False rounds only under WRAP.
+        noise: uniform numbers in [0, 1) of the shape of x for stochastic rounding, or None.
+    """
+    kif = isinstance(spec, KIF)
+    rounding = spec.round_mode if noise is None else Round.TRN
+
+    @ops.custom_gradient
+    def quantized(x: Any, i: Any, second: Any) -> Any:
+        whole_i, whole = ops.round(i), ops.round(second)
+        f = whole if kif else whole - whole_i
+        grid = Grid.of(KERAS, k, whole_i, f, round_mode=rounding, overflow_mode=spec.overflow_mode)
+        xq = _on_grid(x, grid, wrap=wrap, noise=noise)
+
+        def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
+            g = args[0] if upstream is None else upstream
+            if spec.overflow_mode is Overflow.WRAP:
+                # Without noise or wrapping xq is cheaper to compute again than to read.
+                again = noise is None and not wrap
+
+                def residual(g: Any, x: Any, *kept: Any) -> tuple[Any]:
+                    value = kept[0] if kept else on_grid(KERAS, x, grid, wrap=False)
+                    return (grid_gradients(KERAS, g, x, value, grid)[2],)
+
+                (df,) = sums(residual, (g, x) if again else (g, x, xq), axes)
+                return g, ops.zeros_like(i), df
+
+            def widths(g: Any, x: Any, xq: Any) -> tuple[Any, Any]:
+                _, di, df = grid_gradients(KERAS, g, x, xq, grid)
+                return di, df
+
+            di, df = sums(widths, (g, x, xq), axes)
+            return grid_gradients(KERAS, g, x, xq, grid)[0], di if kif else di - df, df
+
+        return xq, gradients
+
+    return quantized
+
+
+def _on_grid(x: Any, grid: Grid, *, wrap: bool, noise: Any) -> Any:
+    if noise is None:
+        return on_grid(KERAS, x, grid, wrap=wrap)
+    # Unbiased: floor(x 2**f + u) / 2**f, limited to the range first, so that the noise cannot leave it.
+    if grid.overflow_mode is not Overflow.WRAP:
+        x = ops.minimum(ops.maximum(x, grid.lowest), grid.highest)
+    return on_grid(KERAS, x + noise * grid.step, grid._replace(overflow_mode=Overflow.WRAP), wrap=False)
+
+
+def minifloat_op(axes: tuple[int, ...]) -> Callable[..., Any]:
+    """``(x, m, e, e0) -> xq`` as minifloat, with gradients to all four."""
+
+    @ops.custom_gradient
+    def quantized(x: Any, m: Any, e: Any, e0: Any) -> Any:
+        widths = [ops.round(w) for w in (m, e, e0)]
+        xq = minifloat(KERAS, x, *widths)
+
+        def gradients(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
+            g = args[0] if upstream is None else upstream
+            dx, *dw = minifloat_gradients(KERAS, g, x, xq, *widths)
+            return dx, *(KERAS.sum(d, axes) if axes else d for d in dw)
+
+        return xq, gradients
+
+    return quantized
