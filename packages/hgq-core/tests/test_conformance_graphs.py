@@ -65,7 +65,7 @@ def aligned(parts, shape):
     return [np.stack([np.broadcast_to(row, shape) for row in part]) for part in parts]
 
 
-def by_hand(node, parts, fed):
+def by_hand(node, parts, fed):  # noqa: PLR0911 (one line per operation)
     match node.op:
         case op.Input():
             return fractions(fed)

@@ -232,9 +232,9 @@ def _chain(parts: Sequence[str]) -> LayerCase:
     return LayerCase(tuple(c.layers[0] for c in cases), cases[0].input_shape, cases[0].inputs)
 
 
-def cases() -> list[Any]:
-    """Every case of the table, marked with the kinds of layers that it needs."""
-    names = [*CASES, *CHAINS]
+def cases(*names: str) -> list[Any]:
+    """Cases of the table by name, all if none is given, marked with the kinds of layers that they need."""
+    names = names or (*CASES, *CHAINS)
     return [
         pytest.param(name, marks=pytest.mark.kinds(*(la.kind for la in case(name).layers)), id=name) for name in names
     ]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hgq_core.conformance.backend import FEATURES, LAYER_KINDS, Backend
+from hgq_core.conformance.built import Shelf
 
 GROUP = "hgq.backends"
 _HERE = Path(__file__).parent
@@ -100,6 +101,12 @@ def backend(request: pytest.FixtureRequest) -> Backend:
         message = f"the conformance suite needs --backend NAME; installed: {names}"
         raise pytest.UsageError(message)
     return state.backend
+
+
+@pytest.fixture(scope="session")
+def built(backend: Backend) -> Shelf:
+    """The models of the table of layers, for cases that do not change them."""
+    return Shelf(backend)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

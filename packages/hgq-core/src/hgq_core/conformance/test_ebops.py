@@ -10,6 +10,7 @@ import pytest
 
 from hgq_core.conformance import brute, compare
 from hgq_core.conformance.backend import Backend, Layer
+from hgq_core.conformance.built import Shelf
 from hgq_core.conformance.cases_layers import case, cases
 from hgq_core.cost import ebops
 
@@ -17,19 +18,19 @@ pytestmark = pytest.mark.feature("ebops")
 
 
 @pytest.mark.parametrize("name", cases())
-def test_ebops_of_a_fresh_model(backend: Backend, name: str) -> None:
-    chosen = case(name)
-    model = backend.model(chosen.layers, chosen.input_shape)
-    wanted = brute.total_ebops(chosen.layers, chosen.input_shape)
-    compare.close(model.ebops(), wanted, f"{name}: EBOPs before the first step", relative=1e-6)
+def test_ebops_of_a_fresh_model(built: Shelf, name: str) -> None:
+    chosen = built[name]
+    wanted = brute.total_ebops(chosen.case.layers, chosen.case.input_shape)
+    compare.close(chosen.first_ebops, wanted, f"{name}: EBOPs before the first step", relative=1e-6)
+    _ = chosen.output
+    compare.close(chosen.model.ebops(), wanted, f"{name}: EBOPs after inference", relative=1e-6)
 
 
 @pytest.mark.parametrize("name", cases())
-def test_ebops_of_the_graph(backend: Backend, name: str) -> None:
-    chosen = case(name)
-    graph = backend.model(chosen.layers, chosen.input_shape).to_graph()
-    wanted = brute.total_ebops(chosen.layers, chosen.input_shape)
-    compare.close(ebops(graph), wanted, f"{name}: EBOPs of the graph", relative=1e-6)
+def test_ebops_of_the_graph(built: Shelf, name: str) -> None:
+    chosen = built[name]
+    wanted = brute.total_ebops(chosen.case.layers, chosen.case.input_shape)
+    compare.close(ebops(chosen.graph), wanted, f"{name}: EBOPs of the graph", relative=1e-6)
 
 
 def as_einsum(layer: Layer) -> Layer:

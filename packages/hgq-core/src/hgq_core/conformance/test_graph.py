@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hgq_core.conformance import brute, compare
-from hgq_core.conformance.backend import Backend
-from hgq_core.conformance.cases_layers import case, cases
+from hgq_core.conformance import compare
+from hgq_core.conformance.built import Shelf
+from hgq_core.conformance.cases_layers import cases
 from hgq_core.cost import ebops
 from hgq_core.graph import load, prove, run, save
 from hgq_core.graph.integers import IntegerArray
@@ -19,21 +19,18 @@ pytestmark = pytest.mark.feature("graph")
 
 
 @pytest.mark.parametrize("name", cases())
-def test_running_the_graph_equals_the_definition_and_the_model(backend: Backend, name: str) -> None:
-    chosen = case(name)
-    model = backend.model(chosen.layers, chosen.input_shape)
-    graph = model.to_graph()
-    got = run(graph, *chosen.inputs)
-    compare.equal(got, brute.forward(chosen.layers, chosen.inputs), f"{name}: run(to_graph(model), x)")
-    compare.equal(got, model.forward(*chosen.inputs), f"{name}: run(to_graph(model), x) and model(x)")
+def test_running_the_graph_equals_the_definition_and_the_model(built: Shelf, name: str) -> None:
+    chosen = built[name]
+    got = run(chosen.graph, *chosen.case.inputs)
+    compare.equal(got, chosen.expected, f"{name}: run(to_graph(model), x)")
+    compare.equal(got, chosen.output, f"{name}: run(to_graph(model), x) and model(x)")
 
 
 @pytest.mark.parametrize("name", cases())
-def test_floats_and_integers_agree_and_stay_in_the_proved_range(backend: Backend, name: str) -> None:
-    chosen = case(name)
-    graph = backend.model(chosen.layers, chosen.input_shape).to_graph()
-    got = run(graph, *chosen.inputs)
-    integers = evaluate(graph, [IntegerArray.of(x) for x in chosen.inputs])[0]
+def test_floats_and_integers_agree_and_stay_in_the_proved_range(built: Shelf, name: str) -> None:
+    graph, inputs = built[name].graph, built[name].case.inputs
+    got = run(graph, *inputs)
+    integers = evaluate(graph, [IntegerArray.of(x) for x in inputs])[0]
     compare.equal(integers.values, got, f"{name}: on integers and on floats")
     proof = prove(graph)
     compare.equal(proof.float32_exact, True, f"{name}: the case: narrow enough for float32")
@@ -45,14 +42,13 @@ def test_floats_and_integers_agree_and_stay_in_the_proved_range(backend: Backend
 
 
 @pytest.mark.parametrize("name", cases())
-def test_file_round_trip(backend: Backend, name: str, tmp_path: Path) -> None:
-    chosen = case(name)
-    model = backend.model(chosen.layers, chosen.input_shape)
-    graph = model.to_graph()
-    first, second = (save(g, tmp_path / f"{n}.hgq.npz") for n, g in enumerate((graph, model.to_graph())))
+def test_file_round_trip(built: Shelf, name: str, tmp_path: Path) -> None:
+    graph, inputs = built[name].graph, built[name].case.inputs
+    again = built[name].model.to_graph()
+    first, second = (save(g, tmp_path / f"{n}.hgq.npz") for n, g in enumerate((graph, again)))
     loaded = load(first)
     compare.same_graph(loaded, graph, f"{name}: load(save(graph))")
-    compare.equal(run(loaded, *chosen.inputs), run(graph, *chosen.inputs), f"{name}: run(load(save(graph)), x)")
+    compare.equal(run(loaded, *inputs), run(graph, *inputs), f"{name}: run(load(save(graph)), x)")
     compare.close(ebops(loaded), ebops(graph), f"{name}: EBOPs of the loaded graph", relative=0.0)
     one, other = (np.frombuffer(path.read_bytes(), dtype=np.uint8) for path in (first, second))
     compare.equal(other, one, f"{name}: two exports of one model, byte for byte")

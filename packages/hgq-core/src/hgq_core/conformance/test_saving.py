@@ -9,6 +9,7 @@ import pytest
 
 from hgq_core.conformance import compare
 from hgq_core.conformance.backend import Backend, Mode
+from hgq_core.conformance.built import Shelf
 from hgq_core.conformance.cases_layers import case, cases
 from hgq_core.cost import ebops
 from hgq_core.graph import run
@@ -17,11 +18,9 @@ pytestmark = pytest.mark.feature("saving")
 
 
 @pytest.mark.parametrize("name", cases())
-def test_every_format_gives_the_same_model(backend: Backend, name: str, tmp_path: Path) -> None:
-    chosen = case(name)
-    model = backend.model(chosen.layers, chosen.input_shape)
+def test_every_format_gives_the_same_model(backend: Backend, built: Shelf, name: str, tmp_path: Path) -> None:
+    chosen, model, before = built[name].case, built[name].model, built[name].output
     compare.equal(len(backend.save_formats) > 0, True, "the backend names at least one format")
-    before = model.forward(*chosen.inputs)
     for save_format in backend.save_formats:
         folder = tmp_path / save_format.replace(".", "-")
         folder.mkdir()
@@ -35,8 +34,9 @@ def test_every_format_gives_the_same_model(backend: Backend, name: str, tmp_path
                 compare.equal(sorted(again) == sorted(stored), True, f"{call}: names of {place}'s widths")
                 for width, value in stored.items():
                     compare.equal(again[width], value, f"{call}: layer {number}, {place}.{width}")
-        compare.close(ebops(loaded.to_graph()), ebops(model.to_graph()), f"{call}: EBOPs of the graph", relative=1e-9)
-        compare.equal(run(loaded.to_graph(), *chosen.inputs), before, f"{call}: run(to_graph(loaded), x)")
+        graph = loaded.to_graph()
+        compare.close(ebops(graph), ebops(built[name].graph), f"{call}: EBOPs of the graph", relative=1e-9)
+        compare.equal(run(graph, *chosen.inputs), before, f"{call}: run(to_graph(loaded), x)")
 
 
 @pytest.mark.kinds("dense")
