@@ -9,6 +9,7 @@ import torch
 from hgq_core.errors import ConfigError
 
 from hgq_torch.nn._base import QModule
+from hgq_torch.nn._dense_cost import dense_costs
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -49,17 +50,22 @@ def ebops_loss(model: nn.Module) -> Tensor:
     >>> loss.requires_grad, round(loss.item(), 3)
     (True, 0.528)
     """
-    total: Tensor | None = None
-    for module in model.modules():
-        terms: list[Tensor | None] = []
-        if isinstance(module, QModule):
-            terms.append(module.beta * module.ebops() if module.enable_ebops else None)
-        if isinstance(module, Quantizer):
+    modules = list(model.modules())
+    layers = [module for module in modules if isinstance(module, QModule)]
+    terms: list[Tensor | None] = []
+    dense: list[QModule] = []
+    if not torch.compiler.is_compiling():
+        costs, dense = dense_costs(layers)
+        terms += costs
+    covered = {id(q) for layer in dense for name, q in layer.named_children() if name != "oq"}
+    for layer in layers:
+        if layer.enable_ebops and layer not in dense:
+            terms.append(layer.beta * layer.ebops())
+    for module in modules:
+        if isinstance(module, Quantizer) and id(module) not in covered:
             terms.append(module.regularization())
-        for term in terms:
-            if term is not None:
-                total = term if total is None else total + term
-    return torch.zeros(()) if total is None else total
+    given = [term for term in terms if term is not None]
+    return sum(given[1:], given[0]) if given else torch.zeros(())
 
 
 def set_beta(model: nn.Module, beta: float) -> None:

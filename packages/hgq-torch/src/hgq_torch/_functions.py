@@ -9,12 +9,13 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import fixed_point, fixed_point_gradients, minifloat, minifloat_gradients
 from torch.autograd.function import once_differentiable
 
+from hgq_torch._reduce import summed_to
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FixedPointFunction", "MiniFloatFunction", "StoredWidth", "summed_to"]
+__all__ = ["FixedPointFunction", "MiniFloatFunction", "StoredWidth"]
 
 
 class StoredWidth(torch.autograd.Function):
@@ -29,12 +30,6 @@ class StoredWidth(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         """The gradient, unchanged."""
         return grads[0], None, None
-
-
-def summed_to(gradient: Tensor, shape: torch.Size) -> Tensor:
-    """The gradient summed over the axes that share a width, whose size in ``shape`` is 1."""
-    axes = tuple(n for n, (have, want) in enumerate(zip(gradient.shape, shape, strict=True)) if want == 1 and have != 1)
-    return gradient.sum(dim=axes, keepdim=True) if axes else gradient
 
 
 class FixedPointFunction(torch.autograd.Function):

@@ -21,6 +21,34 @@ LN2 = log(2.0)
 _EXPONENT = {torch.float32: (torch.int32, 127, 23), torch.float64: (torch.int64, 1023, 52)}
 
 
+def _bits_power_of_two(n: Tensor) -> Tensor:
+    """``2**n`` from the exponent bits."""
+    integer, bias, mantissa = _EXPONENT.get(n.dtype, _EXPONENT[torch.float32])
+    exponent = torch.clamp(n, 1 - bias, bias).to(integer) + bias
+    return (exponent << mantissa).view(n.dtype if n.dtype in _EXPONENT else torch.float32)
+
+
+def _exp2_is_exact() -> bool:
+    """Whether this processor's ``exp2`` is exact for whole numbers, in the vector code and in that of the remainder."""
+    n = torch.arange(-126.0, 128.0)
+    expected = _bits_power_of_two(n)
+    return all(torch.equal(torch.exp2(part), whole) for size in (1, 7, 254) for part, whole in _pairs(n, expected, size))
+
+
+def _pairs(a: Tensor, b: Tensor, size: int) -> zip[tuple[Tensor, Tensor]]:
+    return zip(a.split(size), b.split(size), strict=True)
+
+
+_EXP2_EXACT = _exp2_is_exact()
+
+
+def power_of_two(n: Tensor) -> Tensor:
+    """``2**n``, exact for whole n in [-126, 127], without gradient: one call where ``exp2`` is exact, else by bits."""
+    if _EXP2_EXACT and n.dtype is torch.float32 and n.device.type == "cpu":
+        return torch.exp2(n)
+    return _bits_power_of_two(n)
+
+
 class TorchOps:
     """The verbs on torch tensors.
 
@@ -56,9 +84,7 @@ class TorchOps:
 
     def power_of_two(self, n: Tensor, /) -> Tensor:
         """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
-        integer, bias, mantissa = _EXPONENT.get(n.dtype, _EXPONENT[torch.float32])
-        exponent = torch.clamp(n.detach(), 1 - bias, bias).to(integer) + bias
-        power = (exponent << mantissa).view(n.dtype if n.dtype in _EXPONENT else torch.float32)
+        power = power_of_two(n.detach())
         # The factor is 1; it carries the derivative ln2 * 2**n.
         return power * (1.0 + LN2 * (n - n.detach())) if n.requires_grad else power
 

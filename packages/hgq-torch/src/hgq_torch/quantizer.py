@@ -104,7 +104,7 @@ class Quantizer(nn.Module):
         self.calibrating = False
         self.process_group: Any = None
         self.names = _NAMES[spec.q_type]
-        self._bounds = {name: _bounds(spec, name) for name in self.names}
+        self.bounds = {name: _bounds(spec, name) for name in self.names}
         self._sharing: Sharing | None = None
         options: dict[str, Any] = {"device": device, "dtype": dtype}
         for name in self.names:
@@ -166,7 +166,7 @@ class Quantizer(nn.Module):
             ConfigError: a name that this quantizer does not have.
             DataError: NaN or infinity.
         """
-        self._require_built()
+        _ = self.sharing
         for name, values in widths.items():
             if name not in self.stored:
                 message = f"a quantizer of type {self.spec.q_type!r} has no width {name!r}; it has {self.stored}"
@@ -181,7 +181,9 @@ class Quantizer(nn.Module):
         with torch.no_grad():
             getattr(self, name).copy_(given)
 
-    def _require_built(self) -> Sharing:
+    @property
+    def sharing(self) -> Sharing:
+        """How the elements of a tensor share the widths; raises ShapeError before the widths have a shape."""
         if self._sharing is None:
             message = "the quantizer has no widths yet: give `shape`, call `build`, or call it with a tensor first"
             raise ShapeError(message)
@@ -198,20 +200,20 @@ class Quantizer(nn.Module):
 
     def width(self, name: str) -> Tensor:
         """Whole bits of a stored width, differentiable by the straight-through rule."""
-        bounds = self._bounds[name]
+        bounds = self.bounds[name]
         return cast("Tensor", StoredWidth.apply(getattr(self, name), bounds.low, bounds.high))
 
     def project_(self) -> None:
         """Move the stored widths into their bounds."""
         with torch.no_grad():
             for name in self.trained:
-                bounds = self._bounds[name]
+                bounds = self.bounds[name]
                 if bounds.low > -inf or bounds.high < inf:
                     getattr(self, name).clamp_(bounds.low, bounds.high)
 
     def kif(self) -> tuple[Tensor, Tensor, Tensor]:
         """Sign, integer and fraction bits of fixed point, whole, of the shape of the width tensor."""
-        self._require_built()
+        _ = self.sharing
         if isinstance(self.spec, KIF):
             return self.k, self.width("i"), self.width("f")
         if isinstance(self.spec, KBI):
@@ -226,7 +228,7 @@ class Quantizer(nn.Module):
         Args:
             values: the weight, for a weight quantizer under WRAP, whose range is always that of the weight.
         """
-        sharing = self._require_built()
+        sharing = self.sharing
         if isinstance(self.spec, Float):
             m, e = self.width("m"), self.width("e")
             return sharing.expand(TORCH, torch.where(m < 0, 0.0, m + e + 1.0))
@@ -238,7 +240,7 @@ class Quantizer(nn.Module):
 
     def formats(self) -> Formats:
         """The formats at inference, broadcastable to the tensor without the batch axis kept at size 1; on the host."""
-        sharing = self._require_built()
+        sharing = self.sharing
         with torch.no_grad():
             parts = [sharing.expand(TORCH, part).double().cpu().numpy() for part in self.kif()]
         if not all(np.isfinite(part).all() for part in parts):
@@ -280,25 +282,25 @@ class Quantizer(nn.Module):
     def _followed(self, x: Tensor, own: Tensor, mode: Mode) -> tuple[Tensor, Tensor]:
         """Sign and whole integer bits that follow the batch; stored, except at inference."""
         spec = cast("KIF | KBI", self.spec)
-        axes = self._require_built().shared_axes
+        axes = self.sharing.shared_axes
         low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
         needed_for = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
         needed = needed_for(TORCH, low, high, own, round_mode=spec.round_mode)
-        bounds = self._bounds["i"]
+        bounds = self.bounds["i"]
         if mode is Mode.INFER:
             return self.k, torch.round(torch.clamp(needed, bounds.low, bounds.high))
-        self._reduce(needed)
+        self.reduce_max(needed)
         kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN else self.i
         self.i.copy_(torch.clamp(torch.maximum(kept, needed), bounds.low, bounds.high))
         i = torch.round(self.i)
         if mode is Mode.CALIBRATE:
             f = own if isinstance(spec, KIF) else own - i
             negative = (round_scaled(TORCH, low, TORCH.power_of_two(f), spec.round_mode) < 0).to(self.k.dtype)
-            self._reduce(negative)
+            self.reduce_max(negative)
             self.k.copy_(torch.maximum(self.k, negative))
         return self.k, i
 
-    def _reduce(self, extreme: Tensor) -> None:
+    def reduce_max(self, extreme: Tensor) -> None:
         """Maximum over replicas, in place, if `hgq_torch.synchronize` asked for it."""
         if self.process_group is not None:
             torch.distributed.all_reduce(extreme, torch.distributed.ReduceOp.MAX, group=self.process_group)
@@ -306,7 +308,7 @@ class Quantizer(nn.Module):
     def reset_range(self) -> None:
         """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
         if self._tracks and self.built:
-            low = self._bounds["i"].low
+            low = self.bounds["i"].low
             self.assign(i=low if low > -inf else -32.0, k=0)
 
     # --- quantization -------------------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ class Quantizer(nn.Module):
         """Quantization with scaler, noise factor and affine map around it."""
         y = x
         if not isinstance(self.spec, Dummy):
-            sharing = self._require_built()
+            sharing = self.sharing
             self._check(x, sharing)
             y = sharing.split(TORCH, x if self.scaler is None else x / self.scaler)
             y = sharing.join(TORCH, self._quantized(y, mode))

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from hgq_torch import _nodes
 from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, make_quantizer
+from hgq_torch.nn._fused import Plan, fused_step, plan_of
 from hgq_torch.ops import TORCH
+from hgq_torch.quantizer import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +112,7 @@ class QLinear(QModule):
         self.bq = make_quantizer(bq, "bias", (out_features,), **options) if bias else None
         self.iq = make_quantizer(iq, "datalane", (None, *self.input_shape), **options) if self.enable_iq else None
         self.oq = make_quantizer(oq, "datalane", (None, *self.output_shape), **options) if self.enable_oq else None
+        self.plan: Plan | None = plan_of(self)
 
     def reset_parameters(self) -> None:
         """Initialise weight and bias as `torch.nn.Linear` does."""
@@ -130,8 +133,19 @@ class QLinear(QModule):
                 f"{', '.join(map(str, self.input_shape))}); give input_shape for data with more axes"
             )
             raise ShapeError(message)
-        y = self._plain(x)
+        plan = self.plan
+        if plan is None or not self._steps(x):
+            y = self._plain(x)
+        else:
+            y = fused_step(self, plan, x)
         return y if self.oq is None else self.oq(y)
+
+    def _steps(self, x: Tensor) -> bool:
+        """Whether this call is a training step on data of the weights' type; a compiler fuses the composed path itself."""
+        return self.training and x.dtype == self.weight.dtype and not torch.compiler.is_compiling() and self._all_train()
+
+    def _all_train(self) -> bool:
+        return all(q is None or q.mode is Mode.TRAIN for q in (self.iq, self.kq, self.bq))
 
     def _plain(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer, from composed modules."""

@@ -1,0 +1,140 @@
+"""A training step of hgq-torch against plain PyTorch: the jet network, Adam, EBOPs on.
+
+Ratios of interleaved runs in one process on one thread, in CPU time; per-element widths for weights and activations.
+`python benchmarks/torch_step.py` prints the table; `measure` gives one row of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+import hgq_torch
+from hgq_torch.nn import QLinear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WIDTHS = (16, 64, 32, 32, 5)
+BETA = 1e-5
+
+
+def plain() -> nn.Module:
+    """The network without quantization."""
+    layers: list[nn.Module] = []
+    for n, (a, b) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False)):
+        layers += [nn.Linear(a, b)] + ([nn.ReLU()] if n < len(WIDTHS) - 2 else [])
+    return nn.Sequential(*layers)
+
+
+def quantized() -> nn.Module:
+    """The same network with trained widths."""
+    last = len(WIDTHS) - 2
+    return nn.Sequential(
+        *(
+            QLinear(a, b, activation="relu" if n < last else None, beta0=BETA)
+            for n, (a, b) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False))
+        )
+    )
+
+
+def make_step(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, fused: bool, forward: Any = None) -> Callable[[], None]:
+    """Forward, backward and Adam as one call."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=fused or None)
+    costs = any(isinstance(m, QLinear) for m in model.modules())
+
+    def loss_of(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        loss = nn.functional.cross_entropy(model(x), y)
+        return loss + hgq_torch.ebops_loss(model) if costs else loss
+
+    loss_function = forward(loss_of) if forward else loss_of
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss_function(x, y).backward()
+        optimizer.step()
+
+    return step
+
+
+def measure(
+    batch: int, steps: int = 20, repeats: int = 15, *, fused_adam: bool = False, compiled: bool = False
+) -> dict[str, Any]:
+    """Milliseconds of a step, and ratios to plain PyTorch.
+
+    Args:
+        batch: rows of the input.
+        steps: steps per timing.
+        repeats: timings of each variant; they take turns.
+        fused_adam: whether both sides use `torch.optim.Adam(fused=True)`; PyTorch's default on a CPU is a loop over tensors.
+        compiled: also time ours, and plain PyTorch, under `torch.compile`.
+
+    Returns:
+        ``batch``, ``adam``, and ``{variant}_ms`` and ``{variant}_ratio`` for each variant, medians.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        torch.manual_seed(0)
+        x, y = torch.randn(batch, WIDTHS[0]), torch.randint(0, WIDTHS[-1], (batch,))
+        variants = {"plain": make_step(plain(), x, y, fused=fused_adam), "ours": make_step(quantized(), x, y, fused=fused_adam)}
+        if compiled:
+            variants["plain_compiled"] = make_step(plain(), x, y, fused=fused_adam, forward=torch.compile)
+            variants["ours_compiled"] = make_step(quantized(), x, y, fused=fused_adam, forward=torch.compile)
+        for step in variants.values():
+            for _ in range(5):
+                step()
+        times: dict[str, list[float]] = {name: [] for name in variants}
+        for _ in range(repeats):
+            for name, step in variants.items():
+                start = time.process_time()
+                for _ in range(steps):
+                    step()
+                times[name].append((time.process_time() - start) / steps * 1e3)
+    finally:
+        torch.set_num_threads(threads)
+    row: dict[str, Any] = {"batch": batch, "adam": "fused" if fused_adam else "default"}
+    for name, values in times.items():
+        row[f"{name}_ms"] = statistics.median(values)
+        row[f"{name}_ratio"] = statistics.median(a / b for a, b in zip(values, times["plain"], strict=True))
+    return row
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, nargs="+", default=[2048, 16600])
+    parser.add_argument("--compile", action="store_true", help="also torch.compile, which needs a C++ compiler")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--profile", action="store_true", help="print the operators of a step instead")
+    options = parser.parse_args()
+    if options.profile:
+        print(profile(options.batches[0]))
+        return
+    print(f"{'batch':>6} {'Adam':>8} {'variant':>15} {'ms':>8} {'ratio':>6}")
+    for batch in options.batches:
+        for fused in (False, True):
+            row = measure(batch, max(4, 40960 // batch), options.repeats, fused_adam=fused, compiled=options.compile)
+            for name in [key[:-3] for key in row if key.endswith("_ms")]:
+                print(f"{batch:>6} {row['adam']:>8} {name:>15} {row[f'{name}_ms']:>8.3f} {row[f'{name}_ratio']:>6.2f}")
+
+
+def profile(batch: int) -> str:
+    """The operators of ten steps of ours, by own CPU time."""
+    torch.set_num_threads(1)
+    x, y = torch.randn(batch, WIDTHS[0]), torch.randint(0, WIDTHS[-1], (batch,))
+    step = make_step(quantized(), x, y, fused=False)
+    step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as report:
+        for _ in range(10):
+            step()
+    return report.key_averages().table(sort_by="self_cpu_time_total", row_limit=30, max_name_column_width=40)
+
+
+if __name__ == "__main__":
+    main()
