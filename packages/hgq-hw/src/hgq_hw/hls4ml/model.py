@@ -228,8 +228,8 @@ def _model_graph(
         },
     }
     for record in written.layers:
-        if record["class_name"] == "EinsumDense" and model_config["Strategy"] == "Resource":
-            config["HLSConfig"]["LayerName"][record["name"]]["Strategy"] = "Latency"  # it has no other
+        if record["class_name"] in ("EinsumDense", "Einsum") and model_config["Strategy"] == "Resource":
+            config["HLSConfig"]["LayerName"][record["name"]]["Strategy"] = "Latency"  # they have no other
         if record["class_name"] == "UnaryLUT":
             record["table_t"] = convert(str(written.types[record["name"]]["table"]))
     with _quiet():
