@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
@@ -110,13 +110,12 @@ def _size(image: NDArray[np.int64]) -> tuple[float, float]:
     return cell * columns, min(max(cell * rows, 0.3), 3.0)
 
 
-def _colours(highest: int) -> tuple[ListedColormap, BoundaryNorm]:
+def _colours(highest: int) -> tuple[Colormap, BoundaryNorm]:
     """One colour per number of bits: grey for 0, then from light to dark; white where there is no element."""
     import matplotlib as mpl
 
     ramp = mpl.colormaps["viridis_r"](np.linspace(0.06, 1.0, max(highest, 1)))
-    cmap = ListedColormap([mpl.colors.to_rgba(DEAD), *map(tuple, ramp)])
-    cmap.set_under("white")
+    cmap = ListedColormap([mpl.colors.to_rgba(DEAD), *map(tuple, ramp)]).with_extremes(under="white")
     return cmap, BoundaryNorm(np.arange(-0.5, max(highest, 1) + 1.0), cmap.N)
 
 

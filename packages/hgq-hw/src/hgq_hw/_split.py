@@ -26,7 +26,7 @@ from hgq_core.graph.ops import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Split", "real_edges", "split", "with_input_formats"]
+__all__ = ["Split", "acts_on_real", "real_edges", "require_quantized", "split", "with_input_formats"]
 
 _ON_REAL = (Input, Reshape, Transpose, Concatenate, Slice, Repeat, Gather, Relu, Maximum, Minimum)
 
@@ -64,12 +64,8 @@ def acts_on_real(node: Node) -> bool:
     return isinstance(node.op, _ON_REAL)
 
 
-def split(graph: Graph) -> Split:
-    """Cut behind the first quantizers.
-
-    Raises:
-        UnsupportedError: an unquantized number reaches arithmetic or an output; names the node.
-    """
+def require_quantized(graph: Graph) -> None:
+    """Raise UnsupportedError, naming the node, if an unquantized number reaches arithmetic or an output."""
     real = real_edges(graph)
     for node in graph:
         if node.name in real and not acts_on_real(node):
@@ -81,6 +77,16 @@ def split(graph: Graph) -> Split:
     if open_ends := [name for name in graph.outputs if name in real]:
         message = f"output {open_ends[0]!r} is not quantized; put a quantizer before it"
         raise UnsupportedError(message)
+
+
+def split(graph: Graph) -> Split:
+    """Cut behind the first quantizers.
+
+    Raises:
+        UnsupportedError: an unquantized number reaches arithmetic or an output; names the node.
+    """
+    require_quantized(graph)
+    real = real_edges(graph)
     if not real:
         return Split(None, graph)
     frontier = [node for node in graph if isinstance(node.op, Quantize) and node.inputs[0] in real]

@@ -6,6 +6,7 @@ if it was called in a way that it does not know.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,7 +200,7 @@ def _read(data: Path | None) -> Any:
     if data is None:
         return None
     try:
-        content = np.load(data, allow_pickle=False)
+        content = np.load(io.BytesIO(data.read_bytes()), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         message = f"data: {str(data)!r} cannot be read as a NumPy file: {error}"
         raise FileError(message) from error

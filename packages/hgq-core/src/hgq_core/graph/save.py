@@ -70,7 +70,8 @@ def load(path: str | os.PathLike[str]) -> Graph:
         FileError: the file is missing, damaged, foreign, or written by a newer version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # From memory: np.load leaves a damaged file open.
+        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         document = json.loads(content.pop("document").tobytes())
         schema, expected, body = document["schema"], document["hash"], document["graph"]

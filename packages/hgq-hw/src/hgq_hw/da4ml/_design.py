@@ -93,7 +93,7 @@ class Design:
         source = self.host if self.host is not None else _identity(self.core)
         values = run(source, *inputs)
         parts = values if isinstance(values, tuple) else (values,)
-        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)
+        return np.concatenate([np.reshape(part, (len(part), prod(part.shape[1:]))) for part in parts], axis=1)
 
     def predict(self, *inputs: ArrayLike) -> Any:
         """The outputs, computed by da4ml's bit-accurate emulation of the logic, stage by stage if it is pipelined.

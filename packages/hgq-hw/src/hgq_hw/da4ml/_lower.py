@@ -11,7 +11,7 @@ from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
 from hgq_core.graph.run import evaluate_node
-from hgq_hw._split import split, with_input_formats
+from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
 from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline
@@ -68,6 +68,7 @@ def lower(
         message = f"latency_cutoff: received {latency_cutoff!r}, expected a positive number of adder delays, or None"
         raise ConfigError(message)
     prepared = graph if input_formats is None else with_input_formats(graph, input_formats)
+    require_quantized(prepared)  # before the passes, which need to know what every number can be
     parts = split(canonical(prepared))
     hwconf = HWConfig(adder_size, carry_size, -1)
     with localcontext() as context:

@@ -8,15 +8,16 @@ from decimal import localcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from da4ml.codegen import HLSModel, RTLModel
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_hw._files import new_folder
 
 if TYPE_CHECKING:
     from hgq_hw.da4ml._design import Design
 
-__all__ = ["LANGUAGES", "write_project"]
+__all__ = ["LANGUAGES", "require_wires", "write_project"]
 
 LANGUAGES = ("verilog", "vhdl", "vitis")
 _RESERVED = {
@@ -44,6 +45,8 @@ def write_project(design: Design, path: str | Path, *, language: str, name: str,
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.lower() in _RESERVED:
         message = f"name: received {name!r}, expected an identifier that is not a keyword, such as 'hgq_design'"
         raise ConfigError(message)
+    if language != "vitis":
+        require_wires(design)
     target = Path(path)
     with new_folder(target, force=force) as folder, localcontext() as context:
         context.prec = 400
@@ -56,6 +59,14 @@ def write_project(design: Design, path: str | Path, *, language: str, name: str,
                 design.comb.save(folder / "model" / "comb.json")
         (folder / "interface.json").write_text(json.dumps(_interface(design, language, name), indent=1) + "\n")
     return target
+
+
+def require_wires(design: Design) -> None:
+    """Raise UnsupportedError if no bit enters or leaves: a module without ports is not Verilog."""
+    for side, kifs in (("input", design.comb.inp_kifs), ("output", design.comb.out_kifs)):
+        if int(np.sum(kifs)) <= 0:
+            message = f"no {side} bit is used: every output is a constant, the network has collapsed; train it with a lower beta"
+            raise UnsupportedError(message)
 
 
 def _interface(design: Design, language: str, name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hgq_core.errors import ToolError, UnsupportedError
+from hgq_hw.da4ml._project import require_wires
 from hgq_hw._tools import JOBS, compiler_environment, simulator_environment
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def simulate(design: Design, ports: NDArray[np.float64], level: str) -> NDArray[
     """
     environment = simulator_environment() if level == "rtl" else compiler_environment()
     if level == "rtl":
+        require_wires(design)
         _check_ports(design)
     if not len(ports):
         return np.zeros((0, design.comb.shape[1]))
@@ -61,10 +63,16 @@ def simulate(design: Design, ports: NDArray[np.float64], level: str) -> NDArray[
         command = [sys.executable, "-m", "hgq_hw.da4ml._simulate", scratch, level, kind]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0 or not (folder / "out.npy").exists():
-            tail = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
-            message = f"compiling or running the generated code failed (status {done.returncode}):\n{tail}"
+            message = f"compiling or running the generated code failed (status {done.returncode}):\n{_reason(done)}"
             raise ToolError(message)
         return np.asarray(np.load(folder / "out.npy"), dtype=np.float64)
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """What the tools complained of, or the end of what they said."""
+    lines = (done.stderr + done.stdout).splitlines()
+    complaints = [line for line in lines if "%Error" in line or "%Warning" in line or "error:" in line]
+    return "\n".join(complaints[:12] or lines[-12:])
 
 
 def _check_ports(design: Design) -> None:

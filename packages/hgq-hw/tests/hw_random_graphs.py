@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
-from graphs import weights
+from hw_graphs import weights
 
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph, GraphBuilder, prove

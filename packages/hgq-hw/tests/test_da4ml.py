@@ -1,0 +1,216 @@
+"""What da4ml's logic computes equals ``run(graph)``, bit for bit; what it cannot compute is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hw_graphs import convolutional, dense, merged
+from hw_random_graphs import random_graph
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hgq_core.errors import ConfigError, DataError, FileError, ShapeError, UnsupportedError
+from hgq_core.formats import Formats
+from hgq_core.graph import GraphBuilder, load, run, save
+from hgq_core.graph.ops import Broadcast, Constant, Contract, Input, Lookup, Multiply, Negate, Quantize
+from hgq_core.modes import Overflow, Round
+from hgq_hw import da4ml, vectors
+
+GRAPHS = {
+    "dense": dense(),
+    "dense with batch norm": dense(batch_norm=True),
+    "convolution": convolutional(),
+    "branches and table": merged(),
+    "saturating": dense(seed=3, round_mode=Round.RND_CONV, overflow=Overflow.SAT_SYM),
+}
+
+
+def equal(graph, design, inputs):
+    expected, received = run(graph, *inputs), design.predict(*inputs)
+    pairs = zip(expected, received, strict=True) if isinstance(expected, tuple) else [(expected, received)]
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("latency_cutoff", [None, 3], ids=["combinational", "pipelined"])
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_the_logic_computes_the_graph(graph, latency_cutoff):
+    design = da4ml.lower(graph, latency_cutoff=latency_cutoff)
+    assert equal(graph, design, vectors(graph))
+    assert design.cost > 0
+    assert (design.latency > 1) == (design.reg_bits > 0) == (latency_cutoff is not None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_logic_computes_a_random_graph(seed):
+    graph = random_graph(seed)
+    design = da4ml.lower(graph, latency_cutoff=3 if seed % 4 == 0 else None)
+    assert equal(graph, design, vectors(graph, seed=seed, random=40))
+
+
+@pytest.mark.parametrize("seed", [0, 256, 336, 510, 3045, 3209])
+def test_where_the_engine_alone_is_wrong_the_logic_is_right(seed):
+    """Constants chosen against negated symbols, unsigned keys of multiplexers, stages without tables, known windows."""
+    graph = random_graph(seed)
+    for latency_cutoff in (None, 3):
+        assert equal(graph, da4ml.lower(graph, latency_cutoff=latency_cutoff), vectors(graph, random=60))
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("round_mode", Round)
+@pytest.mark.parametrize("negated", [False, True], ids=["", "negated"])
+def test_every_mode_is_exact_in_hardware(round_mode, overflow, negated):
+    targets = [(k, i, f) for k in (0, 1) for i in range(-2, 8) for f in range(-3, 5)]
+    for k, i, f in ((1, 3, 2), (0, 3, 2), (1, 1, 4), (1, 4, -1), (1, 0, 0), (0, 1, 0)):
+        given_formats = Formats.of([k], [i], [f])
+        builder = GraphBuilder()
+        x = builder.add(Input((1,), given_formats))
+        x = builder.add(Negate(), x) if negated else x
+        x = builder.add(Broadcast((len(targets),)), x)
+        graph = builder.build([builder.add(Quantize(Formats.of(*zip(*targets, strict=True)), round_mode, overflow), x)])
+        codes = np.arange(2 ** int(given_formats.width[0])) * given_formats.step + given_formats.lowest
+        assert equal(graph, da4ml.lower(graph), (codes[:, None],))
+
+
+def test_the_first_quantizer_runs_on_the_host_by_default():
+    graph = dense()
+    design = da4ml.lower(graph)
+    x = np.random.default_rng(0).normal(size=(50, 6)) * 10
+    assert list(design.input_formats) == ["dense_0/quantize"]
+    assert equal(graph, design, (x,))
+
+
+def test_the_first_quantizer_is_hardware_when_the_input_has_a_format():
+    graph = dense(round_mode=Round.RND_CONV, overflow=Overflow.SAT)
+    design = da4ml.lower(graph, input_formats=Formats.of(1, 5, 6))
+    x = np.random.default_rng(0).integers(-(2**11), 2**11, size=(200, 6)) / 64
+    assert list(design.input_formats) == ["x"]
+    assert equal(graph, design, (x,))
+
+
+@pytest.mark.parametrize("wrong", [0.3, 64.0, np.nan], ids=["between steps", "out of range", "nan"])
+def test_a_number_that_the_ports_cannot_carry_is_refused(wrong):
+    design = da4ml.lower(dense(), input_formats=Formats.of(1, 5, 6))
+    x = np.zeros((3, 6))
+    x[2, 4] = wrong
+    with pytest.raises(DataError, match="x"):
+        design.predict(x)
+
+
+def test_a_wrong_shape_is_refused():
+    with pytest.raises(ShapeError, match=r"\(2, 5\)"):
+        da4ml.lower(dense()).predict(np.zeros((2, 5)))
+
+
+def test_an_empty_batch_gives_an_empty_batch():
+    assert da4ml.lower(dense()).predict(np.zeros((0, 6))).shape == (0, 3)
+
+
+def test_a_kernel_wider_than_float32_is_exact():
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder()
+    x = builder.add(Input((4,), Formats.of(1, 3, 2)))
+    kernel = rng.integers(-(2**30), 2**30, size=(4, 3)) / 2**20
+    graph = builder.build([builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of(kernel)))])
+    assert equal(graph, da4ml.lower(graph), vectors(graph))
+
+
+def test_a_table_holds_exactly_the_trained_integers():
+    table = np.array([0, -3, 2**20 + 1, 7, 7, 5, -(2**25), 1])
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(1, 1, 1)))
+    formats = Formats.of(1, 1, 1).broadcast_to((2,))
+    graph = builder.build([builder.add(Lookup(formats, (table,), 10, np.zeros(2, int)), x)])
+    x = (np.arange(-4, 4) / 2)[:, None].repeat(2, axis=1)
+    assert np.array_equal(da4ml.lower(graph).predict(x)[:, 0] * 2**10, table[np.arange(-4, 4) % 8])
+
+
+def test_an_unquantized_layer_is_refused_by_name():
+    builder = GraphBuilder()
+    x = builder.add(Input((2,)))
+    kernel = builder.add(Constant.of(np.eye(2)))
+    graph = builder.build([builder.add(Contract("bi,io->bo"), x, kernel, label="first_dense")])
+    with pytest.raises(UnsupportedError, match="first_dense"):
+        da4ml.lower(graph)
+
+
+def test_an_unquantized_output_is_refused():
+    builder = GraphBuilder()
+    graph = builder.build([builder.add(Input((2,)), name="x")])
+    with pytest.raises(UnsupportedError, match="not quantized"):
+        da4ml.lower(graph)
+
+
+def test_a_constant_with_too_many_fraction_bits_is_refused_by_name():
+    builder = GraphBuilder()
+    x = builder.add(Input((1,), Formats.of(1, 3, 2)))
+    graph = builder.build([builder.add(Multiply(), x, builder.add(Constant.of([2.0**-40]), label="tiny"))])
+    with pytest.raises(UnsupportedError, match="tiny"):
+        da4ml.lower(graph)
+
+
+def test_widths_beyond_what_the_engine_computes_exactly_are_refused():
+    builder = GraphBuilder()
+    x = builder.add(Input((1,), Formats.of(1, 30, 0)))
+    graph = builder.build([builder.add(Multiply(), x, x)])
+    with pytest.raises(UnsupportedError, match="48"):
+        da4ml.lower(graph)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"solver": {"hard_cd": 2}}, {"latency_cutoff": 0}, {"input_formats": {"y": Formats.of(1, 2, 2)}}],
+    ids=str,
+)
+def test_an_unknown_option_is_refused(options):
+    with pytest.raises(ConfigError):
+        da4ml.lower(dense(), **options)
+
+
+def test_solver_options_reach_the_engine():
+    graph = dense((16, 16, 4))
+    assert da4ml.lower(graph, solver={"hard_dc": 0}).delay <= da4ml.lower(graph).delay
+
+
+@pytest.mark.parametrize(("language", "suffix"), [("verilog", "v"), ("vhdl", "vhd"), ("vitis", "hh")])
+def test_a_project_is_written(tmp_path, language, suffix):
+    path = da4ml.lower(dense(), latency_cutoff=3).write(tmp_path / "project", language=language, name="net")
+    assert (path / "src" / f"net.{suffix}").exists()
+    assert (path / "interface.json").exists()
+
+
+def test_a_saved_graph_gives_the_same_verilog(tmp_path):
+    graph = convolutional()
+    save(graph, tmp_path / "graph.hgq.npz")
+    for name, source in (("direct", graph), ("loaded", load(tmp_path / "graph.hgq.npz"))):
+        da4ml.lower(source, latency_cutoff=3).write(tmp_path / name)
+    direct, loaded = (sorted((tmp_path / name / "src").rglob("*.*")) for name in ("direct", "loaded"))
+    assert [path.name for path in direct] == [path.name for path in loaded]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(direct, loaded, strict=True) if a.is_file())
+
+
+def test_a_foreign_folder_is_kept_unless_forced(tmp_path):
+    design = da4ml.lower(dense())
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    with pytest.raises(FileError, match="force"):
+        design.write(tmp_path / "thesis")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+    design.write(tmp_path / "thesis", force=True)
+    design.write(tmp_path / "thesis")  # our own is replaced without asking
+    assert not (tmp_path / "thesis" / "chapter.tex").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+@pytest.mark.parametrize("options", [{"language": "systemc"}, {"name": "1net"}, {"name": "module"}], ids=str)
+def test_nothing_is_written_for_a_wrong_option(tmp_path, options):
+    with pytest.raises(ConfigError):
+        da4ml.lower(dense()).write(tmp_path / "project", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_design_is_a_value():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        da4ml.lower(dense()).latency_cutoff = 3
