@@ -139,12 +139,14 @@ def _identity(item: pytest.Item) -> str:
     return f"{item.path.name}::{item.nodeid.split('::', 1)[-1]}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take out what the backend declares missing, and mark the known gaps."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """Take out what the backend declares missing and mark known gaps; an entry without a case is not subject to -k."""
     state = config.stash[_state]
     if state is None:
-        return
+        return (yield)
     kept: list[pytest.Item] = []
     used: set[str] = set()
     for item in items:
@@ -163,8 +165,9 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         kept.append(item)
     files = {item.path.name for item in items}
     unmatched = [entry for entry in state.gaps if entry not in used and _expected_here(entry, files)]
-    kept.extend(_UnmatchedGap.from_parent(session, name=entry, nodeid=f"gaps::{entry}") for entry in unmatched)
     items[:] = kept
+    yield
+    items.extend(_UnmatchedGap.from_parent(session, name=entry, nodeid=f"gaps::{entry}") for entry in unmatched)
 
 
 def _expected_here(entry: str, files: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,20 +13,70 @@ import pytest
 
 import hgq_core.conformance
 from hgq_core.conformance.meta.planted import PLANTED
-from hgq_core.conformance.numpy_backend import NumpyBackend
 
 SUITE = Path(hgq_core.conformance.__file__).parent
 PLACE = "hgq_core.conformance.meta.planted"
+MINIFLOAT = str(SUITE / "test_minifloat.py")
+WRONG = f"{PLACE}:WrongSubnormals"
+
+Result = tuple[int, str]
+
+# Gaps of a backend without subnormal numbers: entries, whether the run passes, what its output says.
+VALUES = "test_minifloat.py::test_values*"
+GRADIENTS = "test_minifloat.py::test_gradients"
+GAPS: dict[str, tuple[list[str], bool, str]] = {
+    "complete": ([f"{VALUES}  # no subnormals yet", f"{GRADIENTS}  # no subnormals yet"], True, "4 xfailed"),
+    "too-few": ([f"{VALUES}  # no subnormals yet"], False, "1 failed, 3 xfailed"),
+    "passing": (["test_minifloat.py::test_mantissa_of_minus_one_is_zero  # it passes"], False, r"XPASS\(strict\)"),
+    "no-such-case": (["test_minifloat.py::test_no_such_case  # gone"], False, "no case has this id"),
+    "no-such-file": (["test_no_such_file.py::test_x  # gone"], False, "no case has this id"),
+    "no-reason": ([VALUES], False, "expected a new 'test id  # reason'"),
+    "twice": ([f"{VALUES}  # a", f"{VALUES}  # b"], False, "expected a new 'test id  # reason'"),
+}
+CHOSEN = ["-k", "test_values or test_gradients or test_mantissa_of_minus_one_is_zero"]
+
+USAGE = {
+    "no-such-backend": "expected one of .*'numpy'.* or module:class",
+    "hgq_core.conformance.backend:Layer": "expected a subclass of Backend",
+}
+
+PLAIN: dict[str, list[str]] = {
+    "right": [MINIFLOAT, str(SUITE / "test_training.py")],
+    "by-package": ["--pyargs", "hgq_core.conformance", "-k", "test_minifloat and mantissa_of_minus_one"],
+}
 
 
-def suite(*arguments: str, backend: str = "numpy") -> tuple[int, str]:
-    """Exit status and output of the suite in a fresh process, without the settings of this one."""
+def command(*arguments: str, backend: str = "numpy") -> list[str]:
     plugin = ["-p", "hgq_core.conformance.plugin", "--backend", backend, "-p", "no:cacheprovider", "-c", os.devnull]
-    command = [sys.executable, "-m", "pytest", *plugin, "--rootdir", str(SUITE), "--tb=line", *arguments]
+    return [*plugin, "--rootdir", str(SUITE), "--tb=line", "-s", *arguments]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Exit status and output of every run below, all in one fresh process without the settings of this one."""
+    folder = tmp_path_factory.mktemp("gaps")
+    commands = {
+        wrong.__name__: command(str(SUITE / f"test_{group}.py"), "--maxfail=1", backend=f"{PLACE}:{wrong.__name__}")
+        for wrong, group in PLANTED.items()
+    }
+    commands |= {name: command(*arguments) for name, arguments in PLAIN.items()}
+    commands |= {backend: command(MINIFLOAT, backend=backend) for backend in USAGE}
+    for name, (entries, _, _) in GAPS.items():
+        file = folder / f"{name}.txt"
+        file.write_text("# known gaps\n\n" + "\n".join(entries), encoding="utf-8")
+        commands[name] = command(MINIFLOAT, *CHOSEN, "--gaps", str(file), backend=WRONG)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # half of a short run would be the import of other plugins
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 (our own)
-    return done.returncode, done.stdout + done.stderr
+    # Half of a short run would be the import of other plugins.
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    done = subprocess.run(
+        [sys.executable, "-m", "hgq_core.conformance.meta.driver"],
+        input=json.dumps(list(commands.values())),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return dict(zip(commands, ((int(code), str(text)) for code, text in json.loads(done.stdout)), strict=True))
 
 
 def counts(output: str, group: str) -> dict[str, int]:
@@ -35,15 +86,16 @@ def counts(output: str, group: str) -> dict[str, int]:
     return {name: int(number) for number, name in re.findall(r"(\d+) ([a-z ]+)", row.group())}
 
 
-@pytest.mark.parametrize(("planted", "group"), PLANTED.items(), ids=lambda part: getattr(part, "__name__", part))
-def test_a_wrong_backend_fails(planted: type[NumpyBackend], group: str) -> None:
-    status, output = suite(str(SUITE / f"test_{group}.py"), "--maxfail=1", backend=f"{PLACE}:{planted.__name__}")
+@pytest.mark.parametrize(("name", "group"), [(wrong.__name__, group) for wrong, group in PLANTED.items()])
+def test_a_wrong_backend_fails(results: dict[str, Result], name: str, group: str) -> None:
+    status, output = results[name]
     assert status == pytest.ExitCode.TESTS_FAILED, output
     assert counts(output, group)["failed"] == 1, output
+    assert "MismatchError" in output, output
 
 
-def test_the_right_backend_passes_and_the_counts_add_up() -> None:
-    status, output = suite(str(SUITE / "test_minifloat.py"), str(SUITE / "test_training.py"))
+def test_the_right_backend_passes_and_the_counts_add_up(results: dict[str, Result]) -> None:
+    status, output = results["right"]
     assert status == pytest.ExitCode.OK, output
     assert "hgq backend: numpy, hgq-core " in output
     ran = counts(output, "minifloat")
@@ -54,48 +106,22 @@ def test_the_right_backend_passes_and_the_counts_add_up() -> None:
     assert counts(output, "total")["passed"] == ran["passed"]
 
 
-def test_the_suite_is_found_by_its_package_name() -> None:
-    selected = "test_minifloat and mantissa_of_minus_one"
-    status, output = suite("--pyargs", "hgq_core.conformance", "-k", selected)
+def test_the_suite_is_found_by_its_package_name(results: dict[str, Result]) -> None:
+    status, output = results["by-package"]
     assert status == pytest.ExitCode.OK, output
     assert counts(output, "total")["cases ran"] == 1
 
 
-WRONG = f"{PLACE}:WrongSubnormals"
-FAILING = "test_minifloat.py::test_values*"
-ALSO_FAILING = "test_minifloat.py::test_gradients"
-READING = "test_minifloat.py::test_stored_widths_are_read_half_to_even"
-
-
-@pytest.mark.parametrize(
-    ("entries", "passes", "says"),
-    [
-        ([f"{FAILING}  # no subnormals yet", f"{ALSO_FAILING}  # no subnormals yet"], True, "xfailed"),
-        ([f"{FAILING}  # no subnormals yet"], False, "failed"),
-        (["test_minifloat.py::test_mantissa_of_minus_one_is_zero  # it passes"], False, r"XPASS\(strict\)"),
-        (["test_minifloat.py::test_no_such_case  # gone"], False, "names? no case|no case has this id"),
-        (["test_no_such_file.py::test_x  # gone"], False, "no case has this id"),
-        ([f"{FAILING}"], False, "expected a new 'test id  # reason'"),
-        ([f"{FAILING}  # a", f"{FAILING}  # b"], False, "expected a new 'test id  # reason'"),
-    ],
-)
-def test_known_gaps_are_strict(entries: list[str], passes: bool, says: str, tmp_path: Path) -> None:
-    gaps = tmp_path / "gaps.txt"
-    gaps.write_text("# known gaps\n\n" + "\n".join(entries), encoding="utf-8")
-    chosen = [] if not passes else ["-k", "test_values or test_gradients"]
-    status, output = suite(str(SUITE / "test_minifloat.py"), "--gaps", str(gaps), *chosen, backend=WRONG)
+@pytest.mark.parametrize("name", GAPS)
+def test_known_gaps_are_strict(results: dict[str, Result], name: str) -> None:
+    _, passes, says = GAPS[name]
+    status, output = results[name]
     assert (status == pytest.ExitCode.OK) is passes, output
     assert re.search(says, output), output
 
 
-@pytest.mark.parametrize(
-    ("backend", "says"),
-    [
-        ("no-such-backend", "expected one of .*'numpy'.* or module:class"),
-        ("hgq_core.conformance.backend:Layer", "expected a subclass of Backend"),
-    ],
-)
-def test_an_unknown_backend_is_a_usage_error(backend: str, says: str) -> None:
-    status, output = suite(str(SUITE / "test_minifloat.py"), backend=backend)
+@pytest.mark.parametrize("backend", USAGE)
+def test_an_unknown_backend_is_a_usage_error(results: dict[str, Result], backend: str) -> None:
+    status, output = results[backend]
     assert status == pytest.ExitCode.USAGE_ERROR, output
-    assert re.search(says, output), output
+    assert re.search(USAGE[backend], output), output
