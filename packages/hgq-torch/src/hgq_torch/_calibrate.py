@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from hgq_core.errors import DataError
 from torch import Tensor
 
+from hgq_core.errors import DataError
 from hgq_torch._dead import warn_if_dead
 from hgq_torch._ebops import ebops
 from hgq_torch.quantizer import Quantizer, calibrating

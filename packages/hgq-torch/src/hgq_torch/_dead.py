@@ -6,8 +6,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 import torch
-from hgq_core.errors import DeadLayerWarning
 
+from hgq_core.errors import DeadLayerWarning
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 

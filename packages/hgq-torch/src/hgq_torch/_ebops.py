@@ -6,8 +6,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
-from hgq_core.errors import ConfigError
 
+from hgq_core.errors import ConfigError
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._dense_cost import dense_costs
 from hgq_torch.quantizer import Quantizer

@@ -6,11 +6,11 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, fx, nn
+
 from hgq_core.errors import ShapeError, UnsupportedError
 from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph import ops as op
-from torch import Tensor, fx, nn
-
 from hgq_torch import _nodes
 from hgq_torch._dead import warn_if_dead
 from hgq_torch.nn._base import QModule

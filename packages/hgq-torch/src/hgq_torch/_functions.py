@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from hgq_core.modes import Overflow, Round
-from hgq_core.quantize import fixed_point, fixed_point_gradients, minifloat, minifloat_gradients
 from torch.autograd.function import once_differentiable
 
+from hgq_core.modes import Overflow, Round
+from hgq_core.quantize import fixed_point, fixed_point_gradients, minifloat, minifloat_gradients
 from hgq_torch._reduce import summed_to
 from hgq_torch.ops import TORCH
 

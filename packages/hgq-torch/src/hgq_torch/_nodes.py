@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy, Float
 
 if TYPE_CHECKING:
-    from hgq_core.graph import GraphBuilder
     from torch import Tensor
 
+    from hgq_core.graph import GraphBuilder
     from hgq_torch.quantizer import Quantizer
 
 __all__ = ["constant_bits", "quantize"]

@@ -6,14 +6,16 @@ from math import log
 from typing import TYPE_CHECKING
 
 import torch
+
 from hgq_core.linear import windows
 from hgq_core.ops import EMPTY, tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hgq_core.linear import Convolve, Pool
     from torch import Tensor
+
+    from hgq_core.linear import Convolve, Pool
 
 __all__ = ["TORCH", "TorchOps"]
 
@@ -32,7 +34,9 @@ def _exp2_is_exact() -> bool:
     """Whether this processor's ``exp2`` is exact for whole numbers, in the vector code and in that of the remainder."""
     n = torch.arange(-126.0, 128.0)
     expected = _bits_power_of_two(n)
-    return all(torch.equal(torch.exp2(part), whole) for size in (1, 7, 254) for part, whole in _pairs(n, expected, size))
+    return all(
+        torch.equal(torch.exp2(part), whole) for size in (1, 7, 254) for part, whole in _pairs(n, expected, size)
+    )
 
 
 def _pairs(a: Tensor, b: Tensor, size: int) -> zip[tuple[Tensor, Tensor]]:
@@ -137,7 +141,11 @@ class TorchOps:
             return full[(slice(None), *cut)]
         padded = self.pad(x, [(0, 0), *op.pads, (0, 0)])
         result = _CONVOLUTION[rank](
-            padded.movedim(-1, 1), kernel.movedim((-1, -2), (0, 1)), stride=op.strides, dilation=op.dilation, groups=op.groups
+            padded.movedim(-1, 1),
+            kernel.movedim((-1, -2), (0, 1)),
+            stride=op.strides,
+            dilation=op.dilation,
+            groups=op.groups,
         )
         return result.movedim(1, -1)
 

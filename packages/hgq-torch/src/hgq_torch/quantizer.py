@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
 from hgq_core.cost import counted_bits
 from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.formats import Formats
@@ -17,9 +20,6 @@ from hgq_core.modes import Overflow
 from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec
-from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction, StoredWidth
 from hgq_torch.ops import TORCH
 
@@ -358,7 +358,10 @@ class Quantizer(nn.Module):
     def _check(self, x: Tensor, sharing: Sharing) -> None:
         expected = sharing.joined_shape
         # An axis that shares one width may have any size.
-        flexible = [want == -1 or (sharing.split_shape is None and sharing.width_shape[a] == 1) for a, want in enumerate(expected)]
+        flexible = [
+            want == -1 or (sharing.split_shape is None and sharing.width_shape[a] == 1)
+            for a, want in enumerate(expected)
+        ]
         sizes = zip(x.shape, expected, flexible, strict=False)
         if x.ndim != len(expected) or any(not free and have != want for have, want, free in sizes):
             names = ", ".join("batch" if n == -1 else str(n) for n in expected)

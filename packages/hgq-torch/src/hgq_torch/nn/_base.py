@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from hgq_core.errors import ConfigError, DataError
-from hgq_core.scope import layer_option
 from torch import Tensor, nn
 
+from hgq_core.alive import widened
+from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
+from hgq_core.scope import layer_option
+from hgq_core.spec import KBI, KIF
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.graph import GraphBuilder
-    from hgq_core.spec import Spec
 
-__all__ = ["QModule", "QuantizerLike", "finite_array", "make_quantizer"]
+__all__ = ["QModule", "QuantizerLike", "finite_array", "keep_alive", "make_quantizer"]
 
 QuantizerLike = Any
 """A `Quantizer`, a specification of `hgq_core.spec`, a type's name, or a mapping of overrides; None for the scope's default."""
@@ -65,7 +67,13 @@ class QModule(nn.Module):
     oq: Quantizer | None
 
     def __init__(
-        self, *, enable_iq: bool | None, enable_oq: bool | None, enable_ebops: bool | None, beta0: float | None, **options: Any
+        self,
+        *,
+        enable_iq: bool | None,
+        enable_oq: bool | None,
+        enable_ebops: bool | None,
+        beta0: float | None,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.enable_iq = bool(_option(enable_iq, "enable_iq"))
@@ -102,10 +110,44 @@ def _option(given: object, name: str) -> Any:
     return layer_option(name) if given is None else given
 
 
+def keep_alive(quantizer: Quantizer, weight: Tensor, layer: str) -> None:
+    """Widen the initial widths of a weight that they would round to zero (`hgq_core.alive`), and say so.
+
+    Raises:
+        DataError: NaN or infinity in the weight.
+    """
+    spec = quantizer.spec
+    if not isinstance(spec, KIF | KBI) or weight.is_meta:
+        return
+    formats = quantizer.formats()
+    grown = "b" if isinstance(spec, KBI) else "f"
+    change = widened(
+        weight.detach().double().cpu().numpy(),
+        formats.k,
+        formats.i,
+        formats.f,
+        round_mode=spec.round_mode,
+        overflow_mode=spec.overflow_mode,
+        room=quantizer.bounds[grown].high - getattr(quantizer, grown).detach().max().item(),
+    )
+    if not change:
+        return
+    quantizer.assign(**{grown: getattr(quantizer, grown).detach() + change.bits})
+    if change.fraction > change.bits:
+        quantizer.assign(i=quantizer.i.detach() - (change.fraction - change.bits))
+    message = (
+        f"{layer}: its initial widths round every weight to zero; they now have {change.fraction} more fraction bits. "
+        f"Give the weight quantizer more bits ({grown}0) or a smaller i0 to choose them yourself"
+    )
+    warnings.warn(message, DeadLayerWarning, stacklevel=3)
+
+
 def finite_array(values: Tensor, name: str) -> Any:
     """The tensor as float64 on the host; raises DataError, naming it, for NaN or infinity."""
     array = values.detach().double().cpu()
     if not bool(torch.isfinite(array).all()):
-        message = f"{name} contains NaN or infinity; the training diverged: lower the learning rate or restore a checkpoint"
+        message = (
+            f"{name} contains NaN or infinity; the training diverged: lower the learning rate or restore a checkpoint"
+        )
         raise DataError(message)
     return array.numpy()

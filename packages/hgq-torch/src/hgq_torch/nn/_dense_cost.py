@@ -102,7 +102,9 @@ class DenseCost(torch.autograd.Function):
         kernels, data, biases = widths[:n], widths[n : 2 * n], widths[2 * n :]
         stored = torch.cat([kernel.view(-1) for kernel in kernels])
         bits = group.kernel.bits(stored)
-        by_layer = [part.view(k.shape) for part, k in zip(bits.split([k.numel() for k in kernels]), kernels, strict=True)]
+        by_layer = [
+            part.view(k.shape) for part, k in zip(bits.split([k.numel() for k in kernels]), kernels, strict=True)
+        ]
         columns = [part.sum(0) for part in by_layer]
         stored_f = torch.cat(data, 1).view(-1)
         whole_i = torch.cat(data_i, 1).view(-1).clamp(group.data_i.low, group.data_i.high).round_()
@@ -144,5 +146,7 @@ class DenseCost(torch.autograd.Function):
         biases: list[Tensor] = []
         if alive_bias is not None:
             parts = alive_bias.split([kept.shape[0] for kept in by_layer])
-            biases = [torch.add(part * half, grads[0], alpha=group.bias.l1) for part, half in zip(parts, each, strict=True)]
+            biases = [
+                torch.add(part * half, grads[0], alpha=group.bias.l1) for part, half in zip(parts, each, strict=True)
+            ]
         return (None, None, *kernels, *data, *biases)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from hgq_core.cost import bias_cost, contraction_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph import ops as op
 from hgq_core.linear import Contract
-from torch import Tensor, nn
-
 from hgq_torch import _nodes
-from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, make_quantizer
+from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, keep_alive, make_quantizer
 from hgq_torch.nn._fused import Plan, fused_step, plan_of
 from hgq_torch.ops import TORCH
 from hgq_torch.quantizer import Mode
@@ -91,7 +91,9 @@ class QLinear(QModule):
         self.activation = _checked_activation(activation)
         self.input_shape = (in_features,) if input_shape is None else tuple(input_shape)
         if not self.input_shape or self.input_shape[-1] != in_features:
-            message = f"input_shape: received {self.input_shape}, expected a shape that ends in in_features={in_features}"
+            message = (
+                f"input_shape: received {self.input_shape}, expected a shape that ends in in_features={in_features}"
+            )
             raise ConfigError(message)
         self.output_shape = (*self.input_shape[:-1], out_features)
         self.parallelization_factor = parallelization_factor
@@ -112,6 +114,7 @@ class QLinear(QModule):
         self.bq = make_quantizer(bq, "bias", (out_features,), **options) if bias else None
         self.iq = make_quantizer(iq, "datalane", (None, *self.input_shape), **options) if self.enable_iq else None
         self.oq = make_quantizer(oq, "datalane", (None, *self.output_shape), **options) if self.enable_oq else None
+        keep_alive(self.kq, self.weight, f"QLinear({in_features}, {out_features})")
         self.plan: Plan | None = plan_of(self)
 
     def reset_parameters(self) -> None:
@@ -142,7 +145,9 @@ class QLinear(QModule):
 
     def _steps(self, x: Tensor) -> bool:
         """Whether this call is a training step on data of the weights' type; a compiler fuses the composed path itself."""
-        return self.training and x.dtype == self.weight.dtype and not torch.compiler.is_compiling() and self._all_train()
+        return (
+            self.training and x.dtype == self.weight.dtype and not torch.compiler.is_compiling() and self._all_train()
+        )
 
     def _all_train(self) -> bool:
         return all(q is None or q.mode is Mode.TRAIN for q in (self.iq, self.kq, self.bq))
@@ -201,4 +206,3 @@ def _checked_activation(name: str | None) -> str | None:
         message = f"activation: received {name!r}, expected None or 'relu'; put other activations after the layer"
         raise ConfigError(message)
     return None if name == "linear" else name
-
