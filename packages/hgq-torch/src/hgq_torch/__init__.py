@@ -3,11 +3,11 @@
 from importlib.metadata import version
 
 from hgq_torch import nn
-from hgq_torch._calibrate import calibrate
+from hgq_torch._calibrate import calibrate, calibrating
 from hgq_torch._dead import dead_layers, warn_if_dead
 from hgq_torch._ebops import ebops, ebops_by_layer, ebops_loss, set_beta
 from hgq_torch._export import to_graph
-from hgq_torch.quantizer import Mode, Quantizer, calibrating
+from hgq_torch.quantizer import Mode, Quantizer
 
 __all__ = [
     "Mode",

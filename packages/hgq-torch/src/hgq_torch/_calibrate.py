@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,12 +12,36 @@ from torch import Tensor
 from hgq_core.errors import DataError
 from hgq_torch._dead import warn_if_dead
 from hgq_torch._ebops import ebops
-from hgq_torch.quantizer import Quantizer, calibrating
+from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "calibrating"]
+
+
+@contextmanager
+def calibrating(module: nn.Module) -> Iterator[None]:
+    """Every quantizer of the module is in CALIBRATE mode inside the block, and every other module in evaluation mode.
+
+    >>> q = Quantizer("kif", "datalane", shape=(None, 1)).eval()
+    >>> with calibrating(q):
+    ...     _ = q(torch.tensor([[11.0]]))
+    >>> float(q.i)
+    4.0
+    """
+    quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
+    training = {m: m.training for m in module.modules()}
+    module.eval()
+    for quantizer in quantizers:
+        quantizer.calibrating = True
+    try:
+        yield
+    finally:
+        for quantizer in quantizers:
+            quantizer.calibrating = False
+        for m, was in training.items():
+            m.training = was
 
 
 def calibrate(model: nn.Module, data: Tensor | Iterable[Any], *, reset: bool = True) -> float:

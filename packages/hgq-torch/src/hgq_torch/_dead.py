@@ -9,10 +9,11 @@ import torch
 
 from hgq_core.errors import DeadLayerWarning
 from hgq_torch.nn._base import QModule
-from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["dead_layers", "warn_if_dead"]
 
@@ -47,7 +48,10 @@ def _reason(module: QModule) -> str:
 
 def _all_dead(quantizer: Quantizer) -> bool:
     with torch.no_grad():
-        return quantizer.fixed and quantizer.built and not bool((sum(quantizer.kif()) > 0).any())
+        if not quantizer.fixed or not quantizer.built:
+            return False
+        k, i, f = quantizer.kif()
+        return not bool((k + i + f > 0).any())
 
 
 def warn_if_dead(model: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -122,11 +122,11 @@ class _Walk(fx.Interpreter):
             raise UnsupportedError(message)
         return self.builder.add(op.Input(tuple(value.shape[1:])), name=n.name)
 
-    def _output(self, n: fx.Node, value: Any) -> None:
+    def _output(self, n: fx.Node, _value: Any) -> None:
         outputs = n.args[0] if isinstance(n.args[0], tuple | list) else [n.args[0]]
         self.results = [self._name(out, n) for out in outputs]
 
-    def _get_attr(self, n: fx.Node, value: Any) -> None:
+    def _get_attr(self, _n: fx.Node, _value: Any) -> None:
         """A tensor of the module: an operation that uses it says whether it can."""
 
     def _call_module(self, n: fx.Node, value: Any) -> str:
@@ -176,7 +176,7 @@ class _Walk(fx.Interpreter):
     _call_method = _call_function
 
     def _reshaped(self, n: fx.Node, x: str, value: Tensor, label: str) -> str:
-        source = self.env[n.args[0]]
+        source = self.env[cast("fx.Node", n.args[0])]
         if value.shape[0] != source.shape[0]:
             message = f"{label!r} moves the batch axis: {tuple(source.shape)} to {tuple(value.shape)}; keep axis 0"
             raise UnsupportedError(message)
@@ -186,7 +186,7 @@ class _Walk(fx.Interpreter):
         if isinstance(argument, fx.Node) and argument in self.names:
             return self.names[argument]
         message = (
-            f"{n.format_node()} uses {argument!r}, which is not a quantized tensor; a constant or an unquantized parameter "
-            "has no format: put it into a quantized layer"
+            f"{n.format_node()} uses {argument!r}, which is not a quantized tensor; a constant or an unquantized "
+            "parameter has no format: put it into a quantized layer"
         )
         raise UnsupportedError(message)

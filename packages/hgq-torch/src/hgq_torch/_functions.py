@@ -1,4 +1,4 @@
-"""The autograd functions: quantization with its closed-form gradients, and the whole number that a stored width stands for."""
+"""The autograd functions: quantization with its closed-form gradients, and whole bits from stored floats."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class StoredWidth(torch.autograd.Function):
     """``rint(clip(width, low, high))``, and the gradient of the identity: whole bits from a stored float."""
 
     @staticmethod
-    def forward(ctx: Any, width: Tensor, low: float, high: float) -> Tensor:
+    def forward(_ctx: Any, width: Tensor, low: float, high: float) -> Tensor:
         """Whole bits."""
         return torch.round(torch.clamp(width, low, high))
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+    def backward(_ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         """The gradient, unchanged."""
         return grads[0], None, None
 

@@ -1,4 +1,4 @@
-"""The verbs of `hgq_core.ops.Ops` for torch tensors: exact, differentiable where the verb is, and without host synchronisation."""
+"""The verbs of `hgq_core.ops.Ops` for torch tensors, exact and without host synchronisation."""
 
 from __future__ import annotations
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch import Tensor
 
 from hgq_core.cost import counted_bits
-from hgq_core.errors import ConfigError, DataError, ShapeError
-from hgq_core.formats import Formats
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.modes import Overflow
 from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
 from hgq_core.scope import resolve
-from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec
-from hgq_torch._functions import FixedPointFunction, MiniFloatFunction, StoredWidth
+from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
+from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
+from hgq_torch._widths import StoredWidths
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hgq_core.granularity import Sharing
 
-__all__ = ["Mode", "Quantizer", "calibrating"]
+__all__ = ["Mode", "Quantizer"]
 
 
 class Mode(StrEnum):
@@ -40,15 +38,11 @@ class Mode(StrEnum):
     """What the hardware does: WRAP wraps."""
 
 
-_NAMES = {"kif": ("i", "f"), "kbi": ("b", "i"), "float": ("m", "e", "e0"), "dummy": ()}
-_INITIAL = {"float": {"m": "m0", "e": "e0", "e0": "e00"}}
-
-
-class Quantizer(nn.Module):
+class Quantizer(StoredWidths):
     r"""Fixed-point or minifloat quantization with trained widths, straight-through gradients in closed form.
 
-    Widths are stored as floats and read as ``rint(clip(width))``, bits. A trained width is a parameter (``i, f`` of kif,
-    ``b, i`` of kbi, ``m, e, e0`` of float); ``k``, and ``i`` under WRAP, which follows the data, are buffers.
+    Widths are stored as floats and read as ``rint(clip(width))``, bits. A trained width is a parameter (``i, f`` of
+    kif, ``b, i`` of kbi, ``m, e, e0`` of float); ``k``, and ``i`` under WRAP, which follows the data, are buffers.
 
     .. math:: y = \operatorname{affine}(s \, Q(x / s)), \quad Q(x) = 2^{-f} \operatorname{round}(2^f x) \text{ in range}
 
@@ -57,7 +51,8 @@ class Quantizer(nn.Module):
     backward pass that this could spoil.
 
     Args:
-        spec: a specification (`hgq_core.spec`), or a type: ``"kif"``, ``"kbi"``, ``"float"``, ``"dummy"``, ``"default"``.
+        spec: a specification (`hgq_core.spec`), or a type: ``"kif"``, ``"kbi"``, ``"float"``, ``"dummy"`` or
+            ``"default"``.
         place: ``"weight"``, ``"bias"``, ``"table"`` or ``"datalane"``; with a type, gives the defaults of the scope.
         shape: shape of the tensors, the batch axis of data as None. Without it the widths take their shape from the
             first tensor (make the optimizer before or after, the parameters stay the same objects).
@@ -91,105 +86,19 @@ class Quantizer(nn.Module):
         dtype: torch.dtype | None = None,
         **overrides: Any,
     ) -> None:
-        super().__init__()
         if isinstance(spec, str):
             spec = resolve(spec, place, **overrides)
         elif overrides:
             message = f"received a specification and also {sorted(overrides)}; put them into the specification"
             raise ConfigError(message)
         _check_transforms(scaler, affine, qnoise_factor)
-        self.spec = spec
+        super().__init__(spec, data=place == "datalane", device=device, dtype=dtype)
         self.place = place
         self.scaler, self.affine, self.qnoise_factor = scaler, affine, qnoise_factor
         self.calibrating = False
         self.process_group: Any = None
-        self.names = _NAMES[spec.q_type]
-        self.bounds = {name: _bounds(spec, name) for name in self.names}
-        self._sharing: Sharing | None = None
-        options: dict[str, Any] = {"device": device, "dtype": dtype}
-        for name in self.names:
-            if name in self.trained:
-                requires_grad = cast("KIF | KBI | Float", spec).trainable
-                self.register_parameter(name, UninitializedParameter(requires_grad=requires_grad, **options))
-            else:
-                self.register_buffer(name, UninitializedBuffer(requires_grad=False, **options))
-        if isinstance(spec, KIF | KBI):
-            self.register_buffer("k", UninitializedBuffer(requires_grad=False, **options))
         if shape is not None:
             self.build(shape)
-
-    # --- building -----------------------------------------------------------------------------------------------------
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        """Names of the widths that are parameters."""
-        wraps = isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
-        return tuple(name for name in self.names if not (wraps and name == "i"))
-
-    @property
-    def fixed(self) -> bool:
-        """Whether this is fixed point: kif or kbi."""
-        return isinstance(self.spec, KIF | KBI)
-
-    @property
-    def stored(self) -> tuple[str, ...]:
-        """Names of everything that is stored: the widths, and ``k`` of fixed point."""
-        return ("k", *self.names) if self.fixed else self.names
-
-    @property
-    def built(self) -> bool:
-        """Whether the widths have a shape."""
-        return self._sharing is not None or isinstance(self.spec, Dummy)
-
-    def build(self, shape: Sequence[int | None]) -> None:
-        """Give the widths their shape and initial values; ``shape`` is that of the tensors, the batch axis as None.
-
-        Raises:
-            ShapeError: an axis with its own widths has no fixed size.
-            ConfigError: an axis is out of range.
-        """
-        if isinstance(self.spec, Dummy):
-            return
-        self._sharing = self.spec.granularity.resolve(tuple(shape))
-        for name in self.stored:
-            initial = getattr(self.spec, _INITIAL.get(self.spec.q_type, {}).get(name, f"{name}0"))
-            width = getattr(self, name)
-            if isinstance(width, UninitializedParameter | UninitializedBuffer):
-                width.materialize(self._sharing.width_shape)
-            values = initial(self._sharing.width_shape) if callable(initial) else initial
-            self._store(name, values)
-
-    def assign(self, **widths: Any) -> None:
-        """Store these widths (bits); each broadcasts to the width tensor.
-
-        Raises:
-            ConfigError: a name that this quantizer does not have.
-            DataError: NaN or infinity.
-        """
-        _ = self.sharing
-        for name, values in widths.items():
-            if name not in self.stored:
-                message = f"a quantizer of type {self.spec.q_type!r} has no width {name!r}; it has {self.stored}"
-                raise ConfigError(message)
-            self._store(name, values)
-
-    def _store(self, name: str, values: Any) -> None:
-        given = torch.as_tensor(values, dtype=getattr(self, name).dtype)
-        if not given.is_meta and not bool(torch.isfinite(given).all()):
-            message = f"width {name!r} received NaN or infinity; expected finite bits"
-            raise DataError(message)
-        with torch.no_grad():
-            getattr(self, name).copy_(given)
-
-    @property
-    def sharing(self) -> Sharing:
-        """How the elements of a tensor share the widths; raises ShapeError before the widths have a shape."""
-        if self._sharing is None:
-            message = "the quantizer has no widths yet: give `shape`, call `build`, or call it with a tensor first"
-            raise ShapeError(message)
-        return self._sharing
-
-    # --- widths -------------------------------------------------------------------------------------------------------
 
     @property
     def mode(self) -> Mode:
@@ -198,32 +107,10 @@ class Quantizer(nn.Module):
             return Mode.CALIBRATE
         return Mode.TRAIN if self.training else Mode.INFER
 
-    def width(self, name: str) -> Tensor:
-        """Whole bits of a stored width, differentiable by the straight-through rule."""
-        bounds = self.bounds[name]
-        return cast("Tensor", StoredWidth.apply(getattr(self, name), bounds.low, bounds.high))
-
-    def project_(self) -> None:
-        """Move the stored widths into their bounds."""
-        with torch.no_grad():
-            for name in self.trained:
-                bounds = self.bounds[name]
-                if bounds.low > -inf or bounds.high < inf:
-                    getattr(self, name).clamp_(bounds.low, bounds.high)
-
-    def kif(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Sign, integer and fraction bits of fixed point, whole, of the shape of the width tensor."""
-        _ = self.sharing
-        if isinstance(self.spec, KIF):
-            return self.k, self.width("i"), self.width("f")
-        if isinstance(self.spec, KBI):
-            i = self.width("i")
-            return self.k, i, self.width("b") - i
-        message = f"a quantizer of type {self.spec.q_type!r} has no fixed-point widths; expected 'kif' or 'kbi'"
-        raise ConfigError(message)
-
     def counted_bits(self, values: Tensor | None = None) -> Tensor:
-        """The widths that EBOPs counts (bits), differentiable, broadcastable to the tensor; ``m + e + 1`` of a minifloat.
+        """The widths that EBOPs counts (bits), differentiable, broadcastable to the tensor.
+
+        A minifloat counts ``m + e + 1``, 0 for ``m = -1``.
 
         Args:
             values: the weight, for a weight quantizer under WRAP, whose range is always that of the weight.
@@ -237,27 +124,6 @@ class Quantizer(nn.Module):
             _, i, f = self._formats_of(sharing.split(TORCH, values.detach()), Mode.INFER)
         spec = cast("KIF | KBI", self.spec)
         return sharing.expand(TORCH, counted_bits(TORCH, k, i, f, spec.overflow_mode))
-
-    def formats(self) -> Formats:
-        """The formats at inference, broadcastable to the tensor without the batch axis kept at size 1; on the host."""
-        sharing = self.sharing
-        with torch.no_grad():
-            parts = [sharing.expand(TORCH, part).double().cpu().numpy() for part in self.kif()]
-        if not all(np.isfinite(part).all() for part in parts):
-            message = "a width is NaN or infinite; the training diverged, or a file was damaged"
-            raise DataError(message)
-        return Formats.of(*parts)
-
-    def regularization(self) -> Tensor | None:
-        """``sum over trained widths of l1 * sum(width)``, or None without a regulariser."""
-        terms = []
-        for name in self.trained if self.built else ():
-            factor = getattr(self.spec, f"{name}r", None)
-            if callable(factor):
-                terms.append(factor(getattr(self, name)))
-            elif factor:
-                terms.append(factor * getattr(self, name).sum())
-        return cast("Tensor", sum(terms[1:], terms[0])) if terms else None
 
     # --- the data's range under WRAP --------------------------------------------------------------------------------
 
@@ -368,19 +234,6 @@ class Quantizer(nn.Module):
             message = f"the quantizer received shape {tuple(x.shape)}, its widths are for ({names})"
             raise ShapeError(message)
 
-    # --- state --------------------------------------------------------------------------------------------------------
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Widths that have no shape yet take it from the file."""
-        if not self.built and f"{prefix}{self.names[0]}" in state_dict:
-            widths = state_dict[f"{prefix}{self.names[0]}"].shape
-            own = cast("KIF | KBI | Float", self.spec).granularity
-            shared = own.homogeneous_axis if own.homogeneous_axis is not None else ()
-            blocks = {axis % len(widths): size for axis, size in own.blocks.items()} if len(widths) else {}
-            data = {axis % len(widths) for axis in shared} if self.place == "datalane" else set()
-            self.build(tuple(None if a in data else n * blocks.get(a, 1) for a, n in enumerate(widths)))
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
     def extra_repr(self) -> str:
         """Type, modes and the shape of the widths."""
         spec = self.spec
@@ -389,17 +242,7 @@ class Quantizer(nn.Module):
         return f"{spec.q_type}{modes}" if isinstance(spec, Dummy) else f"{spec.q_type}{modes}, widths={shape}"
 
 
-def _bounds(spec: Spec, name: str) -> Bounds:
-    bounds = getattr(spec, f"{name}c", None)
-    if bounds is None:
-        return Bounds()
-    if not isinstance(bounds, Bounds):
-        message = f"constraint {name}c: received {bounds!r}, expected hgq_core.Bounds(low, high)"
-        raise ConfigError(message)
-    return bounds
-
-
-def _check_transforms(scaler: float | None, affine: tuple[float, float] | None, noise: float | None) -> None:
+def _check_transforms(scaler: float | None, affine: Sequence[float] | None, noise: float | None) -> None:
     if scaler is not None and scaler == 0:
         message = "scaler: received 0, expected another number"
         raise ConfigError(message)
@@ -409,27 +252,3 @@ def _check_transforms(scaler: float | None, affine: tuple[float, float] | None, 
     if noise is not None and not 0 <= noise <= 1:
         message = f"qnoise_factor: received {noise!r}, expected 0 to 1"
         raise ConfigError(message)
-
-
-@contextmanager
-def calibrating(module: nn.Module) -> Iterator[None]:
-    """Every quantizer of the module is in CALIBRATE mode inside the block, and every other module in evaluation mode.
-
-    >>> q = Quantizer("kif", "datalane", shape=(None, 1)).eval()
-    >>> with calibrating(q):
-    ...     _ = q(torch.tensor([[11.0]]))
-    >>> float(q.i)
-    4.0
-    """
-    quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
-    training = {m: m.training for m in module.modules()}
-    module.eval()
-    for quantizer in quantizers:
-        quantizer.calibrating = True
-    try:
-        yield
-    finally:
-        for quantizer in quantizers:
-            quantizer.calibrating = False
-        for m, was in training.items():
-            m.training = was

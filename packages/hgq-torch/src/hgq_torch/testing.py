@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from hgq_torch.nn import QLinear
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def _turned(spec: Spec) -> Spec:
     """The specification of a kernel ``(in, out)`` for one that is stored as ``(out, in)``."""
     if isinstance(spec, Dummy):
         return spec
-    axes = {
+    axes: dict[str, Any] = {
         name: None if given is None else tuple(1 - axis % 2 for axis in given)
         for name in ("homogeneous_axis", "heterogeneous_axis")
         for given in [getattr(spec, name)]
@@ -165,6 +165,9 @@ def _module(layer: Layer, shape: tuple[int, ...]) -> tuple[torch.nn.Module, tupl
     if layer.kind != "dense":
         message = f"layer kind {layer.kind!r}: hgq-torch has no such module yet"
         raise UnsupportedError(message)
+    quantizers: dict[str, Any] = dict(layer.quantizers)
+    if "kq" in quantizers:
+        quantizers["kq"] = _turned(quantizers["kq"])
     module = QLinear(
         shape[-1],
         layer.options["units"],
@@ -174,7 +177,7 @@ def _module(layer: Layer, shape: tuple[int, ...]) -> tuple[torch.nn.Module, tupl
         enable_iq="iq" in layer.quantizers,
         enable_oq="oq" in layer.quantizers,
         parallelization_factor=layer.options.get("parallelization_factor", -1),
-        **{name: _turned(spec) if name == "kq" else spec for name, spec in layer.quantizers.items()},
+        **quantizers,
     )
     with torch.no_grad():
         module.weight.copy_(_tensor(layer.weights["kernel"]).T)

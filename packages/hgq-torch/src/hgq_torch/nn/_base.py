@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["QModule", "QuantizerLike", "finite_array", "keep_alive", "make_quantizer"]
 
 QuantizerLike = Any
-"""A `Quantizer`, a specification of `hgq_core.spec`, a type's name, or a mapping of overrides; None for the scope's default."""
+"""A `Quantizer`, a specification of `hgq_core.spec`, a type's name, a dict of overrides, or None for the default."""
 
 
 def make_quantizer(given: QuantizerLike, place: str, shape: Sequence[int | None], **options: Any) -> Quantizer:

@@ -1,9 +1,9 @@
 """EBOPs and regularisers of all dense layers of a model as one autograd node.
 
-The same sum as ``beta * layer.ebops() + layer.regularization()`` over the layers, whose gradients are simple: that of a
-kernel's bits is beta times the bits of the input that it meets, that of an input's bits beta times the sum of the kernel
-bits that meet it, that of a bias' bits beta; halved where the bits are 0, as the derivative of ``max(bits, 0)`` is there.
-Each regulariser adds its factor.
+The same sum as ``beta * layer.ebops() + layer.regularization()`` over the layers, whose gradients are simple: that of
+a kernel's bits is beta times the bits of the input that it meets, that of an input's bits beta times the sum of the
+kernel bits that meet it, that of a bias' bits beta; halved where the bits are 0, as the derivative of ``max(bits, 0)``
+is there. Each regulariser adds its factor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.autograd.function import once_differentiable
 
-from hgq_core.spec import Bounds
 from hgq_torch.nn._linear import QLinear
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from hgq_core.spec import Bounds
     from hgq_torch.nn._base import QModule
 
 __all__ = ["dense_costs"]
@@ -113,7 +113,7 @@ class DenseCost(torch.autograd.Function):
         by_input = data_bits.clamp_(min=0).split([f.shape[1] for f in data])
         costs = torch.stack([torch.dot(c, d) for c, d in zip(columns, by_input, strict=True)])
         beta = torch.stack(betas)
-        bias_bits = None
+        stored_b, bias_bits = None, None
         if group.bias is not None:
             stored_b = torch.cat(biases)
             bias_bits = group.bias.bits(stored_b)
@@ -121,7 +121,7 @@ class DenseCost(torch.autograd.Function):
             bias_bits.sign_().add_(1.0)
         loss = group.kernel.add_to(torch.dot(costs, beta), stored)
         loss = group.data.add_to(loss, stored_f)
-        if group.bias is not None:
+        if group.bias is not None and stored_b is not None:
             loss = group.bias.add_to(loss, stored_b)
         bits.sign_().add_(1.0)
         ctx.save_for_backward(beta, alive, bias_bits, *by_layer, *columns, *by_input)

@@ -1,8 +1,8 @@
 """The training step of a dense layer as one autograd node: the numbers of the composed path in a fraction of its calls.
 
 `LinearFunction` quantizes input, weight and bias, multiplies, and applies ReLU; its backward pass is in closed form
-(specification, numbers, section 5). On a processor a call of a tensor library costs as much as a few thousand numbers, so
-that the calls are what is saved here: results are written in place, widths meet the data as powers of two that are
+(specification, numbers, section 5). On a processor a call of a tensor library costs as much as a few thousand numbers,
+so that the calls are what is saved here: results are written in place, widths meet the data as powers of two that are
 already taken, rows are handled in blocks that stay in the cache. Tests hold it equal to the composed path bit for bit.
 """
 
@@ -53,7 +53,7 @@ def plan_of(layer: QLinear) -> Plan | None:
     kq, bq, iq = layer.kq, layer.bq, layer.iq
     if iq is None or not _covered(iq, KIF, Overflow.WRAP, _ROUNDS) or not _covered(kq, KBI, Overflow.SAT_SYM, _ROUNDS):
         return None
-    if bq is not None and (not _covered(bq, KBI, Overflow.WRAP, (Round.RND,)) or bq.b.shape != layer.bias.shape):
+    if bq is not None and (not _covered(bq, KBI, Overflow.WRAP, (Round.RND,)) or bq.b.shape != (layer.out_features,)):
         return None
     by_feature = all(n == 1 for n in iq.f.shape[:-1])
     spec = None if bq is None else cast("KBI", bq.spec)
@@ -146,7 +146,8 @@ def _quantized_kernel(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The weight in SAT_SYM, where it is not clipped, its scale, and the factors of its gradients in units of the step.
 
-    With ``u = w 2**f`` and ``L = 2**b - 1``, over ln2: ``db = u - uq = -di`` inside, ``db = ±1, di = ±L`` where clipped.
+    With ``u = w 2**f`` and ``L = 2**b - 1``, over ln2: ``db = u - uq = -di`` inside the range, and ``db = ±1, di = ±L``
+    where clipped.
     """
     b, i = torch.round(_clamp_(stored_b, spec.bc)), torch.round(_clamp_(stored_i, spec.ic))
     limit = power_of_two(b).sub_(_ONE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from hgq_torch import _nodes
 from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, keep_alive, make_quantizer
 from hgq_torch.nn._fused import Plan, fused_step, plan_of
 from hgq_torch.ops import TORCH
-from hgq_torch.quantizer import Mode
+from hgq_torch.quantizer import Mode, Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ __all__ = ["QLinear"]
 class QLinear(QModule):
     r"""A dense layer whose input, weight and bias have trained widths.
 
-    .. math:: y = \operatorname{oq}(\operatorname{act}(\operatorname{iq}(x) \operatorname{kq}(W)^T + \operatorname{bq}(b)))
+    .. math:: y = Q_o(\operatorname{act}(Q_i(x) Q_k(W)^T + Q_b(b)))
 
     Weights are stored as those of `torch.nn.Linear`. If the initial widths would round the whole weight to zero, wider
     ones are taken, with a `DeadLayerWarning`.
@@ -63,6 +63,11 @@ class QLinear(QModule):
     torch.Size([8, 64])
     """
 
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    kq: Quantizer
+    bq: Quantizer | None
+
     def __init__(
         self,
         in_features: int,
@@ -83,7 +88,7 @@ class QLinear(QModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        options = {"device": device, "dtype": dtype}
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
         if oq is not None and enable_oq is None:
             enable_oq = True
         super().__init__(enable_iq=enable_iq, enable_oq=enable_oq, enable_ebops=enable_ebops, beta0=beta0, **options)
@@ -144,7 +149,7 @@ class QLinear(QModule):
         return y if self.oq is None else self.oq(y)
 
     def _steps(self, x: Tensor) -> bool:
-        """Whether this call is a training step on data of the weights' type; a compiler fuses the composed path itself."""
+        """Whether this is a training step on data of the weights' type; a compiler fuses the composed path itself."""
         return (
             self.training and x.dtype == self.weight.dtype and not torch.compiler.is_compiling() and self._all_train()
         )

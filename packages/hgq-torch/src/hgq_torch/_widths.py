@@ -1,0 +1,195 @@
+"""The widths that a quantizer stores: parameters where they are trained, buffers where they follow the data."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from hgq_core.errors import ConfigError, DataError, ShapeError
+from hgq_core.formats import Formats
+from hgq_core.modes import Overflow
+from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec
+from hgq_torch._functions import StoredWidth
+from hgq_torch.ops import TORCH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.granularity import Sharing
+
+__all__ = ["StoredWidths"]
+
+_NAMES = {"kif": ("i", "f"), "kbi": ("b", "i"), "float": ("m", "e", "e0"), "dummy": ()}
+_INITIAL = {"float": {"m": "m0", "e": "e0", "e0": "e00"}}
+
+
+class StoredWidths(nn.Module):
+    """Abstract: the widths of one specification, stored as floats and read as ``rint(clip(width))``, bits.
+
+    Attributes:
+        spec: what the quantizer is.
+        names: the widths: ``i, f`` of kif, ``b, i`` of kbi, ``m, e, e0`` of float, none of dummy.
+        bounds: constraint of each width.
+    """
+
+    k: Tensor
+    b: Tensor
+    i: Tensor
+    f: Tensor
+
+    def __init__(self, spec: Spec, *, data: bool, **options: Any) -> None:
+        super().__init__()
+        self.spec = spec
+        self.names = _NAMES[spec.q_type]
+        self.bounds = {name: _bounds(spec, name) for name in self.names}
+        self._data = data
+        self._sharing: Sharing | None = None
+        for name in self.names:
+            if name in self.trained:
+                requires_grad = cast("KIF | KBI | Float", spec).trainable
+                parameter: Any = UninitializedParameter(requires_grad=requires_grad, **options)
+                self.register_parameter(name, parameter)
+            else:
+                self.register_buffer(name, UninitializedBuffer(requires_grad=False, **options))
+        if isinstance(spec, KIF | KBI):
+            self.register_buffer("k", UninitializedBuffer(requires_grad=False, **options))
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the widths that are parameters."""
+        wraps = isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
+        return tuple(name for name in self.names if not (wraps and name == "i"))
+
+    @property
+    def fixed(self) -> bool:
+        """Whether this is fixed point: kif or kbi."""
+        return isinstance(self.spec, KIF | KBI)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Names of everything that is stored: the widths, and ``k`` of fixed point."""
+        return ("k", *self.names) if self.fixed else self.names
+
+    @property
+    def built(self) -> bool:
+        """Whether the widths have a shape."""
+        return self._sharing is not None or isinstance(self.spec, Dummy)
+
+    def build(self, shape: Sequence[int | None]) -> None:
+        """Give the widths their shape and initial values; ``shape`` is that of the tensors, the batch axis as None.
+
+        Raises:
+            ShapeError: an axis with its own widths has no fixed size.
+            ConfigError: an axis is out of range.
+        """
+        if isinstance(self.spec, Dummy):
+            return
+        self._sharing = self.spec.granularity.resolve(tuple(shape))
+        for name in self.stored:
+            initial = getattr(self.spec, _INITIAL.get(self.spec.q_type, {}).get(name, f"{name}0"))
+            width = getattr(self, name)
+            if isinstance(width, UninitializedParameter | UninitializedBuffer):
+                width.materialize(self._sharing.width_shape)
+            values = initial(self._sharing.width_shape) if callable(initial) else initial
+            self._store(name, values)
+
+    def assign(self, **widths: Any) -> None:
+        """Store these widths (bits); each broadcasts to the width tensor.
+
+        Raises:
+            ConfigError: a name that this quantizer does not have.
+            DataError: NaN or infinity.
+        """
+        _ = self.sharing
+        for name, values in widths.items():
+            if name not in self.stored:
+                message = f"a quantizer of type {self.spec.q_type!r} has no width {name!r}; it has {self.stored}"
+                raise ConfigError(message)
+            self._store(name, values)
+
+    def _store(self, name: str, values: Any) -> None:
+        given = torch.as_tensor(values, dtype=getattr(self, name).dtype)
+        if not given.is_meta and not bool(torch.isfinite(given).all()):
+            message = f"width {name!r} received NaN or infinity; expected finite bits"
+            raise DataError(message)
+        with torch.no_grad():
+            getattr(self, name).copy_(given)
+
+    @property
+    def sharing(self) -> Sharing:
+        """How the elements of a tensor share the widths; raises ShapeError before the widths have a shape."""
+        if self._sharing is None:
+            message = "the quantizer has no widths yet: give `shape`, call `build`, or call it with a tensor first"
+            raise ShapeError(message)
+        return self._sharing
+
+    def width(self, name: str) -> Tensor:
+        """Whole bits of a stored width, differentiable by the straight-through rule."""
+        bounds = self.bounds[name]
+        return cast("Tensor", StoredWidth.apply(getattr(self, name), bounds.low, bounds.high))
+
+    def project_(self) -> None:
+        """Move the stored widths into their bounds."""
+        with torch.no_grad():
+            for name in self.trained:
+                bounds = self.bounds[name]
+                if bounds.low > -inf or bounds.high < inf:
+                    getattr(self, name).clamp_(bounds.low, bounds.high)
+
+    def kif(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Sign, integer and fraction bits of fixed point, whole, of the shape of the width tensor."""
+        _ = self.sharing
+        if isinstance(self.spec, KIF):
+            return self.k, self.width("i"), self.width("f")
+        if isinstance(self.spec, KBI):
+            i = self.width("i")
+            return self.k, i, self.width("b") - i
+        message = f"a quantizer of type {self.spec.q_type!r} has no fixed-point widths; expected 'kif' or 'kbi'"
+        raise ConfigError(message)
+
+    def formats(self) -> Formats:
+        """The formats at inference, broadcastable to the tensor without the batch axis kept at size 1; on the host."""
+        sharing = self.sharing
+        with torch.no_grad():
+            parts = [sharing.expand(TORCH, part).double().cpu().numpy() for part in self.kif()]
+        if not all(np.isfinite(part).all() for part in parts):
+            message = "a width is NaN or infinite; the training diverged, or a file was damaged"
+            raise DataError(message)
+        return Formats.of(*parts)
+
+    def regularization(self) -> Tensor | None:
+        """``sum over trained widths of l1 * sum(width)``, or None without a regulariser."""
+        terms = []
+        for name in self.trained if self.built else ():
+            factor = getattr(self.spec, f"{name}r", None)
+            if callable(factor):
+                terms.append(factor(getattr(self, name)))
+            elif factor:
+                terms.append(factor * getattr(self, name).sum())
+        return cast("Tensor", sum(terms[1:], terms[0])) if terms else None
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Widths that have no shape yet take it from the file."""
+        if not self.built and f"{prefix}{self.names[0]}" in state_dict:
+            widths = state_dict[f"{prefix}{self.names[0]}"].shape
+            own = cast("KIF | KBI | Float", self.spec).granularity
+            shared = own.homogeneous_axis if own.homogeneous_axis is not None else ()
+            blocks = {axis % len(widths): size for axis, size in own.blocks.items()} if len(widths) else {}
+            data = {axis % len(widths) for axis in shared} if self._data else set()
+            self.build(tuple(None if a in data else n * blocks.get(a, 1) for a, n in enumerate(widths)))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _bounds(spec: Spec, name: str) -> Bounds:
+    bounds = getattr(spec, f"{name}c", None)
+    if bounds is None:
+        return Bounds()
+    if not isinstance(bounds, Bounds):
+        message = f"constraint {name}c: received {bounds!r}, expected hgq_core.Bounds(low, high)"
+        raise ConfigError(message)
+    return bounds
