@@ -65,7 +65,7 @@ def require_wires(design: Design) -> None:
     """Raise UnsupportedError if no bit enters or leaves: a module without ports is not Verilog."""
     for side, kifs in (("input", design.comb.inp_kifs), ("output", design.comb.out_kifs)):
         if int(np.sum(kifs)) <= 0:
-            message = f"no {side} bit is used: every output is a constant, the network has collapsed; train it with a lower beta"
+            message = f"no {side} bit is used: every output is constant, the network has collapsed; lower beta"
             raise UnsupportedError(message)
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hgq_core.errors import ToolError, UnsupportedError
-from hgq_hw.da4ml._project import require_wires
 from hgq_hw._tools import JOBS, compiler_environment, simulator_environment
+from hgq_hw.da4ml._project import require_wires
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
