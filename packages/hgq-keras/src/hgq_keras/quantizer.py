@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from hgq_core.alive import extra_fraction_bits
+from hgq_core.alive import widened
 from hgq_core.cost import counted_bits
 from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
 from hgq_core.formats import Formats
@@ -96,6 +96,7 @@ class Quantizer(keras.Layer):
         self._kernel: Any = None
         self._owner = ""
         self._sharing: Sharing | None = None
+        self._rank = 0
         self._is_data = config.place == "datalane"
         stochastic = isinstance(self.spec, KIF | KBI) and self.spec.stochastic
         self._seed = keras.random.SeedGenerator() if stochastic else None
@@ -112,6 +113,7 @@ class Quantizer(keras.Layer):
             )
             raise ConfigError(message)
         spec = self.spec
+        self._rank = len(input_shape)
         if not isinstance(spec, Dummy):
             try:
                 self._sharing = spec.granularity.resolve(tuple(input_shape))
@@ -179,21 +181,26 @@ class Quantizer(keras.Layer):
             second, i = ops.convert_to_numpy(widths), ops.convert_to_numpy(self._i)
             f = second if isinstance(self.spec, KIF) else np.rint(second) - np.rint(i)
             sharing, spec = self._shared, self.spec
-            extra = extra_fraction_bits(
+            constraint = spec.fc if isinstance(spec, KIF) else spec.bc
+            change = widened(
                 sharing.split(NUMPY, values),
                 ops.convert_to_numpy(self._k),
                 np.rint(i),
                 np.rint(f),
                 round_mode=spec.round_mode,
                 overflow_mode=spec.overflow_mode,
+                room=getattr(constraint, "max_value", np.inf) - float(np.max(second, initial=-np.inf)),
             )
-            if extra:
-                message = (
-                    f"layer {self._owner!r}: its initial widths would round the whole kernel to 0 and it would never train; "
-                    f"starting with {extra} more fraction bits. To choose them yourself raise b0 (kbi) or f0 (kif)"
-                )
-                warnings.warn(message, DeadLayerWarning, stacklevel=2)
-            return widths + float(extra)
+            if not change:
+                return widths
+            message = (
+                f"layer {self._owner!r}: its initial widths would round the whole kernel to 0 and it would never train; "
+                f"starting with {change.fraction} more fraction bits. To choose them yourself raise b0 (kbi) or f0 (kif)"
+            )
+            warnings.warn(message, DeadLayerWarning, stacklevel=2)
+            if change.fraction > change.bits:
+                self._i.assign(i - (change.fraction - change.bits))
+            return widths + float(change.fraction if isinstance(spec, KIF) else change.bits)
 
         return initial
 
@@ -303,7 +310,12 @@ class Quantizer(keras.Layer):
 
     @property
     def bits(self) -> Any:
-        """Widths that EBOPs counts (bits), differentiable, broadcastable to the tensor with a batch axis of 1."""
+        """Widths that EBOPs counts (bits), differentiable, broadcastable to the tensor with a batch axis of 1.
+
+        0 for a dummy: a number without a format has no hardware to count.
+        """
+        if isinstance(self.spec, Dummy):
+            return ops.zeros((1,) * self._rank)
         sharing = self._shared
         if isinstance(self.spec, Float):
             m, e = (straight_through(read(w)) for w in (self._m, self._e))
