@@ -82,7 +82,9 @@ class Granularity:
                 split.append(block)
                 width.append(1)
         if unused := set(blocks) - own:
-            message = f"blocks are given along axes {sorted(unused)}, which share one width; expected axes with own widths"
+            message = (
+                f"blocks are given along axes {sorted(unused)}, which share one width; expected axes with own widths"
+            )
             raise ConfigError(message)
         joined = tuple(-1 if size is None else size for size in shape)
         return Sharing(tuple(width), tuple(split) if blocks else None, joined, tuple(shared))

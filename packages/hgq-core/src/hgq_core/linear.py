@@ -64,7 +64,9 @@ class Contract:
                 raise ShapeError(message)
             for letter, size in zip(term, shape, strict=True):
                 if sizes.setdefault(letter, size) != size:
-                    message = f"{self.equation!r}: axis {letter!r} is {sizes[letter]} in one operand and {size} in the other"
+                    message = (
+                        f"{self.equation!r}: axis {letter!r} is {sizes[letter]} in one operand and {size} in the other"
+                    )
                     raise ShapeError(message)
         return sizes
 
@@ -103,7 +105,12 @@ class Convolve:
     def shape(self, x: Sequence[int | None], kernel: Sequence[int]) -> tuple[int | None, ...]:
         """Shape of the output; raises ShapeError if kernel and data do not fit."""
         rank = len(self.strides)
-        if len(x) != rank + 2 or len(kernel) != rank + 2 or x[-1] != kernel[-2] * self.groups or kernel[-1] % self.groups:
+        if (
+            len(x) != rank + 2
+            or len(kernel) != rank + 2
+            or x[-1] != kernel[-2] * self.groups
+            or kernel[-1] % self.groups
+        ):
             message = (
                 f"convolution of rank {rank} with {self.groups} group(s): received data {tuple(x)} and kernel "
                 f"{tuple(kernel)}; expected (batch, *spatial, c_in) and (*window, c_in / groups, c_out)"
@@ -208,12 +215,8 @@ def explicit_pads(
     if padding != "same":
         message = f"padding: received {padding!r}, expected 'valid', 'same' or 'causal'"
         raise ConfigError(message)
-    total = [
-        max((-(-n // s) - 1) * s + r + 1 - n, 0) for n, s, r in zip(spatial, strides, reach, strict=True)
-    ]
+    total = [max((-(-n // s) - 1) * s + r + 1 - n, 0) for n, s, r in zip(spatial, strides, reach, strict=True)]
     return tuple((t // 2, t - t // 2) for t in total)
-
-
 
 
 def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:

@@ -189,9 +189,7 @@ def _transposed(ops: NumpyOps, x: Any, kernel: Any, op: Convolve) -> Any:
     reach = [(w - 1) * d for w, d in zip(kernel.shape, op.dilation, strict=False)]
     grown = [(max(r - a, 0), max(r - b, 0)) for r, (a, b) in zip(reach, op.pads, strict=True)]
     cut = [(max(a - r, 0), max(b - r, 0)) for r, (a, b) in zip(reach, op.pads, strict=True)]
-    spread = spread[
-        (slice(None), *(slice(a, n - b) for n, (a, b) in zip(spread.shape[1:-1], cut, strict=True)))
-    ]
+    spread = spread[(slice(None), *(slice(a, n - b) for n, (a, b) in zip(spread.shape[1:-1], cut, strict=True)))]
     flipped = kernel[tuple(slice(None, None, -1) for _ in range(rank))]
     plain = type(op)((1,) * rank, tuple(grown), op.dilation, op.groups)
     return ops.convolve(spread, flipped, plain)

@@ -189,7 +189,8 @@ def integer_bits_kbi(ops: Ops, lowest: Any, highest: Any, b: Any, *, round_mode:
     below = ops.where(coarser >= -ops.power_of_two(b), negative - 1.0, negative)
     # ceil_log2 answers EMPTY for an absent sign, whatever the tests above made of it.
     return ops.maximum(
-        ops.where(highest > 0, above, ops.ceil_log2(lowest * 0.0)), ops.where(lowest < 0, below, ops.ceil_log2(lowest * 0.0))
+        ops.where(highest > 0, above, ops.ceil_log2(lowest * 0.0)),
+        ops.where(lowest < 0, below, ops.ceil_log2(lowest * 0.0)),
     )
 
 

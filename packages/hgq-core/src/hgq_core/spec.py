@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from hgq_core.ops import Ops
 
-__all__ = ["KBI", "KIF", "PLACES", "TYPES", "Bounds", "Dummy", "Float", "Spec", "check_names", "default_parameters", "make_spec"]
+__all__ = [
+    "KBI",
+    "KIF",
+    "PLACES",
+    "TYPES",
+    "Bounds",
+    "Dummy",
+    "Float",
+    "Spec",
+    "check_names",
+    "default_parameters",
+    "make_spec",
+]
 
 PLACES = ("weight", "bias", "table", "datalane")
 TYPES = ("kbi", "kif", "float", "dummy")
@@ -174,7 +186,9 @@ def check_names(names: Mapping[str, object], q_types: tuple[str, ...]) -> None:
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            message = f"unknown quantizer parameter {name!r} for type {' or '.join(q_types)}{hint}; known: {sorted(known)}"
+            message = (
+                f"unknown quantizer parameter {name!r} for type {' or '.join(q_types)}{hint}; known: {sorted(known)}"
+            )
             raise ConfigError(message)
 
 

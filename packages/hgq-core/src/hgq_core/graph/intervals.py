@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hgq_core.errors import GraphError
 from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
 from hgq_core.graph.integers import IntegerArray, bit_length
@@ -272,7 +271,9 @@ def wraps_never(x: Interval, operation: op.Quantize) -> np.ndarray:
     # One more integer bit than the numbers need: rounds without limiting.
     need = formats_of(x)
     spare = np.maximum(need.i, formats.i) + 2
-    loose = op.Quantize(Formats(np.ones_like(spare), np.maximum(spare, -formats.f), formats.f), operation.round, Overflow.SAT)
+    loose = op.Quantize(
+        Formats(np.ones_like(spare), np.maximum(spare, -formats.f), formats.f), operation.round, Overflow.SAT
+    )
     low, high = quantize_values(x.low, loose), quantize_values(x.high, loose)
     inside: np.ndarray = np.asarray(np.less_equal(whole.low, low) & np.less_equal(high, whole.high))
     return inside

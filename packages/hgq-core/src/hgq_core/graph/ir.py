@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import GraphError, ShapeError
-from hgq_core.graph.ops import ELEMENTWISE, Constant, Input, Lookup, Operation, Quantize, Reshape, Shape, output_shape
+from hgq_core.graph.ops import ELEMENTWISE, Constant, Input, Lookup, Operation, Quantize, Reshape, Shape
+from hgq_core.graph.shapes import output_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hgq_core.errors import GraphError, ShapeError
+from hgq_core.errors import GraphError
 from hgq_core.formats import Formats
 from hgq_core.linear import Contract, Convolve, Pool
 from hgq_core.modes import Overflow, Round
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from hgq_core.graph.ir import Graph
 
 __all__ = [
+    "ELEMENTWISE",
     "Add",
     "Broadcast",
     "Clip",
@@ -46,10 +44,10 @@ __all__ = [
     "Reshape",
     "Scan",
     "Select",
+    "Shape",
     "Slice",
     "Subtract",
     "Transpose",
-    "output_shape",
 ]
 
 Shape = tuple[int, ...]
@@ -194,12 +192,16 @@ class Lookup:
     bits: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        sizes = 2 ** self.formats.width
+        sizes = 2**self.formats.width
         if self.formats.shape != self.index.shape:
-            message = f"lookup formats have shape {self.formats.shape}, the table index {self.index.shape}; expected the same"
+            message = (
+                f"lookup formats have shape {self.formats.shape}, the table index {self.index.shape}; expected the same"
+            )
             raise GraphError(message)
         if self.index.size and (self.index.min() < 0 or self.index.max() >= len(self.tables)):
-            message = f"lookup index runs to {self.index.max()}, expected less than the number of tables, {len(self.tables)}"
+            message = (
+                f"lookup index runs to {self.index.max()}, expected less than the number of tables, {len(self.tables)}"
+            )
             raise GraphError(message)
         lengths = np.array([len(table) for table in self.tables], dtype=np.int64)
         if np.any(lengths[self.index] != sizes):
@@ -310,83 +312,4 @@ Operation = (
 )
 
 ELEMENTWISE = Add | Subtract | Multiply | Maximum | Minimum | Compare | Select
-_ARITY = {Subtract: 2, Compare: 2, Select: 3, Contract: 2, Convolve: 2, Input: 0, Constant: 0}
-_ANY = Add | Multiply | Maximum | Minimum | Concatenate | Scan
-
-
-def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[bool]) -> Shape:
-    """Shape of the result without the batch axis; raises GraphError or ShapeError for operands that do not fit.
-
-    Args:
-        op: the operation.
-        shapes: shapes of the operands, without the batch axis.
-        constant: whether each operand is a Constant, which has no batch axis at all.
-    """
-    arity = _ARITY.get(type(op), 1)
-    if (len(shapes) < 2 if isinstance(op, _ANY) and not isinstance(op, Concatenate | Scan) else
-            not shapes if isinstance(op, _ANY) else len(shapes) != arity):
-        message = f"{type(op).__name__} received {len(shapes)} operand(s)"
-        raise GraphError(message)
-    if isinstance(op, Contract):
-        with_batch: list[tuple[int | None, ...]] = [s if c else (None, *s) for s, c in zip(shapes, constant, strict=True)]
-        return tuple(int(n) for n in op.shape(*with_batch)[1:])  # type: ignore[arg-type]  # only the batch axis is unknown
-    if isinstance(op, Convolve):
-        return tuple(int(n) for n in op.shape((None, *shapes[0]), shapes[1])[1:])  # type: ignore[arg-type]
-    if isinstance(op, Pool):
-        return tuple(int(n) for n in op.shape((None, *shapes[0]))[1:])  # type: ignore[arg-type]
-    if isinstance(op, ELEMENTWISE):
-        shape = _broadcast(shapes)
-        if not all(constant) and any(len(s) != len(shape) for s, c in zip(shapes, constant, strict=True) if not c):
-            message = (
-                f"{type(op).__name__} received data of shapes {list(shapes)}; expected {len(shape)} axes everywhere, "
-                "because the batch axis comes before them: insert a Reshape, as GraphBuilder does"
-            )
-            raise ShapeError(message)
-        return shape
-    if isinstance(op, Input):
-        return op.shape
-    if isinstance(op, Constant):
-        return tuple(op.integers.shape)
-    return _moved(op, shapes)
-
-
-def _broadcast(shapes: Sequence[Shape]) -> Shape:
-    try:
-        return tuple(np.broadcast_shapes(*shapes))
-    except ValueError as error:
-        message = f"shapes {list(shapes)} do not broadcast together"
-        raise ShapeError(message) from error
-
-
-def _moved(op: Operation, shapes: Sequence[Shape]) -> Shape:
-    (x, *_) = shapes
-    match op:
-        case Reshape(shape=shape):
-            if prod(shape) != prod(x):
-                message = f"cannot reshape {x} to {shape}: {prod(x)} and {prod(shape)} elements"
-                raise ShapeError(message)
-            return shape
-        case Transpose(axes=axes):
-            if sorted(axes) != list(range(len(x))):
-                message = f"transpose axes {axes} are not a permutation of the axes of {x}"
-                raise ShapeError(message)
-            return tuple(x[a] for a in axes)
-        case Concatenate(axis=axis):
-            return (*x[:axis], sum(s[axis] for s in shapes), *x[axis + 1 :])
-        case Slice(start=start, stop=stop, step=step):
-            return tuple(len(range(n)[a:b:c]) for n, a, b, c in zip(x, start, stop, step, strict=True))
-        case Pad(pads=pads):
-            return tuple(n + sum(p) for n, p in zip(x, pads, strict=True))
-        case Broadcast(shape=shape):
-            _broadcast([x, shape])
-            return shape
-        case Repeat(times=times, axis=axis):
-            return (*x[:axis], x[axis] * times, *x[axis + 1 :])
-        case Gather(indices=indices, axis=axis):
-            return (*x[:axis], len(indices), *x[axis + 1 :])
-        case Reduce(axes=axes, keepdims=keepdims):
-            return tuple(1 if a in axes else n for a, n in enumerate(x) if keepdims or a not in axes)
-        case Scan(body=body, steps=steps):
-            return (steps, *body[body.outputs[0]].shape)
-        case _:
-            return x
+"""Operations on data and constants that broadcast together."""

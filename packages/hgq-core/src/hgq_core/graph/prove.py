@@ -10,7 +10,7 @@ import numpy as np
 from hgq_core.errors import GraphError
 from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
-from hgq_core.graph.integers import IntegerArray, bit_length
+from hgq_core.graph.integers import bit_length
 from hgq_core.graph.intervals import ZERO, Interval, formats_of, wraps_never
 from hgq_core.graph.run import evaluate_node
 from hgq_core.modes import Overflow
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Proof", "prove"]
 
-_ON_REAL = op.Relu | op.Maximum | op.Minimum | op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Gather | op.Repeat
+_ON_REAL = (
+    op.Relu | op.Maximum | op.Minimum | op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Gather | op.Repeat
+)
 _FLOAT32 = 24
 
 
@@ -159,7 +161,9 @@ def _bits(x: Interval) -> int:
         return 0
     fraction = max(int(x.f.max()), x.peak.fraction)
     peak = x.peak.at(fraction).astype(object)
-    units = np.where(alive, peak // np.left_shift(np.ones(x.shape, object), (fraction - np.where(alive, x.f, 0)).astype(object)), 0)
+    units = np.where(
+        alive, peak // np.left_shift(np.ones(x.shape, object), (fraction - np.where(alive, x.f, 0)).astype(object)), 0
+    )
     # A power of two is exact in one bit less than its bit length.
     return int(np.max(bit_length(np.where(units > 0, units - 1, 0).astype(object)), initial=0))
 

@@ -44,7 +44,7 @@ def run(graph: Graph, *inputs: Any) -> Any:
         DataError: NaN or infinity in the inputs, or a number that the Input's declared format does not hold.
         ShapeError: an input of the wrong shape.
     """
-    from hgq_core.graph.prove import prove  # the prover interprets graphs too, with intervals  # noqa: PLC0415
+    from hgq_core.graph.prove import prove  # the prover interprets graphs too, with intervals
 
     numbers = all(isinstance(x, np.ndarray | list | float | int) for x in inputs)
     if not numbers:
@@ -184,9 +184,7 @@ def lookup_values(x: Any, operation: op.Lookup) -> Any:
 @quantize_values.register
 def _(x: np.ndarray, operation: op.Quantize) -> np.ndarray:
     k, i, f = (part.astype(np.float64) for part in (operation.formats.k, operation.formats.i, operation.formats.f))
-    result: np.ndarray = fixed_point(
-        NUMPY, x, k, i, f, round_mode=operation.round, overflow_mode=operation.overflow
-    )
+    result: np.ndarray = fixed_point(NUMPY, x, k, i, f, round_mode=operation.round, overflow_mode=operation.overflow)
     return result
 
 

@@ -78,7 +78,16 @@ def load(path: str | os.PathLike[str]) -> Graph:
     except FileNotFoundError as error:
         message = f"there is no graph file {os.fspath(path)!r}"
         raise FileError(message) from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         message = f"{os.fspath(path)!r} is damaged or is no HGQ graph file ({error}); export the graph again"
         raise FileError(message) from error
     if not isinstance(schema, int) or schema > SCHEMA:
