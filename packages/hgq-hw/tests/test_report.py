@@ -66,7 +66,7 @@ def test_heat_maps_hold_the_widths_of_every_quantized_tensor():
     assert maps["conv", "weights"].shape == (3, 3, 1, 3)
     assert maps["out", "activations"].min() > 0
     kernel = next(node.op for node in convolutional() if node.name == "dense/constant")
-    assert np.array_equal(maps["dense", "weights"] == 0, kernel.integers == 0)
+    assert np.array_equal(maps["dense", "weights"], np.broadcast_to(kernel.bits, kernel.integers.shape))
 
 
 def test_the_colour_bar_counts_whole_bits():

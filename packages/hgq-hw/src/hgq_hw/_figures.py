@@ -13,17 +13,19 @@ from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from hgq_core.cost import ebops_by_label
+from hgq_core.cost import counted_bits, ebops_by_label
 from hgq_core.errors import DataError
-from hgq_core.formats import Formats
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Quantize
+from hgq_core.modes import Overflow
+from hgq_core.ops import NUMPY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from hgq_core.graph import Graph, Node
+    from hgq_core.formats import Formats
+    from hgq_core.graph import Graph
 
 __all__ = ["BitMap", "bit_maps", "bitwidth_figure", "ebops_figure", "front_figure", "history_figure"]
 
@@ -43,7 +45,7 @@ class BitMap:
     Attributes:
         layer: the layer that it belongs to.
         kind: ``weights``, ``bias`` or ``activations``.
-        bits: total width of each element, sign included; 0 where it is dead or always 0.
+        bits: width of each element as EBOPs counts it; 0 where it is dead.
     """
 
     layer: str
@@ -52,27 +54,24 @@ class BitMap:
 
 
 def bit_maps(graph: Graph) -> list[BitMap]:
-    """Widths of every quantized tensor: activations from their formats, weights from their values."""
+    """Widths, as EBOPs counts them, of every tensor that a quantizer has given a width."""
     maps = []
     for node in graph:
+        label = node.label or node.name
         match node.op:
-            case Quantize(formats=formats):
-                maps.append(BitMap(node.label or node.name, "activations", formats.broadcast_to(node.shape).width))
-            case Constant() if node.shape and node.op.bits is not None:
+            case Quantize(formats=formats, overflow=overflow):
+                maps.append(BitMap(label, "activations", _counted(formats.broadcast_to(node.shape), overflow)))
+            case Constant(bits=bits) if node.shape and bits is not None:
                 readers = graph.consumers(node.name)
-                kernel = any(isinstance(reader.op, Contract | Convolve) for reader in readers)
-                maps.append(BitMap(node.label or node.name, "weights" if kernel else "bias", _constant_bits(node)))
+                kind = "weights" if any(isinstance(reader.op, Contract | Convolve) for reader in readers) else "bias"
+                maps.append(BitMap(label, kind, np.array(np.broadcast_to(bits, node.shape))))
             case Input(formats=formats) if formats is not None:
-                maps.append(BitMap(node.label or node.name, "activations", formats.broadcast_to(node.shape).width))
+                maps.append(BitMap(label, "activations", _counted(formats.broadcast_to(node.shape), Overflow.WRAP)))
     return maps
 
 
-def _constant_bits(node: Node) -> NDArray[np.int64]:
-    return (
-        Formats.covering(node.op.values).broadcast_to(node.shape).width
-        if isinstance(node.op, Constant)
-        else np.zeros(0, int)
-    )
+def _counted(formats: Formats, overflow: Overflow) -> NDArray[np.int64]:
+    return np.asarray(counted_bits(NUMPY, formats.k, formats.i, formats.f, overflow), dtype=np.int64)
 
 
 def _as_image(bits: NDArray[np.int64], kind: str) -> tuple[NDArray[np.int64], str, str]:
@@ -162,7 +161,7 @@ def bitwidth_figure(graph: Graph) -> Figure:
     step = max(1, ceil(highest / 12))
     figure.colorbar(ScalarMappable(norm, cmap), cax=bar, ticks=list(range(0, highest + 1, step)))
     bar.tick_params(labelsize=8, length=2)
-    bar.set_ylabel("width in bits, sign included (grey: dead)", fontsize=8)
+    bar.set_ylabel("width in bits, as EBOPs counts it (grey: 0)", fontsize=8)
     return figure
 
 
@@ -173,7 +172,7 @@ def _caption(item: BitMap) -> str:
         f"{item.kind} {_times(item.bits.shape)}",
         f"{live.mean():.1f} bits on average" if live.size else "all dead",
     ]
-    return ", ".join([*parts, *([f"{dead:.0%} dead"] if dead and live.size else [])])
+    return ", ".join([*parts, *([f"{dead:.0%} 0 bits"] if dead and live.size else [])])
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -197,7 +197,11 @@ def _layers(graph: Graph, proof: Proof, maps: Sequence[Any]) -> str:
         cost = costs.get(label, 0.0)
         share = f'<span class="bar" style="width:{90 * cost / total:.0f}px"></span> {cost / total:.0%}' if cost else ""
         widest = max((proof.bits.get(node.name, 0) for node in nodes), default=0)
-        zero = np.concatenate([bits.ravel() for bits in kernels]) == 0 if kernels else None
+        zero = [
+            node.op.integers.ravel() == 0
+            for node in graph
+            if (node.label or node.name) == label and isinstance(node.op, Constant) and _is_kernel(graph, node.name)
+        ]
         rows.append((
             escape(label),
             escape(", ".join(dict.fromkeys(type(node.op).__name__ for node in nodes))),
@@ -205,7 +209,7 @@ def _layers(graph: Graph, proof: Proof, maps: Sequence[Any]) -> str:
             f"{cost:,.0f}" if cost else "",
             share,
             _mean(kernels),
-            f"{zero.mean():.0%}" if zero is not None else "",
+            f"{np.concatenate(zero).mean():.0%}" if zero else "",
             _mean(lanes),
             str(widest) if widest else "",
         ))  # fmt: skip
