@@ -7,6 +7,7 @@ from hgq_torch._calibrate import calibrate, calibrating
 from hgq_torch._dead import dead_layers, warn_if_dead
 from hgq_torch._ebops import ebops, ebops_by_layer, ebops_loss, set_beta
 from hgq_torch._export import to_graph
+from hgq_torch._parallel import synchronize
 from hgq_torch.quantizer import Mode, Quantizer
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ebops_loss",
     "nn",
     "set_beta",
+    "synchronize",
     "to_graph",
     "warn_if_dead",
 ]

@@ -22,12 +22,12 @@ class StoredWidth(torch.autograd.Function):
     """``rint(clip(width, low, high))``, and the gradient of the identity: whole bits from a stored float."""
 
     @staticmethod
-    def forward(_ctx: Any, width: Tensor, low: float, high: float) -> Tensor:
+    def forward(ctx: Any, width: Tensor, low: float, high: float) -> Tensor:  # noqa: ARG004  # the name is expected
         """Whole bits."""
         return torch.round(torch.clamp(width, low, high))
 
     @staticmethod
-    def backward(_ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:  # noqa: ARG004  # by compilers
         """The gradient, unchanged."""
         return grads[0], None, None
 

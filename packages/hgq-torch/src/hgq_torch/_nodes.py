@@ -48,7 +48,9 @@ def quantize(builder: GraphBuilder, quantizer: Quantizer, x: str, label: str, ro
         message = f"{name}: a graph holds fixed-point numbers, received a minifloat quantizer; use 'kif' or 'kbi'"
         raise UnsupportedError(message)
     if quantizer.affine is not None:
-        scale, offset = (builder.add(op.Constant.of(np.float32(n)), label=label) for n in quantizer.affine)
+        scale, offset = (
+            builder.add(op.Constant.of(np.array([n], dtype=np.float32)), label=label) for n in quantizer.affine
+        )
         x = builder.add(op.Multiply(), x, scale, label=label, ebops_factor=0.0)
         x = builder.add(op.Add(), x, offset, label=label, ebops_factor=0.0)
     return x

@@ -1,0 +1,125 @@
+"""`to_graph`: the Graph computes what the model computes, costs what it costs, and refuses what it cannot hold."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hgq_torch
+from hgq_core.cost import ebops
+from hgq_core.errors import DataError, UnsupportedError
+from hgq_core.graph import load, prove, run, save
+from hgq_core.graph.ops import Add, Relu, Reshape
+from hgq_torch import Quantizer
+from hgq_torch import nn as qnn
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = qnn.QLinear(6, 6, activation="relu"), qnn.QLinear(6, 6, oq="default")
+        self.q, self.head = Quantizer("kif", "datalane", shape=(None, 6)), qnn.QLinear(12, 2)
+
+    def forward(self, x):
+        y = self.a(x)
+        z = torch.relu(self.b(y) + self.q(x))
+        return self.head(torch.cat([z, self.q(x)], dim=1))
+
+
+def chain():
+    return nn.Sequential(
+        qnn.QLinear(6, 8, activation="relu", input_shape=(3, 6)),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        qnn.QLinear(24, 5, kq="kif", iq={"overflow_mode": "SAT", "round_mode": "TRN"}),
+        nn.ReLU(),
+        nn.Identity(),
+        qnn.QLinear(5, 2, bias=False, kq={"overflow_mode": "WRAP"}, iq={"heterogeneous_axis": ()}),
+    )
+
+
+CASES = {
+    "chain": (chain, (3, 6)),
+    "residual": (Residual, (6,)),
+    "one layer": (lambda: qnn.QLinear(6, 2), (6,)),
+    "scaled": (lambda: nn.Sequential(Quantizer("kif", shape=(None, 6), scaler=0.25, affine=(0.5, 1.0))), (6,)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_is_the_model(name, tmp_path):
+    make, shape = CASES[name]
+    model = make()
+    hgq_torch.calibrate(model, torch.randn(200, *shape))
+    x = torch.randn(300, *shape) * 2
+    model.train()
+    graph = hgq_torch.to_graph(model, x[:1])
+    assert model.training
+    assert prove(graph).float32_exact
+    expected = model.eval()(x).detach().double().numpy()
+    np.testing.assert_array_equal(run(graph, x.numpy()), expected)
+    assert ebops(graph) == hgq_torch.ebops(model)
+    save(graph, tmp_path / "model.hgq.npz")
+    np.testing.assert_array_equal(run(load(tmp_path / "model.hgq.npz"), x.numpy()), expected)
+
+
+def test_training_then_export(tmp_path):
+    model = nn.Sequential(qnn.QLinear(4, 8, activation="relu", beta0=1e-4), qnn.QLinear(8, 3, beta0=1e-4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
+    x = torch.randn(500, 4)
+    for _ in range(40):
+        optimizer.zero_grad()
+        (model(x).square().mean() + hgq_torch.ebops_loss(model)).backward()
+        optimizer.step()
+    total = hgq_torch.calibrate(model, x)
+    graph = hgq_torch.to_graph(model, x[:1])
+    assert ebops(graph) == total
+    np.testing.assert_array_equal(run(graph, x.numpy()), model.eval()(x).detach().numpy())
+
+
+def test_labels_are_the_users_names():
+    graph = hgq_torch.to_graph(Residual(), torch.zeros(1, 6))
+    assert {"a", "b", "q", "head"} <= {node.label for node in graph}
+    assert any(isinstance(node.op, Add) for node in graph)
+
+
+def test_reshape_and_relu_are_moves_and_relu():
+    graph = hgq_torch.to_graph(nn.Sequential(nn.Flatten(), nn.ReLU(), qnn.QLinear(6, 1)), torch.zeros(1, 2, 3))
+    assert [type(node.op) for node in graph][1:3] == [Reshape, Relu]
+
+
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        (nn.Sequential(qnn.QLinear(6, 4), nn.Linear(4, 2)), "'1' is a Linear.*QLinear"),
+        (nn.Sequential(qnn.QLinear(6, 4), nn.Tanh()), "'1' is a Tanh"),
+        (nn.Sequential(qnn.QLinear(6, 4, iq="float")), "minifloat"),
+        (nn.Sequential(Quantizer("kif", shape=(None, 6), scaler=3.0)), r"2\*\*n"),
+    ],
+)
+def test_what_has_no_node_is_refused_by_name(model, match):
+    with pytest.raises(UnsupportedError, match=match):
+        hgq_torch.to_graph(model, torch.zeros(1, 6))
+
+
+class Scaled(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.function = qnn.QLinear(6, 6), function
+
+    def forward(self, x):
+        return self.function(self.layer(x))
+
+
+@pytest.mark.parametrize("function", [torch.tanh, lambda x: x * 2.0, lambda x: x.t(), lambda x: x.reshape(-1)])
+def test_a_function_without_a_node_is_refused(function):
+    with pytest.raises(UnsupportedError):
+        hgq_torch.to_graph(Scaled(function), torch.zeros(2, 6))
+
+
+def test_not_a_number_in_a_weight_names_it():
+    model = nn.Sequential(qnn.QLinear(6, 4))
+    with torch.no_grad():
+        model[0].weight[0, 0] = float("nan")
+    with pytest.raises(DataError, match=r"0\.weight"):
+        hgq_torch.to_graph(model, torch.zeros(1, 6))

@@ -1,0 +1,224 @@
+"""`QLinear`: the fused training step equals the composed one, EBOPs equal counting, saved equals loaded."""
+
+import copy
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+import hgq_torch
+from hgq_core import LayerConfigScope
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_torch import nn as qnn
+
+SHAPES = [((7,), 7, 9), ((3, 7), 7, 9), ((16,), 16, 4), ((5, 2, 3), 3, 40)]
+
+
+def randomized(layer):
+    """The layer with widths of every kind: dead, clipped, out of bounds."""
+    with torch.no_grad():
+        layer.weight.mul_(8)
+        layer.kq.b.copy_(torch.rand_like(layer.kq.b) * 9 - 0.5)
+        layer.kq.i.copy_(torch.rand_like(layer.kq.i) * 4 - 2)
+        if layer.bias is not None:
+            layer.bq.b.copy_(torch.rand_like(layer.bq.b) * 6 - 0.5)
+            layer.bias.mul_(3)
+            layer.bias[0] = 0.0
+            layer.bias[1] = -0.5
+        layer.iq.f.copy_(torch.rand_like(layer.iq.f) * 8 - 3)
+    return layer
+
+
+def composed(layer):
+    other = copy.deepcopy(layer)
+    other.plan = None
+    return other
+
+
+@pytest.mark.parametrize(
+    ("shape", "activation", "bias", "granularity", "mode", "rows"),
+    [
+        (*case, rows)
+        for case, rows in zip(
+            product(SHAPES, ["relu", None], [True, False], [None, ()], ["RND", "TRN", "RND_CONV"]),
+            [1, 50, 333] * 32,
+            strict=True,
+        )
+    ],
+)
+def test_the_fused_step_is_the_composed_one(shape, activation, bias, granularity, mode, rows, monkeypatch):
+    monkeypatch.setattr("hgq_torch._reduce._BLOCK_BYTES", 4096)
+    input_shape, n_in, n_out = shape
+    iq = {"round_mode": mode} | ({} if granularity is None else {"heterogeneous_axis": granularity})
+    kq = {"round_mode": mode}
+    fused = randomized(
+        qnn.QLinear(n_in, n_out, bias=bias, activation=activation, iq=iq, kq=kq, input_shape=input_shape)
+    )
+    assert fused.plan is not None
+    plain = composed(fused)
+    x = torch.randn(rows, *input_shape) * 3
+    for needs_gradient, step in product((True, False), range(2)):
+        inputs = [(x * (step + 1)).requires_grad_(needs_gradient) for _ in range(2)]
+        inputs = [t.detach().requires_grad_(needs_gradient) for t in inputs]
+        outputs = [layer(t) for layer, t in zip((fused, plain), inputs, strict=True)]
+        assert torch.equal(*outputs)
+        g = torch.randn_like(outputs[0])
+        for layer, y in zip((fused, plain), outputs, strict=True):
+            layer.zero_grad()
+            y.backward(g)
+        if needs_gradient:
+            torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+        for (name, a), b in zip(fused.named_parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+        for (name, a), b in zip(fused.named_buffers(), plain.buffers(), strict=True):
+            assert torch.equal(a, b), name
+
+
+def test_a_bias_needs_the_same_integer_bits_in_both_paths():
+    layer = qnn.QLinear(1, 4000, bq={"i_decay_speed": 100.0})
+    with torch.no_grad():
+        exponents = torch.randint(-6, 6, (4000,)).float()
+        layer.bias.copy_(torch.randint(-64, 65, (4000,)) * 2.0 ** (exponents - 5))
+        layer.bias[:2000] += torch.randn(2000) * 1e-3
+        layer.bq.b.copy_(torch.randint(0, 12, (4000,)))
+    plain = composed(layer)
+    x = torch.ones(1, 1)
+    layer(x), plain(x)
+    assert torch.equal(layer.bq.i, plain.bq.i)
+
+
+def test_double_precision_and_other_specifications_take_the_composed_path():
+    layer = qnn.QLinear(4, 3, dtype=torch.float64)
+    assert torch.equal(layer(x := torch.randn(5, 4, dtype=torch.float64)), composed(layer)(x))
+    for given in ({"kq": "kif"}, {"iq": {"overflow_mode": "SAT"}}, {"bq": "dummy"}, {"kq": {"stochastic": True}}):
+        assert qnn.QLinear(4, 3, **given).plan is None
+        assert qnn.QLinear(4, 3, **given)(torch.randn(5, 4)).shape == (5, 3)
+
+
+def test_a_backward_pass_may_run_twice():
+    layer = qnn.QLinear(4, 3)
+    y = layer(torch.randn(5, 4)).sum()
+    first, second = (torch.autograd.grad(y, list(layer.parameters())[:2], retain_graph=True) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def counted(layer):
+    """EBOPs by counting every product and every bias."""
+    bits_in = layer.iq.counted_bits().broadcast_to(1, *layer.input_shape).reshape(-1, layer.in_features).tolist()
+    kernel = layer.kq.counted_bits().broadcast_to(layer.weight.shape).tolist()
+    bias = layer.bq.counted_bits().broadcast_to(layer.bias.shape).tolist()
+    return sum(
+        bias[o] + sum(row[n] * kernel[o][n] for n in range(layer.in_features))
+        for row in bits_in
+        for o in range(layer.out_features)
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("widths", [{}, {"heterogeneous_axis": ()}])
+def test_ebops_equal_counting(shape, widths):
+    input_shape, n_in, n_out = shape
+    layer = randomized(qnn.QLinear(n_in, n_out, input_shape=input_shape, iq=widths, kq=widths, bq=widths))
+    assert hgq_torch.ebops(layer) == pytest.approx(counted(layer))
+    rows = layer.output_shape[:-1]
+    if rows:
+        half = qnn.QLinear(n_in, n_out, input_shape=input_shape, parallelization_factor=1)
+        full = qnn.QLinear(n_in, n_out, input_shape=input_shape)
+        assert hgq_torch.ebops(half) * torch.Size(rows).numel() == pytest.approx(hgq_torch.ebops(full))
+
+
+def test_the_loss_of_all_layers_equals_layer_by_layer():
+    model = nn.Sequential(
+        qnn.QLinear(16, 8, beta0=1e-3),
+        qnn.QLinear(8, 8, beta0=2e-3, kq={"br": 1e-3}),
+        qnn.QLinear(8, 8, bias=False, beta0=3e-3),
+        qnn.QLinear(8, 5, beta0=4e-3, oq={"overflow_mode": "SAT"}, iq="dummy", enable_ebops=False),
+    )
+    for layer in model:
+        with torch.no_grad():
+            layer.kq.b.copy_(torch.randint(-2, 5, layer.kq.b.shape))
+            if layer.iq.fixed:
+                layer.iq.f.copy_(torch.randint(-6, 6, layer.iq.f.shape))
+                layer.iq.i.copy_(torch.randint(-6, 6, layer.iq.i.shape))
+    parameters = list(model.parameters())
+    together = hgq_torch.ebops_loss(model)
+    each = sum(layer.beta * layer.ebops() + layer.regularization() for layer in model)
+    torch.testing.assert_close(together, each)
+    for a, b in zip(
+        torch.autograd.grad(together * 3, parameters, allow_unused=True, materialize_grads=True),
+        torch.autograd.grad(each * 3, parameters, allow_unused=True, materialize_grads=True),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_beta_and_options_come_from_scope_or_argument():
+    with LayerConfigScope(beta0=0.5, enable_ebops=False):
+        layer = qnn.QLinear(2, 2)
+        assert layer.beta.item() == 0.5
+        assert hgq_torch.ebops(layer) == 0
+        assert hgq_torch.ebops(qnn.QLinear(2, 2, enable_ebops=True)) > 0
+    model = nn.Sequential(layer)
+    hgq_torch.set_beta(model, 1e-4)
+    assert layer.beta.item() == pytest.approx(1e-4)
+    for bad in (-1.0, float("nan")):
+        with pytest.raises(ConfigError, match="beta"):
+            hgq_torch.set_beta(model, bad)
+    with pytest.raises(ConfigError, match="no quantized layer"):
+        hgq_torch.set_beta(nn.Linear(1, 1), 1.0)
+
+
+def test_training_lowers_loss_and_ebops():
+    model = nn.Sequential(qnn.QLinear(4, 16, activation="relu", beta0=3e-5), qnn.QLinear(16, 1, beta0=3e-5))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
+    x = torch.randn(256, 4)
+    y = x[:, :1] * x[:, 1:2]
+    before, losses = hgq_torch.ebops(model), []
+    for _ in range(150):
+        optimizer.zero_grad()
+        error = nn.functional.mse_loss(model(x), y)
+        (error + hgq_torch.ebops_loss(model)).backward()
+        optimizer.step()
+        losses.append(error.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert hgq_torch.ebops(model) < before
+
+
+def test_state_dict_round_trip():
+    model = nn.Sequential(randomized(qnn.QLinear(4, 3)), qnn.QLinear(3, 2))
+    model(torch.randn(9, 4))
+    state = model.state_dict()
+    assert {"0.weight", "0.bias", "0.kq.b", "0.kq.i", "0.kq.k", "0.bq.b", "0.iq.f", "0.iq.i", "0.beta"} <= state.keys()
+    fresh = nn.Sequential(qnn.QLinear(4, 3), qnn.QLinear(3, 2))
+    fresh.load_state_dict(state)
+    x = torch.randn(9, 4)
+    assert torch.equal(fresh.eval()(x), model.eval()(x))
+    assert hgq_torch.ebops(fresh) == hgq_torch.ebops(model)
+
+
+def test_a_layer_can_be_copied_after_a_training_step():
+    layer = qnn.QLinear(4, 3)
+    (layer(torch.randn(2, 4)).sum() + hgq_torch.ebops_loss(layer)).backward()
+    assert copy.deepcopy(layer) is not layer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"activation": "gelu"}, "activation"),
+        ({"input_shape": (3, 5)}, "ends in in_features"),
+        ({"parallelization_factor": 2}, "parallelization_factor"),
+        ({"enable_iq": False}, "enable_ebops=False"),
+        ({"kq": 3}, "expected a Quantizer"),
+        ({"kq": {"b00": 3}}, "did you mean"),
+    ],
+)
+def test_bad_options_are_refused(arguments, match):
+    with pytest.raises(ConfigError, match=match):
+        qnn.QLinear(4, 3, **arguments)
+
+
+def test_a_wrong_shape_names_the_layer():
+    with pytest.raises(ShapeError, match=r"QLinear\(4, 3\): received \(2, 5\), expected \(batch, 4\)"):
+        qnn.QLinear(4, 3)(torch.zeros(2, 5))
