@@ -39,6 +39,14 @@ def canonical(graph: Graph) -> Graph:
     Returns:
         A graph with the same inputs and outputs that computes the same bits. Its EBOPs may differ: report those of the
         original.
+
+    >>> from hgq_core.formats import Formats
+    >>> from hgq_core.graph import GraphBuilder
+    >>> from hgq_core.graph.ops import Input, Reshape
+    >>> builder = GraphBuilder()
+    >>> x = builder.add(Input((4,), Formats.of(1, 2, 3)))
+    >>> len(canonical(builder.build([builder.add(Reshape((4,)), builder.add(Reshape((2, 2)), x))])))
+    1
     """
     before = None
     while graph != before:
