@@ -1,4 +1,4 @@
-"""The conformance adapter: quantizers and models of this package, judged by `hgq_core.conformance` on any Keras backend."""
+"""The conformance adapter: this package, judged by `hgq_core.conformance` on any Keras backend."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model
 from hgq_core.conformance.backend import Quantizer as JudgedQuantizer
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
-from keras import ops
-
 from hgq_keras import layers as quantized
 from hgq_keras.calibrate import calibrating, ebops, trace_minmax
 from hgq_keras.callbacks import BetaScheduler
@@ -46,7 +46,7 @@ def configuration(spec: Spec, place: str) -> QuantizerConfig:
 
 
 def gradients(quantizer: Quantizer, x: Any, g: Any) -> tuple[Any, Any, Mapping[str, Any]]:
-    """``(xq, dx, {width: gradient})`` of ``sum(g * q(x))`` in training, by the differentiation of the running framework."""
+    """``(xq, dx, {width: gradient})`` of ``sum(g * q(x))`` in training, by the running framework."""
     names = [variable.name for variable in quantizer.trainable_variables]
     if keras.backend.backend() == "jax":
         import jax
@@ -121,6 +121,8 @@ class KerasModel(Model):
         self.names = names
 
     def forward(self, *inputs: np.ndarray, mode: Mode = Mode.INFER) -> np.ndarray:
+        if mode is Mode.INFER and keras.backend.backend() == "jax":
+            return _array(self.model.predict_on_batch(_one_or_list(inputs)))  # op by op would compile every operation
         with _mode(self.model, mode):
             return _array(self.model(_one_or_list(inputs), training=mode is Mode.TRAIN))
 
@@ -148,14 +150,10 @@ class KerasModel(Model):
             loaded = keras.saving.load_model(path)
         return KerasModel(loaded, self.names)
 
-    def train(
-        self, x: np.ndarray, y: np.ndarray, *, steps: int, learning_rate: float, beta: float
-    ) -> Sequence[float]:
+    def train(self, x: np.ndarray, y: np.ndarray, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
         self.model.compile(keras.optimizers.Adam(learning_rate), loss="mse", metrics=["mse"])
         schedule = BetaScheduler(lambda _: beta)
-        history = self.model.fit(
-            x, y, batch_size=len(x), epochs=steps, shuffle=False, verbose=0, callbacks=[schedule]
-        )
+        history = self.model.fit(x, y, batch_size=len(x), epochs=steps, shuffle=False, verbose=0, callbacks=[schedule])
         return [float(value) for value in history.history["mse"]]
 
 
