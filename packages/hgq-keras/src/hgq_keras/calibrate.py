@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from hgq_core.errors import ConfigError, DataError
 from rich.progress import track
 
+from hgq_core.errors import ConfigError, DataError
 from hgq_keras.health import warn_if_dead
 from hgq_keras.layers._base import quantized_layers
 from hgq_keras.quantizer import Quantizer

@@ -7,10 +7,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import keras
+
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
-
 from hgq_keras.constraints import as_constraint
 from hgq_keras.regularizers import as_regularizer
 
@@ -100,7 +100,9 @@ class QuantizerConfig(Mapping[str, Any]):
         kept = {
             name: value
             for name, value in self._parameters.items()
-            if name not in parameters and not (name in axes and axes & parameters.keys()) and not (name in axes and value is None)
+            if name not in parameters
+            and not (name in axes and axes & parameters.keys())
+            and not (name in axes and value is None)
         }
         return QuantizerConfig(
             self.q_type, self.place, self.scaler, self.affine, self.qnoise_factor, **kept, **parameters

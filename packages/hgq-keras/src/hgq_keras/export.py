@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from hgq_core.errors import DataError, UnsupportedError
 from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
-from keras import ops
-
 from hgq_keras.health import warn_if_dead
 from hgq_keras.layers._base import QLayer
 from hgq_keras.plain import emit_plain
@@ -40,7 +40,8 @@ def to_graph(model: keras.Model) -> Graph:
     warn_if_dead(model)
     builder = GraphBuilder()
     inputs = [
-        builder.add(op.Input(_fixed(tensor.shape, model.name)), name=tensor.name.split(":")[0]) for tensor in model.inputs
+        builder.add(op.Input(_fixed(tensor.shape, model.name)), name=tensor.name.split(":")[0])
+        for tensor in model.inputs
     ]
     outputs = _walk(model, inputs, builder, prefix="")
     return builder.build(outputs)
@@ -62,7 +63,9 @@ def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: 
         return names
     config = model.get_config()
     if "input_layers" not in config:
-        message = f"model {model.name!r} is a subclass of keras.Model without a topology; build it with the functional API"
+        message = (
+            f"model {model.name!r} is a subclass of keras.Model without a topology; build it with the functional API"
+        )
         raise UnsupportedError(message)
     operations = {operation.name: operation for operation in model.operations}
     values: dict[tuple[str, int, int], str] = {}
@@ -132,7 +135,9 @@ class Emitter:
         """Shape of an edge without the batch axis."""
         return self._builder.shape(name)
 
-    def add(self, operation: op.Operation, *inputs: str, factor: float = 0.0, composite: str = "", name: str = "") -> str:
+    def add(
+        self, operation: op.Operation, *inputs: str, factor: float = 0.0, composite: str = "", name: str = ""
+    ) -> str:
         """Append an operation whose EBOPs count with this factor."""
         full = f"{self.label}/{name}" if name else ""
         return self._builder.add(
@@ -157,7 +162,9 @@ class Emitter:
         if isinstance(spec, Dummy):
             return x
         if not isinstance(spec, KIF | KBI):
-            message = f"quantizer {quantizer.name!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
+            message = (
+                f"quantizer {quantizer.name!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
+            )
             raise UnsupportedError(message)
         config, shape = quantizer.config, self.shape(x)
         scaler = 1.0 if config.scaler is None else float(config.scaler)
@@ -171,7 +178,9 @@ class Emitter:
         if scaler < 0 or scaler != 1.0:
             x = self._scaled_quantizer(quantizer, formats, x, scaler)
         else:
-            x = self.add(op.Quantize(formats, spec.round_mode, spec.overflow_mode), x, name=_short(quantizer, self.label))
+            x = self.add(
+                op.Quantize(formats, spec.round_mode, spec.overflow_mode), x, name=_short(quantizer, self.label)
+            )
         if config.affine is not None:
             x = self.add(op.Multiply(), x, self.constant(np.float32(config.affine[0]), None, "affine_scale"))
             x = self.add(op.Add(), x, self.constant(np.float32(config.affine[1]), None, "affine_shift"))

@@ -6,9 +6,9 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hgq_core.errors import DeadLayerWarning
 from keras import ops
 
+from hgq_core.errors import DeadLayerWarning
 from hgq_keras.layers._base import quantized_layers
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras import ops
+
 from hgq_core.errors import UnsupportedError
 from hgq_core.linear import explicit_pads, windows
 from hgq_core.ops import EMPTY
-from keras import ops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

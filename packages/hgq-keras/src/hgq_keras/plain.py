@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import keras
+
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
-
 from hgq_keras.layers._pooling import pool_operation
 
 if TYPE_CHECKING:

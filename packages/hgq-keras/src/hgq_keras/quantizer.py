@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-import warnings
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from hgq_core.alive import widened
-from hgq_core.cost import counted_bits
-from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
-from hgq_core.formats import Formats
-from hgq_core.modes import Overflow
-from hgq_core.ops import EMPTY, NUMPY
-from hgq_core.quantize import fixed_point, integer_bits_kbi, integer_bits_kif
-from hgq_core.spec import KBI, KIF, Dummy, Float
 from keras import ops
 
+from hgq_core.cost import counted_bits
+from hgq_core.errors import ConfigError, DataError
+from hgq_core.formats import Formats
+from hgq_core.modes import Overflow
+from hgq_core.ops import EMPTY, NUMPY, Ops
+from hgq_core.spec import KBI, KIF, Dummy, Float
 from hgq_keras.config import QuantizerConfig, check_format
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 from hgq_keras.ops import KERAS, read
+from hgq_keras.start import alive
+from hgq_keras.tracking import Mode, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hgq_core.granularity import Sharing
 
-__all__ = ["Mode", "Quantizer", "straight_through"]
+__all__ = ["Quantizer"]
 
 
 _MOST = 126.0
 """More integer bits than any constraint leaves: an element that is dead even so is dead whatever its data."""
 
 
-class Mode(Enum):
-    """How a quantizer acts; calibration is set explicitly by `hgq_keras.calibrate.calibrating`."""
-
-    TRAIN = "train"
-    CALIBRATE = "calibrate"
-    INFER = "infer"
-
-
 def straight_through(width: Any) -> Any:
     """A stored width read as a whole number of bits: half to even, gradient passed through unchanged."""
     return width + ops.stop_gradient(ops.round(width) - width)
-
-
-def concrete(variable: Any) -> np.ndarray | None:
-    """The variable's value, or None while a framework only traces shapes and there is none yet."""
-    try:
-        return np.asarray(ops.convert_to_numpy(variable))
-    except (TypeError, AttributeError, NotImplementedError):
-        return None
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -78,9 +60,7 @@ class Quantizer(keras.Layer):
     [0.5, 2.5]
     """
 
-    def __init__(
-        self, config: QuantizerConfig | str = "default", place: str = "datalane", **kwargs: Any
-    ) -> None:
+    def __init__(self, config: QuantizerConfig | str = "default", place: str = "datalane", **kwargs: Any) -> None:
         base = {name: kwargs.pop(name) for name in ("name", "dtype") if name in kwargs}
         if isinstance(config, QuantizerConfig):
             if kwargs:
@@ -148,7 +128,7 @@ class Quantizer(keras.Layer):
             start = keras.initializers.Constant(float(start))
         trained = trained and self.spec.trainable  # type: ignore[union-attr]  # Dummy has no widths
         if self._kernel is not None and name in ("f", "b"):
-            start = self._alive(start)
+            start = alive(start, self._kernel, self._owner, self.spec, self._shared, self._k, self._i)
         return self.add_weight(
             shape=shape,
             initializer=start,
@@ -168,41 +148,6 @@ class Quantizer(keras.Layer):
             owner: name of the layer, for the warning.
         """
         self._kernel, self._owner = kernel, owner
-
-    def _alive(self, start: Any) -> Any:
-        """The initialiser of the fraction bits (kif) or bits (kbi), raised where the kernel would start dead."""
-        initializer = keras.initializers.get(start)
-
-        def initial(shape: Sequence[int], dtype: Any = None) -> Any:
-            widths = initializer(shape, dtype)
-            values = concrete(self._kernel)
-            if values is None:
-                return widths
-            second, i = ops.convert_to_numpy(widths), ops.convert_to_numpy(self._i)
-            f = second if isinstance(self.spec, KIF) else np.rint(second) - np.rint(i)
-            sharing, spec = self._shared, self.spec
-            constraint = spec.fc if isinstance(spec, KIF) else spec.bc
-            change = widened(
-                sharing.split(NUMPY, values),
-                ops.convert_to_numpy(self._k),
-                np.rint(i),
-                np.rint(f),
-                round_mode=spec.round_mode,
-                overflow_mode=spec.overflow_mode,
-                room=getattr(constraint, "max_value", np.inf) - float(np.max(second, initial=-np.inf)),
-            )
-            if not change:
-                return widths
-            message = (
-                f"layer {self._owner!r}: its initial widths would round the whole kernel to 0 and it would never train; "
-                f"starting with {change.fraction} more fraction bits. To choose them yourself raise b0 (kbi) or f0 (kif)"
-            )
-            warnings.warn(message, DeadLayerWarning, stacklevel=2)
-            if change.fraction > change.bits:
-                self._i.assign(i - (change.fraction - change.bits))
-            return widths + float(change.fraction if isinstance(spec, KIF) else change.bits)
-
-        return initial
 
     # --- forward -----------------------------------------------------------------------------------------------------
 
@@ -246,7 +191,7 @@ class Quantizer(keras.Layer):
         if after:
             i_used = ops.full_like(i, _MOST) if spec.ic is None else spec.ic(ops.full_like(i, _MOST))
         elif follows:
-            k, i_used = self._track(x, k, i, ops.round(second), mode)
+            k, i_used = self._follow(x, k, i, ops.round(second), mode)
         else:
             i_used = i
         noise = None
@@ -254,36 +199,20 @@ class Quantizer(keras.Layer):
             noise = keras.random.uniform(ops.shape(x), seed=self._seed)
         xq = quantize_op(self._shared.shared_axes, spec, k, wrap=mode is Mode.INFER, noise=noise)(x, i_used, second)
         if after:
-            self._track(xq, k, i, ops.round(second), mode)
+            self._follow(xq, k, i, ops.round(second), mode)
         return xq
 
     def _float(self, x: Any) -> Any:
         return minifloat_op(self._shared.shared_axes)(x, read(self._m), read(self._e), read(self._e0))
 
-    def _track(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
-        """Integer bits that hold this batch; the extremes of x are enough, because rounding is monotone."""
-        spec = self.spec
-        x = ops.stop_gradient(x)
-        axes = self._shared.shared_axes
-        low, high = (KERAS.amin(x, axes), KERAS.amax(x, axes)) if axes else (x, x)
-        needs = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
-        needed = needs(KERAS, low, high, second, round_mode=spec.round_mode)
-        if mode is Mode.TRAIN:
-            needed = ops.maximum(i - spec.i_decay_speed, needed)
-        elif mode is Mode.CALIBRATE:
-            needed = ops.maximum(i, needed)
-        if spec.ic is not None:
-            needed = spec.ic(needed)
+    def _follow(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
+        """Sign and integer bits that hold x, stored but at inference."""
+        k, i = follow(x, k, i, second, self.spec, self._shared.shared_axes, mode)
         if mode is Mode.CALIBRATE:
-            f = second if isinstance(spec, KIF) else second - ops.round(needed)
-            lowest = fixed_point(
-                KERAS, low, ops.ones_like(k), needed, f, round_mode=spec.round_mode, overflow_mode=Overflow.WRAP, wrap=False
-            )
-            k = ops.maximum(k, ops.cast(lowest < 0, k.dtype))
             self._k.assign(k)
         if mode is not Mode.INFER:
-            self._i.assign(needed)
-        return k, needed
+            self._i.assign(i)
+        return k, i
 
     # --- what others read --------------------------------------------------------------------------------------------
 
@@ -314,15 +243,28 @@ class Quantizer(keras.Layer):
 
         0 for a dummy: a number without a format has no hardware to count.
         """
-        if isinstance(self.spec, Dummy):
-            return ops.zeros((1,) * self._rank)
-        sharing = self._shared
-        if isinstance(self.spec, Float):
-            m, e = (straight_through(read(w)) for w in (self._m, self._e))
-            return sharing.expand(KERAS, ops.where(m < 0, m * 0.0, m + e + 1.0))
-        if isinstance(self.spec, KBI) and self.spec.overflow_mode is not Overflow.SAT:
-            return sharing.expand(KERAS, ops.relu(straight_through(read(self._b))))
-        return sharing.expand(KERAS, counted_bits(KERAS, *self.kif, self.spec.overflow_mode))
+        return self._counted(KERAS, lambda variable: straight_through(read(variable)))
+
+    @property
+    def array_bits(self) -> np.ndarray:
+        """The same as a float64 array."""
+        return np.asarray(self._counted(NUMPY, lambda v: np.rint(ops.convert_to_numpy(v)).astype(np.float64)))
+
+    def _counted(self, verbs: Ops, whole: Callable[[Any], Any]) -> Any:
+        spec = self.spec
+        if isinstance(spec, Dummy):
+            return verbs.broadcast_to(np.zeros((), np.float32), (1,) * self._rank)
+        if isinstance(spec, Float):
+            m = whole(self._m)
+            bits = verbs.where(m < 0, m * 0.0, m + whole(self._e) + 1.0)
+        elif isinstance(spec, KBI) and spec.overflow_mode is not Overflow.SAT:
+            b = whole(self._b)
+            bits = verbs.where(b > 0, b, b * 0.0)
+        else:
+            i = whole(self._i)
+            f = whole(self._f) if isinstance(spec, KIF) else whole(self._b) - i
+            bits = counted_bits(verbs, whole(self._k), i, f, spec.overflow_mode)
+        return self._shared.expand(verbs, bits)
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.
@@ -334,9 +276,8 @@ class Quantizer(keras.Layer):
         k, i, f = (ops.convert_to_numpy(part).astype(np.float64) for part in self.kif)
         if self.spec.is_weight and self.spec.overflow_mode is Overflow.WRAP and values is not None:
             second = ops.round(read(self._f if isinstance(self.spec, KIF) else self._b))
-            _, i_tensor = self._track(
-                self._shared.split(KERAS, ops.convert_to_tensor(values)), self._k, self._i, second, Mode.INFER
-            )
+            tensor = self._shared.split(KERAS, ops.convert_to_tensor(values))
+            _, i_tensor = self._follow(tensor, read(self._k), read(self._i), second, Mode.INFER)
             i = np.rint(ops.convert_to_numpy(i_tensor)).astype(np.float64)
             f = f if isinstance(self.spec, KIF) else ops.convert_to_numpy(second) - i
         k, i, f = (self._shared.expand(NUMPY, part) for part in np.broadcast_arrays(k, i, f))

@@ -55,4 +55,3 @@ def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: 
         rest = function(*(a[blocks * rows :] for a in arrays))
         totals = [total + jnp.sum(r, axes, keepdims=True) for total, r in zip(totals, rest, strict=True)]
     return tuple(totals)
-

@@ -16,4 +16,3 @@ def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: 
     """Sums over ``axes`` of what ``function`` gives, with those axes kept."""
     results = function(*arrays)
     return tuple(KERAS.sum(r, axes) for r in results) if axes else results
-

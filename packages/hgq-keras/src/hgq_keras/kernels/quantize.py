@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from keras import ops
+
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
 from hgq_core.spec import KBI, KIF
-from keras import ops
-
 from hgq_keras.kernels import sums
 from hgq_keras.ops import KERAS
 

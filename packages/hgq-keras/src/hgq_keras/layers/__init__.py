@@ -1,7 +1,8 @@
 """Quantized Keras layers."""
 
 from hgq_keras.layers._base import QLayer, quantized_layers
-from hgq_keras.layers._linear import QConv1D, QConv2D, QDense, QEinsumDense
+from hgq_keras.layers._conv import QConv1D, QConv2D
+from hgq_keras.layers._linear import QDense, QEinsumDense
 from hgq_keras.layers._lookup import QUnaryFunctionLUT
 from hgq_keras.layers._merge import QAdd
 from hgq_keras.layers._norm import QBatchNormalization

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
-from keras import ops
-
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
 from hgq_keras.ops import KERAS
 from hgq_keras.quantizer import Quantizer
@@ -82,7 +82,9 @@ class QLayer(keras.Layer):
         given = self._iq_conf
         confs = [given] * number if isinstance(given, QuantizerConfig) else list(given)
         if len(confs) != number:
-            message = f"layer {self.name!r} has {number} input(s) and received {len(confs)} input quantizer configurations"
+            message = (
+                f"layer {self.name!r} has {number} input(s) and received {len(confs)} input quantizer configurations"
+            )
             raise ConfigError(message)
         names = [f"{self.name}_iq"] if number == 1 else [f"{self.name}_iq_{n}" for n in range(number)]
         self._iqs = [Quantizer(conf, name=name) for conf, name in zip(confs, names, strict=True)]
@@ -196,7 +198,7 @@ def _tensor_bits(quantizer: Quantizer) -> Any:
 
 
 def _array_bits(quantizer: Quantizer) -> Any:
-    return ops.convert_to_numpy(quantizer.bits).astype(np.float64)
+    return quantizer.array_bits
 
 
 def parallel_share(factor: int, instances: int) -> float:
@@ -236,6 +238,4 @@ def quantized_layers(model: keras.Layer) -> list[QLayer]:
 
 def constant_bits(quantizer: Quantizer, shape: Sequence[int]) -> Any:
     """Counted widths of a weight as integers, of its shape, for the Graph."""
-    bits = ops.convert_to_numpy(quantizer.bits)
-    return np.broadcast_to(np.rint(bits).astype(np.int64), tuple(shape))
-
+    return np.broadcast_to(np.rint(quantizer.array_bits).astype(np.int64), tuple(shape))

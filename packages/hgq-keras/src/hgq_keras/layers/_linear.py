@@ -6,11 +6,11 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import keras
+
 from hgq_core.cost import bias_cost, contraction_cost, convolution_cost
 from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.graph.ops import Add, Constant
-from hgq_core.linear import Contract, Convolve, explicit_pads
-
+from hgq_core.graph.ops import Add
+from hgq_core.linear import Contract, Convolve
 from hgq_keras.config import QuantizerConfig
 from hgq_keras.layers._base import Bits, QLayer, Shape, constant_bits, instances, parallel_share
 from hgq_keras.ops import KERAS
@@ -18,13 +18,12 @@ from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
-
     from hgq_keras.export import Emitter
 
-__all__ = ["QConv1D", "QConv2D", "QDense", "QEinsumDense"]
+__all__ = ["LinearLayer", "QDense", "QEinsumDense"]
 
 
-class _Linear(QLayer):
+class LinearLayer(QLayer):
     """``y = activation(op(iq(x), kq(kernel)) + bq(bias))``; abstract over the operation.
 
     Args:
@@ -159,7 +158,7 @@ class _Linear(QLayer):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QDense(_Linear):
+class QDense(LinearLayer):
     """``y = activation(iq(x) @ kq(kernel) + bq(bias))`` over the last axis.
 
     Args:
@@ -196,7 +195,7 @@ class QDense(_Linear):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QEinsumDense(_Linear):
+class QEinsumDense(LinearLayer):
     """``y = activation(einsum(equation, iq(x), kq(kernel)) + bq(bias))``.
 
     Args:
@@ -265,91 +264,3 @@ def _explicit(equation: str, rank: int) -> tuple[Contract, str]:
     unused = [letter for letter in "zyxwvutsrqponm" if letter not in equation]
     elided = "".join(unused[: rank - len(term.replace("...", ""))])
     return Contract(equation.replace("...", elided)), elided
-
-
-class _Conv(_Linear):
-    """Convolution over one or two spatial axes, channels last; abstract over their number."""
-
-    rank: int
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = 1,
-        groups: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(activation, use_bias, **kwargs)
-        if (data_format or keras.config.image_data_format()) != "channels_last":
-            message = f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
-            raise ConfigError(message)
-        if padding.lower() not in (("valid", "same", "causal") if self.rank == 1 else ("valid", "same")):
-            message = f"layer {self.name!r}: padding {padding!r} is unknown here; expected 'valid' or 'same' (1D: or 'causal')"
-            raise ConfigError(message)
-        if filters < 1 or filters % groups:
-            message = f"layer {self.name!r}: {filters} filters cannot be divided into {groups} groups"
-            raise ConfigError(message)
-        self.filters = filters
-        self.kernel_size = _axes(kernel_size, self.rank, "kernel_size")
-        self.strides = _axes(strides, self.rank, "strides")
-        self.dilation_rate = _axes(dilation_rate, self.rank, "dilation_rate")
-        self.padding = padding.lower()
-        self.groups = groups
-
-    def declare(self, shape: Shape) -> tuple[Convolve, tuple[int, ...], tuple[int, ...], int]:
-        if len(shape) != self.rank + 2 or any(n is None for n in shape[1:]):
-            message = f"layer {self.name!r}: received shape {shape}, expected (batch, {'n, ' * self.rank}channels), all fixed"
-            raise ShapeError(message)
-        spatial = [int(n) for n in shape[1:-1] if n is not None]
-        channels = int(shape[-1] or 0)
-        if channels % self.groups:
-            message = f"layer {self.name!r}: {channels} channels cannot be divided into {self.groups} groups"
-            raise ShapeError(message)
-        pads = explicit_pads(self.padding, spatial, self.kernel_size, self.strides, self.dilation_rate)
-        operation = Convolve(self.strides, pads, self.dilation_rate, self.groups)
-        kernel = (*self.kernel_size, channels // self.groups, self.filters)
-        return operation, kernel, (self.filters,), instances(operation.shape(shape, kernel)[1:-1], self.name)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": "channels_last",
-            "dilation_rate": self.dilation_rate,
-            "groups": self.groups,
-        }
-
-
-def _axes(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) != rank or any(not isinstance(n, int) or n < 1 for n in values):
-        message = f"{name}: received {value!r}, expected {rank} positive integer(s)"
-        raise ConfigError(message)
-    return values
-
-
-@keras.saving.register_keras_serializable(package="hgq_keras")
-class QConv1D(_Conv):
-    """Convolution over ``(batch, steps, channels)``; arguments as ``keras.layers.Conv1D`` and those of `QLayer`.
-
-    ``padding="causal"`` pads the quantized input, so that the input quantizer has the input's own shape.
-    """
-
-    rank = 1
-
-
-@keras.saving.register_keras_serializable(package="hgq_keras")
-class QConv2D(_Conv):
-    """Convolution over ``(batch, height, width, channels)``; arguments as ``keras.layers.Conv2D`` and those of `QLayer`."""
-
-    rank = 2
-
-

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from hgq_core.cost import lookup_cost
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
@@ -13,15 +15,11 @@ from hgq_core.graph.ops import Lookup
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import fixed_point
 from hgq_core.spec import KBI, KIF
-from keras import ops
-
 from hgq_keras.config import QuantizerConfig
 from hgq_keras.layers._base import Bits, QLayer, Shape
 
-
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
-
     from hgq_keras.export import Emitter
 
 __all__ = ["QUnaryFunctionLUT"]
@@ -68,7 +66,9 @@ class QUnaryFunctionLUT(QLayer):
         super().__init__(iq_conf=iq_conf, oq_conf=oq_conf, enable_iq=enable_iq, enable_oq=enable_oq, **kwargs)
         self.activation = keras.activations.get(activation)
         if self.activation is keras.activations.softmax:
-            message = f"layer {self.name!r}: softmax is not a function of one number; expected an elementwise activation"
+            message = (
+                f"layer {self.name!r}: softmax is not a function of one number; expected an elementwise activation"
+            )
             raise ConfigError(message)
         self.allow_heterogeneous_input = bool(allow_heterogeneous_input)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
@@ -96,7 +96,9 @@ class QUnaryFunctionLUT(QLayer):
             raise UnsupportedError(message)
         for quantizer in (self.iq, self.oq):
             if not isinstance(quantizer.spec, KIF | KBI):
-                message = f"layer {self.name!r}: its quantizers are {quantizer.spec.q_type!r}; a table needs 'kif' or 'kbi'"
+                message = (
+                    f"layer {self.name!r}: its quantizers are {quantizer.spec.q_type!r}; a table needs 'kif' or 'kbi'"
+                )
                 raise UnsupportedError(message)
         shape = emitter.shape(inputs[0])
         source, target = self.iq.formats(shape), self._output_formats(shape)
@@ -104,7 +106,7 @@ class QUnaryFunctionLUT(QLayer):
         distinct, index = np.unique(pairs, axis=0, return_inverse=True)
         fraction = int(target.f.max())
         tables = tuple(self._table(row, fraction) for row in distinct)
-        bits = np.rint(ops.convert_to_numpy(ops.broadcast_to(self.oq.bits, (1, *shape)))[0]).astype(np.int64)
+        bits = np.rint(np.broadcast_to(self.oq.array_bits, (1, *shape))[0]).astype(np.int64)
         lookup = Lookup(source, tables, fraction, index.reshape(shape).astype(np.int64), bits)
         return emitter.add(lookup, inputs[0], factor=self.ebops_factor if self.enable_ebops else 0.0)
 
@@ -118,19 +120,27 @@ class QUnaryFunctionLUT(QLayer):
         k, i, f, *out = (int(n) for n in row)
         width = max(k + i + f, 0)
         if width > _LARGEST:
-            message = f"layer {self.name!r}: a table of 2**{width} entries is too large; expected at most {_LARGEST} bits"
+            message = (
+                f"layer {self.name!r}: a table of 2**{width} entries is too large; expected at most {_LARGEST} bits"
+            )
             raise UnsupportedError(message)
         codes = np.arange(2**width)
         signed = np.where(codes >= 2 ** (width - 1), codes - 2**width, codes) if k and width else codes
         inputs = np.ldexp(signed.astype(np.float64), -f).astype("float32")
         values = ops.convert_to_numpy(self.activation(ops.convert_to_tensor(inputs))).astype(np.float64)
         if not np.all(np.isfinite(values)):
-            message = f"layer {self.name!r}: the function is not finite for some representable input; limit the input range"
+            message = (
+                f"layer {self.name!r}: the function is not finite for some representable input; limit the input range"
+            )
             raise UnsupportedError(message)
         spec = self.oq.spec
         widths = [np.float64(n) for n in out]
         rounded = fixed_point(
-            NUMPY, values, *widths, round_mode=spec.round_mode, overflow_mode=spec.overflow_mode  # type: ignore[union-attr]
+            NUMPY,
+            values,
+            *widths,
+            round_mode=spec.round_mode,
+            overflow_mode=spec.overflow_mode,  # type: ignore[union-attr]
         )
         return np.ldexp(rounded, fraction).astype(np.int64)
 

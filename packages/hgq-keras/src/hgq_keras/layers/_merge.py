@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from hgq_core.cost import ADDER, merge_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
-from keras import ops
-
 from hgq_keras.layers._base import Bits, QLayer, Shape
 
-
 if TYPE_CHECKING:
-    from hgq_core.ops import Ops
-
     from collections.abc import Sequence
 
+    from hgq_core.ops import Ops
     from hgq_keras.config import QuantizerConfig
     from hgq_keras.export import Emitter
 
@@ -37,9 +35,7 @@ class QAdd(QLayer):
 
     many_inputs = True
 
-    def __init__(
-        self, iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None, **kwargs: Any) -> None:
         super().__init__(iq_conf=iq_confs, **kwargs)
 
     def build_operation(self, shapes: list[Shape]) -> None:

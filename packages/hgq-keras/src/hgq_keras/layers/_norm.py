@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras import ops
+
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
-from keras import ops
-
 from hgq_keras.config import QuantizerConfig
 from hgq_keras.layers._base import Bits, QLayer, Shape, constant_bits
-
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
-
     from hgq_keras.export import Emitter
 
 __all__ = ["QBatchNormalization"]
@@ -98,7 +96,11 @@ class QBatchNormalization(QLayer):
                 constraint=self.beta_constraint,
             )
         self.moving_mean = self.add_weight(
-            name="moving_mean", shape=channels, initializer=self.moving_mean_initializer, trainable=False, autocast=False
+            name="moving_mean",
+            shape=channels,
+            initializer=self.moving_mean_initializer,
+            trainable=False,
+            autocast=False,
         )
         self.moving_variance = self.add_weight(
             name="moving_variance",

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from hgq_core.cost import pooling_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Multiply
 from hgq_core.linear import Pool, average_scale, explicit_pads
-from keras import ops
-
 from hgq_keras.layers._base import Bits, QLayer, Shape, instances, parallel_share
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
-
     from hgq_keras.export import Emitter
 
 __all__ = ["QAveragePooling2D", "QMaxPooling2D", "pool_operation"]
@@ -26,7 +25,9 @@ __all__ = ["QAveragePooling2D", "QMaxPooling2D", "pool_operation"]
 def pool_operation(kind: Any, shape: Shape, pool_size: Any, strides: Any, padding: str, name: str) -> Pool:
     """The operation of a pooling layer for an input shape ``(batch, *spatial, channels)``."""
     if len(shape) != len(pool_size) + 2 or any(n is None for n in shape[1:]):
-        message = f"layer {name!r}: received shape {shape}, expected (batch, *{len(pool_size)} sizes, channels), all fixed"
+        message = (
+            f"layer {name!r}: received shape {shape}, expected (batch, *{len(pool_size)} sizes, channels), all fixed"
+        )
         raise ShapeError(message)
     spatial = [int(n) for n in shape[1:-1] if n is not None]
     pads = explicit_pads(padding, spatial, pool_size, strides, [1] * len(pool_size))
@@ -49,7 +50,9 @@ class _Pooling2D(QLayer):
     ) -> None:
         super().__init__(**kwargs)
         if (data_format or keras.config.image_data_format()) != "channels_last":
-            message = f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
+            message = (
+                f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
+            )
             raise ConfigError(message)
         if padding.lower() not in ("valid", "same"):
             message = f"layer {self.name!r}: padding {padding!r} is unknown; expected 'valid' or 'same'"
