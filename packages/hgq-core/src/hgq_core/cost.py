@@ -1,7 +1,7 @@
 """EBOPs: one rule for each kind of operation, written against `Ops`, so that training layers and the Graph share them.
 
-``bits`` are widths without the sign for WRAP and SAT_SYM and with it for SAT; width tensors have a leading batch axis of
-size 1 for data. Source of the rules: the project's specification of EBOPs.
+``bits`` are widths without the sign for WRAP and SAT_SYM and with it for SAT; width tensors have a leading batch axis
+of size 1 for data. Source of the rules: the project's specification of EBOPs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ LOOKUP = 1e-4
 
 
 def counted_bits(ops: Ops, k: Any, i: Any, f: Any, overflow_mode: Overflow) -> Any:
-    """The width that EBOPs counts: ``max(i + f, 0)``, plus k for SAT where the element is alive."""
+    """The width that EBOPs counts: ``max(i + f, 0)``, plus k for SAT where the element is alive.
+
+    A dead element, ``k + i + f <= 0``, counts 0 under SAT too, where ``b + k`` would be 1 for a signed one: its value
+    is always 0, so that no hardware is built for it.
+    """
     bits = ops.maximum(i + f, (i + f) * 0)
     if overflow_mode is not Overflow.SAT:
         return bits
@@ -179,7 +183,7 @@ def lookup_cost(ops: Ops, bits_in: Any, bits_out: Any, shape: Sequence[int]) -> 
     return LOOKUP * ops.reshape(ops.sum(entries * full, tuple(range(len(shape) + 1))), ())
 
 
-# --- the same rules on a Graph -----------------------------------------------------------------------------------------
+# --- the same rules on a Graph ---
 
 
 def ebops(graph: Graph) -> float:
@@ -215,7 +219,8 @@ def _bits_of(node: Node, operands: Sequence[Any]) -> Any:
     match node.op:
         case op.Quantize(formats=formats, overflow=overflow):
             wide = formats.broadcast_to(node.shape)
-            return counted_bits(NUMPY, *(part[None].astype(float) for part in (wide.k, wide.i, wide.f)), overflow)
+            k, i, f = (part[None].astype(float) for part in (wide.k, wide.i, wide.f))
+            return counted_bits(NUMPY, k, i, f, overflow)
         case op.Lookup(bits=bits):
             return None if bits is None else np.broadcast_to(bits, node.shape)[None].astype(float)
         case op.Constant(bits=bits):
@@ -238,7 +243,13 @@ def _node_cost(graph: Graph, node: Node, bits: Sequence[Any]) -> float:
         return float(sum(np.sum(np.broadcast_to(b, node.shape)) for b in biases))
     if not bits or len(known) != len(bits):
         return 0.0
-    match node.op:
+    linear = _linear_cost(node.op, bits, shapes)
+    return _elementwise_cost(node, bits) if linear is None else linear
+
+
+def _linear_cost(operation: op.Operation, bits: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> float | None:
+    """Cost of a contraction, convolution or pooling; None for another operation."""
+    match operation:
         case Contract() as contract:
             full = [b.shape for b in bits]
             sizes = {letter: int(n or 1) for letter, n in contract.sizes(full[0], full[1]).items()}
@@ -247,6 +258,12 @@ def _node_cost(graph: Graph, node: Node, bits: Sequence[Any]) -> float:
             return float(convolution_cost(NUMPY, convolve, bits[0], bits[1], shapes[0][:-1], shapes[1]))
         case Pool() as pool:
             return float(pooling_cost(NUMPY, pool, bits[0], shapes[0]))
+    return None
+
+
+def _elementwise_cost(node: Node, bits: Sequence[Any]) -> float:
+    """Cost of an elementwise operation, a reduction or a table; 0 for another operation."""
+    match node.op:
         case op.Add() | op.Subtract():
             return float(merge_cost(NUMPY, bits, node.shape, ADDER))
         case op.Maximum() | op.Minimum() | op.Compare():
@@ -257,8 +274,6 @@ def _node_cost(graph: Graph, node: Node, bits: Sequence[Any]) -> float:
             over = tuple(a + 1 for a in axes)
             weight = ADDER if kind == "sum" else 1.0
             return float(weight * np.sum(np.sum(bits[0], axis=over) - np.min(bits[0], axis=over)))
-        case op.Lookup(formats=formats, bits=out):
-            if out is None:
-                return 0.0
+        case op.Lookup(bits=out) if out is not None:
             return float(lookup_cost(NUMPY, bits[0], np.broadcast_to(out, node.shape)[None].astype(float), node.shape))
     return 0.0

@@ -1,4 +1,4 @@
-"""Fixed-point and minifloat formats as value types. Integer and fraction bits *exclude* the sign, and either may be negative."""
+"""Fixed-point and minifloat formats as value types; integer and fraction bits exclude the sign and may be negative."""
 
 from __future__ import annotations
 
@@ -76,7 +76,11 @@ class Formats:
 
     @classmethod
     def of(cls, k: ArrayLike, i: ArrayLike, f: ArrayLike) -> Formats:
-        """Formats from anything array-like, broadcast together; raises FormatError for non-integers or k outside {0, 1}."""
+        """Formats from anything array-like, broadcast together.
+
+        Raises:
+            FormatError: bits that are no whole numbers, or k outside {0, 1}.
+        """
         arrays = [np.asarray(part) for part in (k, i, f)]
         for name, part in zip("kif", arrays, strict=True):
             if part.dtype.kind == "b":
@@ -117,7 +121,8 @@ class Formats:
     @property
     def width(self) -> NDArray[np.int64]:
         """Total width in bits, sign included; 0 where dead."""
-        return np.maximum(self.k + self.i + self.f, 0)
+        width: NDArray[np.int64] = np.maximum(self.k + self.i + self.f, 0)
+        return width
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -184,7 +189,7 @@ class MiniFloat:
 
     @property
     def exponents(self) -> tuple[int, int]:
-        """Smallest and largest exponent of a normal number's leading bit: ``e0 + 1 - 2**(e-1)`` and ``e0 - 1 + 2**(e-1)``.
+        """Smallest and largest exponent of a normal number: ``e0 + 1 - 2**(e-1)`` and ``e0 - 1 + 2**(e-1)``.
 
         Without exponent bits (e = 0) there are only subnormal numbers, of exponent ``e0 + 1``.
         """

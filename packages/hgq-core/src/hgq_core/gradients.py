@@ -1,6 +1,6 @@
-"""The surrogate gradients of the specification (numbers, section 5) in closed form, one element at a time, in plain Python.
+"""The surrogate gradients of the specification (numbers, section 5) in closed form, one element at a time.
 
-This is the reference that every backend must equal. It shares no code with `hgq_core.quantize`.
+Plain Python: this is the reference that every backend must equal. It shares no code with `hgq_core.quantize`.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Granularity:
         return Sharing(tuple(width), tuple(split) if blocks else None, joined, tuple(shared))
 
 
-def _normalized(axis: int, rank: int) -> int:
+def _normalized(axis: object, rank: int) -> int:
     if not isinstance(axis, int) or not -rank <= axis < rank:
         message = f"axis {axis!r} is out of range for a tensor with {rank} axes; expected {-rank} to {rank - 1}"
         raise ConfigError(message)

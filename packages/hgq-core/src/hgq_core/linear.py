@@ -232,4 +232,5 @@ def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:
     for covered in pool.counts(spatial):
         counts = np.multiply.outer(counts, np.asarray(covered, dtype=np.float64))
     mantissa, exponent = np.frexp(1.0 / counts)
-    return np.ldexp(np.rint(mantissa * 2.0**12), exponent - 12)[..., None]
+    scale: NDArray[np.float64] = np.ldexp(np.rint(mantissa * 2.0**12), exponent - 12)
+    return scale[..., None]

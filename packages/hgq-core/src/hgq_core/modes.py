@@ -1,4 +1,4 @@
-"""Rounding and overflow modes; bits are those of two's complement, each mode is what the ``ap_fixed`` mode of that name does."""
+"""Rounding and overflow modes on two's complement; each mode is what the ``ap_fixed`` mode of that name does."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Overflow(StrEnum):
         return _parse(cls, name, {})
 
 
-def _parse(kind: type[_Mode], name: str, aliases: dict[str, _Mode]) -> _Mode:
+def _parse(kind: type[_Mode], name: object, aliases: dict[str, _Mode]) -> _Mode:
     known = {member.value: member for member in kind} | aliases
     if not isinstance(name, str) or name.upper() not in known:
         close = get_close_matches(str(name).upper(), known, n=1)

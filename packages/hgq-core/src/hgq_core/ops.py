@@ -1,8 +1,8 @@
 """The verbs that a backend supplies, and the NumPy ones.
 
-Everything numeric in HGQ is written once against `Ops`; arithmetic and comparison operators, ``abs`` and slicing are taken
-from the arrays themselves. NumPy's verbs dispatch through ``__array_function__`` and ``__array_ufunc__``, so they also run
-on integers, intervals and hardware symbols.
+Everything numeric in HGQ is written once against `Ops`; arithmetic and comparison operators, ``abs`` and slicing are
+taken from the arrays themselves. NumPy's verbs dispatch through ``__array_function__`` and ``__array_ufunc__``, so they
+also run on integers, intervals and hardware symbols.
 """
 
 from __future__ import annotations

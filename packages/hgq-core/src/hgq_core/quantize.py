@@ -1,8 +1,9 @@
 """The one quantizer body, forward and backward, written against `Ops`; every backend runs these lines.
 
 ``k, i, f`` are arrays of whole numbers (bits) that broadcast to ``x``; they are not the trained floats but what
-``rint`` makes of them. Every step is exact in float32 for formats of at most 24 bits without the sign: multiplying by powers
-of two, floor, ceil and rint do not round, and nearest rounding never adds one half to a number that cannot hold it.
+``rint`` makes of them. Every step is exact in float32 for formats of at most 24 bits without the sign: multiplying by
+powers of two, floor, ceil and rint do not round, and nearest rounding never adds one half to a number that cannot hold
+it.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ def integer_bits_kbi(ops: Ops, lowest: Any, highest: Any, b: Any, *, round_mode:
 
 
 def minifloat(ops: Ops, x: Any, m: Any, e: Any, e0: Any) -> Any:
-    """Each element of x as a minifloat with ``m`` mantissa and ``e`` exponent bits and offset ``e0``, nearest ties to even.
+    """Each element of x as a minifloat: ``m`` mantissa and ``e`` exponent bits, offset ``e0``; nearest, ties to even.
 
     Saturates at ``2**(2**(e-1) + e0 - 1) * (2 - 2**-m)``; subnormal numbers; 0 where m < 0.
     """
@@ -225,8 +226,8 @@ def _minifloat_highest(ops: Ops, m: Any, e: Any, high: Any) -> Any:
 def minifloat_gradients(ops: Ops, g: Any, x: Any, xq: Any, m: Any, e: Any, e0: Any) -> tuple[Any, Any, Any, Any]:
     """Surrogate gradients ``(dx, dm, de, de0)`` of each element.
 
-    Inside the range ``dx = 1`` and ``dm = ln2 (x - xq)``. Where saturated ``dx = 0``, and with ``h = highest`` and s the sign
-    of x: ``dm = s ln2 2**(top - m)``, ``de0 = s ln2 h``, ``de = de0 * ln2 * 2**(e-1)``, the derivatives of h itself.
+    Inside the range ``dx = 1`` and ``dm = ln2 (x - xq)``. Where saturated ``dx = 0``, and with ``h = highest`` and s
+    the sign of x: ``dm = s ln2 2**(top - m)``, ``de0 = s ln2 h``, ``de = de0 * ln2 * 2**(e-1)``, the derivatives of h.
     """
     _, high = _exponents(ops, e, e0)
     highest = _minifloat_highest(ops, m, e, high)

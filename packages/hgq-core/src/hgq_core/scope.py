@@ -1,6 +1,7 @@
 """Defaults that hold inside a ``with`` block: quantizer parameters per place, and layer options.
 
-Scopes live in context variables, so that threads and asynchronous tasks do not see each other's. A scope may be entered again.
+Scopes live in context variables, so that threads and asynchronous tasks do not see each other's. A scope may be entered
+again.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hgq_core.errors import ConfigError
 from hgq_core.spec import (
@@ -60,7 +61,7 @@ class _Scope:
         self._entry = entry
         self._tokens: list[Token[tuple[Any, ...]]] = []
 
-    def __enter__(self) -> _Scope:
+    def __enter__(self) -> Self:
         self._tokens.append(self._variable.set((*self._variable.get(), self._entry)))
         return self
 

@@ -157,13 +157,13 @@ def default_type(place: str) -> str:
     return "kif" if normalized_place(place) == "datalane" else "kbi"
 
 
-def normalized_place(place: str) -> str:
+def normalized_place(place: object) -> str:
     """The place's name in the singular; raises ConfigError for an unknown one."""
-    singular = place[:-1] if isinstance(place, str) and place.endswith("s") and place != "bias" else place
-    if singular not in PLACES:
-        message = f"place: received {place!r}, expected one of {PLACES}"
-        raise ConfigError(message)
-    return singular
+    for name in PLACES:
+        if place in (name, f"{name}s"):
+            return name
+    message = f"place: received {place!r}, expected one of {PLACES}"
+    raise ConfigError(message)
 
 
 def normalized_type(q_type: str) -> str:
@@ -199,12 +199,13 @@ def default_parameters(q_type: str, place: str) -> dict[str, Any]:
     (0,)
     """
     q_type, place = normalized_type(q_type), normalized_place(place)
-    axes = {
+    places: dict[str, dict[str, Any]] = {
         "weight": {"homogeneous_axis": (), "heterogeneous_axis": None},
         "bias": {"homogeneous_axis": (), "heterogeneous_axis": None},
         "table": {"homogeneous_axis": None, "heterogeneous_axis": ()},
         "datalane": {"homogeneous_axis": (0,), "heterogeneous_axis": None},
-    }[place]
+    }
+    axes = places[place]
     if q_type == "dummy":
         return {}
     if q_type == "float":

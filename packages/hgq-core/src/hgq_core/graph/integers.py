@@ -29,10 +29,11 @@ def bit_length(integers: np.ndarray) -> np.ndarray:
     if integers.dtype == object:
         flat = [int(n).bit_length() for n in integers.ravel()]
         return np.array(flat, dtype=np.int64).reshape(integers.shape)
-    guess = np.frexp(integers.astype(np.float64))[1].astype(np.int64)
+    guess: np.ndarray = np.frexp(integers.astype(np.float64))[1].astype(np.int64)
     # float64 may round a large integer up to the next power of two.
     overshoot = (guess > 0) & ((integers >> np.maximum(guess - 1, 0)) == 0)
-    return guess - overshoot
+    bits: np.ndarray = guess - overshoot
+    return bits
 
 
 def _largest(integers: np.ndarray) -> int:
@@ -137,16 +138,21 @@ class IntegerArray:
         return result.astype(bool) if ufunc in _COMPARISONS else IntegerArray(result, fraction)
 
     def __add__(self, other: Any) -> Any:
-        return np.add(self, other)
+        return _ufunc(np.add, self, other)
 
     def __sub__(self, other: Any) -> Any:
-        return np.subtract(self, other)
+        return _ufunc(np.subtract, self, other)
 
     def __mul__(self, other: Any) -> Any:
-        return np.multiply(self, other)
+        return _ufunc(np.multiply, self, other)
 
     def __neg__(self) -> Any:
-        return np.negative(self)
+        return _ufunc(np.negative, self)
+
+
+def _ufunc(ufunc: Callable[..., Any], *operands: Any) -> Any:
+    """Called as a plain function: NumPy's stubs do not know that a ufunc dispatches on its operands."""
+    return ufunc(*operands)
 
 
 _COMPARISONS = {np.less, np.less_equal, np.equal, np.greater_equal, np.greater}

@@ -28,18 +28,19 @@ class Interval:
     """Elementwise bounds ``low <= x <= high`` where x is a multiple of ``2**-f``.
 
     Attributes:
-        low, high: bounds; None for a real input, of which nothing is known.
+        low, high: bounds, each an IntegerArray; typed as Any here and below, because NumPy's stubs do not know that its
+            functions dispatch on their operands.
         f: fraction bits of each element, `ZERO` where it is always 0.
         peak: bound of the magnitude of every partial sum of the operation that gave this interval, in any order.
         shape: shape, batch axis of size 1 included.
     """
 
-    def __init__(self, low: IntegerArray, high: IntegerArray, f: np.ndarray, peak: IntegerArray | None = None) -> None:
-        self.low = low
-        self.high = high
+    def __init__(self, low: Any, high: Any, f: np.ndarray, peak: Any = None) -> None:
+        self.low: Any = low
+        self.high: Any = high
         zero = (low.integers == 0) & (high.integers == 0)
         self.f = np.where(np.asarray(zero, bool), ZERO, np.broadcast_to(f, low.shape))
-        self.peak = np.maximum(-low, high) if peak is None else peak
+        self.peak: Any = np.maximum(-low, high) if peak is None else peak
 
     @classmethod
     def of(cls, values: Any) -> Interval:
@@ -62,17 +63,16 @@ class Interval:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.low.shape
+        return tuple(self.low.shape)
 
     @property
     def ndim(self) -> int:
         return len(self.shape)
 
     @property
-    def magnitude(self) -> IntegerArray:
+    def magnitude(self) -> Any:
         """Largest absolute value of each element."""
-        result: IntegerArray = np.maximum(-self.low, self.high)  # type: ignore[assignment]  # dispatched to IntegerArray
-        return result
+        return np.maximum(-self.low, self.high)
 
     def __getitem__(self, key: Any) -> Interval:
         return Interval(self.low[key], self.high[key], self.f[key], self.peak[key])
@@ -90,13 +90,13 @@ class Interval:
         return handler(*(Interval.of(a) for a in args))
 
     def __add__(self, other: Any) -> Any:
-        return np.add(self, other)
+        return _add(self, Interval.of(other))
 
     def __sub__(self, other: Any) -> Any:
-        return np.subtract(self, other)
+        return _add(self, _negative(Interval.of(other)))
 
     def __neg__(self) -> Any:
-        return np.negative(self)
+        return _negative(self)
 
 
 def _shaped(function: Callable[..., Any], args: Any, kwargs: Any) -> Interval:
@@ -123,7 +123,7 @@ def _multiply(a: Interval, b: Interval) -> Interval:
     return Interval(_fold(np.minimum, products), _fold(np.maximum, products), _product_fraction(a.f, b.f))
 
 
-def _fold(function: Any, items: list[IntegerArray]) -> IntegerArray:
+def _fold(function: Any, items: list[Any]) -> Any:
     result = items[0]
     for item in items[1:]:
         result = function(result, item)
@@ -159,9 +159,13 @@ def _compare(a: Interval, b: Interval) -> _Truth:
 def _where(condition: _Truth, a: Any, b: Any) -> Interval:
     branches = [Interval.of(a), Interval.of(b)]
     shape = np.broadcast_shapes(condition.shape, *(branch.shape for branch in branches))
-    first, second = (np.broadcast_to(branch, shape) for branch in branches)
+    first, second = (_broadcast(branch, shape) for branch in branches)
     low, high = np.minimum(first.low, second.low), np.maximum(first.high, second.high)
     return Interval(low, high, np.maximum(first.f, second.f))
+
+
+def _broadcast(x: Any, shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(x, shape)
 
 
 def _sum(x: Interval, axis: Any = None, *, keepdims: bool = False) -> Interval:
@@ -187,7 +191,7 @@ def _einsum(equation: str, a: Any, b: Any) -> Interval:
         high = np.einsum(equation, first.high, positive) + np.einsum(equation, first.low, negative)
         return Interval(low, high, f, peak)
     left, right, letters = _expanded(equation, first, second)
-    product = _multiply(left, right)
+    product: Interval = _multiply(left, right)
     summed = tuple(n for n, letter in enumerate(letters) if letter not in equation.partition("->")[2])
     kept = [letter for letter in letters if letter in equation.partition("->")[2]]
     order = [kept.index(letter) for letter in equation.partition("->")[2]]
@@ -252,7 +256,7 @@ def _(x: Interval, operation: op.Quantize) -> Interval:
     """Rounding is monotone, so the bounds round; a bound outside a WRAP format gives the whole range."""
     saturated = op.Quantize(operation.formats, operation.round, Overflow.SAT)
     clip = operation if operation.overflow is Overflow.SAT_SYM else saturated
-    low, high = quantize_values(x.low, clip), quantize_values(x.high, clip)
+    low, high = _rounded(x, clip)
     symmetric = operation.overflow is Overflow.SAT_SYM
     whole = Interval.full(operation.formats, x.shape[1:], symmetric=symmetric)
     inside = wraps_never(x, operation)
@@ -274,9 +278,13 @@ def wraps_never(x: Interval, operation: op.Quantize) -> np.ndarray:
     loose = op.Quantize(
         Formats(np.ones_like(spare), np.maximum(spare, -formats.f), formats.f), operation.round, Overflow.SAT
     )
-    low, high = quantize_values(x.low, loose), quantize_values(x.high, loose)
+    low, high = _rounded(x, loose)
     inside: np.ndarray = np.asarray(np.less_equal(whole.low, low) & np.less_equal(high, whole.high))
     return inside
+
+
+def _rounded(x: Interval, operation: op.Quantize) -> tuple[Any, Any]:
+    return quantize_values(x.low, operation), quantize_values(x.high, operation)
 
 
 def formats_of(x: Interval) -> Formats:
@@ -293,7 +301,8 @@ def formats_of(x: Interval) -> Formats:
 
 
 @lookup_values.register
-def _(x: Interval, operation: op.Lookup) -> Interval:
+def _(_x: Interval, operation: op.Lookup) -> Interval:
+    """Everything that the tables hold."""
     lows = np.array([int(t.min()) for t in operation.tables], dtype=np.int64)[operation.index][None]
     highs = np.array([int(t.max()) for t in operation.tables], dtype=np.int64)[operation.index][None]
     f = np.full(lows.shape, operation.fraction)

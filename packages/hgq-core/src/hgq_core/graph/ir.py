@@ -9,7 +9,7 @@ import numpy as np
 
 from hgq_core.errors import GraphError, ShapeError
 from hgq_core.graph.ops import ELEMENTWISE, Constant, Input, Lookup, Operation, Quantize, Reshape, Shape
-from hgq_core.graph.shapes import output_shape
+from hgq_core.graph.shapes import has_no_batch, output_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +60,7 @@ class Graph:
 
     def __post_init__(self) -> None:
         index: dict[str, Node] = {}
+        no_batch: dict[str, bool] = {}
         for node in self.nodes:
             if node.name in index:
                 message = f"two nodes are called {node.name!r}; names must be unique"
@@ -68,12 +69,9 @@ class Graph:
                 if name not in index:
                     message = f"node {node.name!r} reads {name!r}, which no earlier node gives"
                     raise GraphError(message)
-            operands = [index[name] for name in node.inputs]
-            shape = output_shape(
-                node.op,
-                [operand.shape for operand in operands],
-                constant=[isinstance(operand.op, Constant) for operand in operands],
-            )
+            constant = [no_batch[name] for name in node.inputs]
+            shape = output_shape(node.op, [index[name].shape for name in node.inputs], constant=constant)
+            no_batch[node.name] = has_no_batch(node.op, constant)
             if shape != node.shape:
                 message = f"node {node.name!r} claims shape {node.shape}, its operation gives {shape}"
                 raise ShapeError(message)
@@ -147,6 +145,7 @@ class GraphBuilder:
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
+        self._no_batch: dict[str, bool] = {}
 
     def add(
         self,
@@ -169,12 +168,9 @@ class GraphBuilder:
         while unique in self._nodes:
             number += 1
             unique = f"{base}_{number}"
-        operands = [self._nodes[operand] for operand in inputs]
-        shape = output_shape(
-            op,
-            [operand.shape for operand in operands],
-            constant=[isinstance(operand.op, Constant) for operand in operands],
-        )
+        constant = [self._no_batch[operand] for operand in inputs]
+        shape = output_shape(op, [self._nodes[operand].shape for operand in inputs], constant=constant)
+        self._no_batch[unique] = has_no_batch(op, constant)
         self._nodes[unique] = Node(unique, op, tuple(inputs), shape, label, composite, ebops_factor)
         return unique
 
@@ -182,7 +178,7 @@ class GraphBuilder:
         """Data with as many axes as the widest operand: broadcasting must not meet the batch axis."""
         shape = self._nodes[operand].shape
         missing = max(len(self._nodes[other].shape) for other in operands) - len(shape)
-        if not missing or isinstance(self._nodes[operand].op, Constant):
+        if not missing or self._no_batch[operand]:
             return operand
         return self.add(Reshape((1,) * missing + shape), operand, label=label, composite=composite)
 

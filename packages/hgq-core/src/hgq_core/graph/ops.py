@@ -172,7 +172,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
-    """A table per element: ``y = tables[index][code]`` with ``code = x * 2**f`` read as an unsigned ``k + i + f`` bit number.
+    """A table per element: ``y = tables[index][code]``, ``code = x * 2**f`` as an unsigned number of k + i + f bits.
 
     So the non-negative half of a signed input comes first, the negative half second. An input element must already be
     quantized to its format in ``formats``.

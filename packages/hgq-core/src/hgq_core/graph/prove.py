@@ -1,14 +1,13 @@
-"""The verifier: ranges of every edge, accumulator widths, overflow of WRAP, and whether float32 (or 53 bits) is exact."""
+"""The verifier: ranges of every edge, accumulator widths, overflow of WRAP, and whether floating point is exact."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hgq_core.errors import GraphError
-from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
 from hgq_core.graph.integers import bit_length
 from hgq_core.graph.intervals import ZERO, Interval, formats_of, wraps_never
@@ -18,6 +17,9 @@ from hgq_core.modes import Overflow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
+    from hgq_core.formats import Formats
     from hgq_core.graph.ir import Graph, Node
 
 __all__ = ["Finding", "Proof", "prove"]
@@ -38,6 +40,8 @@ class Finding:
         kind: ``overflow``: a WRAP quantizer may wrap; ``inexact``: float32 may round an intermediate result.
         detail: what, in words.
         bits: bits that the widest partial sum or value needs, sign left out.
+        witness: for ``inexact``, a graph input ``(1, *shape)`` per Input that shows it, if `hgq_core.graph.witness` was
+            asked for one and found it.
     """
 
     node: str
@@ -45,6 +49,7 @@ class Finding:
     kind: Literal["overflow", "inexact"]
     detail: str
     bits: int
+    witness: tuple[NDArray[np.float64], ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ class Proof:
 
     Attributes:
         formats: narrowest formats of each edge, without the batch axis; real edges are missing.
-        bits: bits that the widest partial sum in a node needs, counted from the node's own smallest step, sign left out.
+        bits: bits that the widest partial sum in a node needs, counted from the node's own smallest step, sign left
+            out.
         overflow: for each WRAP node, ``"proved"`` that it never wraps, or ``"possible"``.
         findings: possible overflows, and nodes where float32 may not be exact, in order.
     """
@@ -64,7 +70,7 @@ class Proof:
     findings: tuple[Finding, ...]
 
     def exact_in(self, bits: int) -> bool:
-        """Whether floating point with this many significand bits computes every node exactly, in any order of summation."""
+        """Whether floats with this many significand bits compute every node exactly, in any order of summation."""
         return all(needed <= bits for needed in self.bits.values())
 
     @property
@@ -97,7 +103,8 @@ def prove(graph: Graph) -> Proof:
     findings: list[Finding] = []
     for node in graph:
         operands = [values[name] for name in node.inputs]
-        values[node.name] = result = _interval(node, operands)
+        result, needed = _interval(node, operands)
+        values[node.name] = result
         if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
             never = operands[0] is not None and bool(np.all(wraps_never(operands[0], node.op)))
             overflow[node.name] = "proved" if never else "possible"
@@ -107,9 +114,7 @@ def prove(graph: Graph) -> Proof:
         if result is None or isinstance(node.op, op.Constant):
             continue
         formats[node.name] = formats_of(result)
-        bits[node.name] = needed = _bits(result)
-        if isinstance(node.op, op.Scan):
-            bits[node.name] = needed = max(needed, *prove_scan(node, operands))
+        bits[node.name] = needed
         if needed > _FLOAT32:
             detail = f"needs {needed} bits where float32 has {_FLOAT32}: narrow the inputs or the weights of this node"
             findings.append(Finding(node.name, node.label, "inexact", detail, needed))
@@ -118,19 +123,20 @@ def prove(graph: Graph) -> Proof:
     return proof
 
 
-def _interval(node: Node, operands: list[Interval | None]) -> Interval | None:
+def _interval(node: Node, operands: list[Interval | None]) -> tuple[Interval | None, int]:
+    """The interval of a node, None for a real edge, and the bits that its widest partial sum needs."""
     if isinstance(node.op, op.Input):
-        return None if node.op.formats is None else Interval.full(node.op.formats, node.shape)
+        return (None, 0) if node.op.formats is None else _with_bits(Interval.full(node.op.formats, node.shape))
     if isinstance(node.op, op.Constant):
-        return Interval.of(node.op.values)
+        return _with_bits(Interval.of(node.op.values))
     known = [operand for operand in operands if operand is not None]
     if len(known) == len(operands):
         return _evaluated(node, known)
     if isinstance(node.op, op.Quantize):
         symmetric = node.op.overflow is Overflow.SAT_SYM
-        return Interval.full(node.op.formats, node.shape, symmetric=symmetric)
+        return _with_bits(Interval.full(node.op.formats, node.shape, symmetric=symmetric))
     if isinstance(node.op, _ON_REAL):
-        return None
+        return None, 0
     message = (
         f"{type(node.op).__name__} {node.name!r} (layer {node.label!r}) acts on an input that is not quantized; "
         "put a Quantizer before it"
@@ -138,20 +144,45 @@ def _interval(node: Node, operands: list[Interval | None]) -> Interval | None:
     raise GraphError(message)
 
 
-def _evaluated(node: Node, operands: list[Interval]) -> Interval:
-    """The node on intervals; constants enter as the plain arrays that they are."""
+def _evaluated(node: Node, operands: list[Interval]) -> tuple[Interval, int]:
+    """The node on intervals, and the bits that it needs; constants enter as the plain arrays that they are."""
+    if isinstance(node.op, op.Scan):
+        return _unrolled(node.op, operands)
     plain = [
         operand.low.values if isinstance(node.op, op.Contract | op.Convolve) and _is_point(operand) and n else operand
         for n, operand in enumerate(operands)
     ]
-    if isinstance(node.op, op.Scan):
-        return _scanned(node.op, operands)
-    result = evaluate_node(node, plain)
-    return result if isinstance(result, Interval) else Interval.of(result)
+    return _with_bits(Interval.of(evaluate_node(node, plain)))
+
+
+def _unrolled(scan: op.Scan, operands: list[Interval]) -> tuple[Interval, int]:
+    """The fixed number of steps on intervals, and the most bits that a node of the body needs in any of them."""
+    sequence, *states = operands
+    results: list[Any] = []
+    needed = 0
+    for t in range(scan.steps)[:: -1 if scan.reverse else 1]:
+        values: dict[str, Interval] = {}
+        feed = iter([sequence[:, t], *states])
+        for node in scan.body:
+            if isinstance(node.op, op.Input):
+                values[node.name] = next(feed)
+            elif isinstance(node.op, op.Constant):
+                values[node.name] = Interval.of(node.op.values)
+            else:
+                values[node.name], bits = _evaluated(node, [values[name] for name in node.inputs])
+                needed = max(needed, bits)
+        results.append(values[scan.body.outputs[0]])
+        states = [values[name] for name in scan.body.outputs[1:]]
+    stacked: Any = np.stack(results[::-1] if scan.reverse else results, axis=1)
+    return stacked, max(needed, _bits(stacked))
 
 
 def _is_point(x: Interval) -> bool:
     return x.low is x.high
+
+
+def _with_bits(x: Interval) -> tuple[Interval, int]:
+    return x, _bits(x)
 
 
 def _bits(x: Interval) -> int:
@@ -166,52 +197,3 @@ def _bits(x: Interval) -> int:
     )
     # A power of two is exact in one bit less than its bit length.
     return int(np.max(bit_length(np.where(units > 0, units - 1, 0).astype(object)), initial=0))
-
-
-def _scanned(scan: op.Scan, operands: list[Interval]) -> Interval:
-    """The fixed number of steps unrolled on intervals."""
-    sequence, *states = operands
-    results = []
-    steps = range(scan.steps)
-    for t in reversed(steps) if scan.reverse else steps:
-        outputs = _body(scan, [sequence[:, t], *states])
-        results.append(outputs[0])
-        states = list(outputs[1:])
-    return np.stack(results[::-1] if scan.reverse else results, axis=1)  # type: ignore[call-overload,no-any-return]  # dispatched
-
-
-def _body(scan: op.Scan, inputs: list[Interval]) -> list[Interval]:
-    values: dict[str, Interval] = {}
-    feed = iter(inputs)
-    for node in scan.body:
-        values[node.name] = (
-            next(feed)
-            if isinstance(node.op, op.Input)
-            else Interval.of(node.op.values)
-            if isinstance(node.op, op.Constant)
-            else _evaluated(node, [values[name] for name in node.inputs])
-        )
-    return [values[name] for name in scan.body.outputs]
-
-
-def prove_scan(node: Node, operands: list[Any]) -> list[int]:
-    """Bits of every node of a Scan's body, over all steps."""
-    scan = node.op
-    if not isinstance(scan, op.Scan):
-        message = f"{node.name!r} is no Scan"
-        raise GraphError(message)
-    sequence, *states = operands
-    needed = [0]
-    for t in range(scan.steps)[:: -1 if scan.reverse else 1]:
-        values: dict[str, Interval] = {}
-        feed = iter([sequence[:, t], *states])
-        for inner in scan.body:
-            if isinstance(inner.op, op.Input):
-                values[inner.name] = next(feed)
-            elif isinstance(inner.op, op.Constant):
-                values[inner.name] = Interval.of(inner.op.values)
-            else:
-                values[inner.name] = _evaluated(inner, [values[name] for name in inner.inputs])
-                needed.append(_bits(values[inner.name]))
-        states = [values[name] for name in scan.body.outputs[1:]]
-    return needed

@@ -1,14 +1,14 @@
 """The interpreter: evaluates a Graph on anything that speaks NumPy's protocols.
 
-Numbers run on float64 where the prover shows that 53 bits are enough, else on exact integers; the results are identical.
-Intervals, integers and hardware symbols run through the same lines. The two verbs that arrays do not speak by themselves,
-`quantize_values` and `lookup_values`, are generic functions: a new kind of array registers its own.
+Numbers run on float64 where the prover shows that 53 bits are enough, else on exact integers; the results are
+identical. Intervals, integers and hardware symbols run through the same lines. The two verbs that arrays do not speak
+by themselves, `quantize_values` and `lookup_values`, are generic functions: a new kind of array registers its own.
 """
 
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from hgq_core.ops import NUMPY, tree
 from hgq_core.quantize import fixed_point
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hgq_core.graph.ir import Graph, Node
 
@@ -34,8 +34,8 @@ def run(graph: Graph, *inputs: Any) -> Any:
 
     Args:
         graph: a Graph.
-        *inputs: one array ``(batch, *shape)`` per Input node, in order: floats, or anything that speaks NumPy's protocols
-            and has registered `quantize_values` and `lookup_values`.
+        *inputs: one array ``(batch, *shape)`` per Input node, in order: floats, or anything that speaks NumPy's
+            protocols and has registered `quantize_values` and `lookup_values`.
 
     Returns:
         The output ``(batch, *shape)``, float64 for numbers; a tuple if the graph has several outputs.
@@ -105,10 +105,30 @@ def evaluate_node(node: Node, operands: Sequence[Any]) -> Any:
             return quantize_values(operands[0], operation)
         case op.Lookup():
             return lookup_values(operands[0], operation)
-        case op.Contract() | op.Convolve() | op.Pool():
-            return operation.apply(NUMPY, *operands)
+        case op.Contract() | op.Convolve():
+            return operation.apply(NUMPY, operands[0], operands[1])
+        case op.Pool():
+            return operation.apply(NUMPY, operands[0])
+        case op.Scan():
+            return _scan(operation, operands)
         case op.Add() | op.Multiply() | op.Maximum() | op.Minimum():
             return tree(_NARY[type(operation)], list(operands))
+        case op.Subtract() | op.Negate() | op.Relu() | op.Clip() | op.Compare() | op.Select():
+            return _elementwise(operation, operands)
+        case _:
+            return _move(operation, operands)
+
+
+_NARY: dict[type[op.Operation], Callable[[Any, Any], Any]] = {
+    op.Add: np.add,
+    op.Multiply: np.multiply,
+    op.Maximum: np.maximum,
+    op.Minimum: np.minimum,
+}
+
+
+def _elementwise(operation: op.Operation, operands: Sequence[Any]) -> Any:
+    match operation:
         case op.Subtract():
             return operands[0] - operands[1]
         case op.Negate():
@@ -121,13 +141,12 @@ def evaluate_node(node: Node, operands: Sequence[Any]) -> Any:
             return np.where(_COMPARE[kind](operands[0], operands[1]), 1, 0)
         case op.Select():
             return np.where(np.not_equal(operands[0], 0), operands[1], operands[2])
-        case op.Scan():
-            return _scan(operation, operands)
-        case _:
-            return _move(operation, operands)
+    return _unknown(operation)
 
 
-_NARY = {op.Add: np.add, op.Multiply: np.multiply, op.Maximum: np.maximum, op.Minimum: np.minimum}
+def _unknown(operation: op.Operation) -> NoReturn:
+    message = f"{type(operation).__name__} cannot be evaluated"
+    raise GraphError(message)
 
 
 def _move(operation: op.Operation, operands: Sequence[Any]) -> Any:
@@ -151,10 +170,11 @@ def _move(operation: op.Operation, operands: Sequence[Any]) -> Any:
         case op.Gather(indices=indices, axis=axis):
             return np.take(x, indices, axis=axis + 1)
         case op.Reduce(kind=kind, axes=axes, keepdims=keepdims):
-            function = {"sum": np.sum, "max": np.amax, "min": np.amin}[kind]
-            return function(x, axis=tuple(a + 1 for a in axes), keepdims=keepdims)
-    message = f"{type(operation).__name__} cannot be evaluated"
-    raise GraphError(message)
+            return _REDUCE[kind](x, axis=tuple(a + 1 for a in axes), keepdims=keepdims)
+    return _unknown(operation)
+
+
+_REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "max": np.amax, "min": np.amin}
 
 
 def _scan(operation: op.Scan, operands: Sequence[Any]) -> Any:
@@ -169,15 +189,15 @@ def _scan(operation: op.Scan, operands: Sequence[Any]) -> Any:
 
 @singledispatch
 def quantize_values(x: Any, operation: op.Quantize) -> Any:
-    """Each element in its format; register an implementation for another kind of array with ``quantize_values.register``."""
-    message = f"cannot quantize a {type(x).__name__}: register an implementation with quantize_values.register"
+    """Each element in its format; another kind of array registers an implementation: ``quantize_values.register``."""
+    message = f"{type(operation).__name__}: cannot take a {type(x).__name__}: register it with quantize_values.register"
     raise TypeError(message)
 
 
 @singledispatch
 def lookup_values(x: Any, operation: op.Lookup) -> Any:
     """Each element through its table; register an implementation for another kind of array."""
-    message = f"cannot look up a {type(x).__name__}: register an implementation with lookup_values.register"
+    message = f"{type(operation).__name__}: cannot take a {type(x).__name__}: register it with lookup_values.register"
     raise TypeError(message)
 
 
@@ -225,11 +245,15 @@ def _rounded_quotient(a: np.ndarray, b: np.ndarray, mode: Round) -> np.ndarray:
         Round.RND_INF: a > 0,
         Round.RND_CONV: below % 2 == 1,
     }
+    up: np.ndarray
     if mode is Round.TRN:
-        return below
-    if mode is Round.TRN_ZERO:
-        return below + ((a < 0) & (twice != 0))
-    return below + ((twice > b) | ((twice == b) & tie[mode].astype(bool)))
+        up = np.zeros(a.shape, bool)
+    elif mode is Round.TRN_ZERO:
+        up = (a < 0) & (twice != 0)
+    else:
+        up = (twice > b) | ((twice == b) & tie[mode].astype(bool))
+    quotient: np.ndarray = below + up.astype(object)
+    return quotient
 
 
 def _narrowed(x: IntegerArray) -> IntegerArray:

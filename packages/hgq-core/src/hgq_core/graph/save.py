@@ -49,11 +49,8 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> Path:
     arrays: list[np.ndarray] = []
     document = _document(_encode(graph, arrays), arrays)
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        document=np.frombuffer(document, dtype=np.uint8),
-        **{f"array_{n}": array for n, array in enumerate(arrays)},
-    )
+    content: dict[str, Any] = {f"array_{n}": array for n, array in enumerate(arrays)}
+    np.savez_compressed(buffer, document=np.frombuffer(document, dtype=np.uint8), **content)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(buffer.getvalue())

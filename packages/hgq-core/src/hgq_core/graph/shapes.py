@@ -39,7 +39,7 @@ from hgq_core.graph.ops import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["output_shape"]
+__all__ = ["has_no_batch", "output_shape"]
 
 _ARITY: dict[type[Operation], tuple[int, float]] = {
     Subtract: (2, 2),
@@ -65,13 +65,14 @@ def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[b
     Args:
         op: the operation.
         shapes: shapes of the operands, without the batch axis.
-        constant: whether each operand is a Constant, which has no batch axis at all.
+        constant: whether each operand is constant, so that it has no batch axis at all; see `has_no_batch`.
     """
     fewest, most = _ARITY.get(type(op), (1, 1))
     if not fewest <= len(shapes) <= most:
         wanted = str(fewest) if fewest == most else f"{fewest} or more"
         message = f"{type(op).__name__} received {len(shapes)} operand(s), expected {wanted}"
         raise GraphError(message)
+    _check_constants(op, constant)
     if isinstance(op, Contract):
         with_batch: list[tuple[int | None, ...]] = [
             s if c else (None, *s) for s, c in zip(shapes, constant, strict=True)
@@ -97,6 +98,27 @@ def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[b
     return _moved(op, shapes)
 
 
+def has_no_batch(op: Operation, constant: Sequence[bool]) -> bool:
+    """Whether the result has no batch axis: a Constant, or an elementwise operation on such alone."""
+    return isinstance(op, Constant) or (isinstance(op, ELEMENTWISE) and all(constant))
+
+
+def _check_constants(op: Operation, constant: Sequence[bool]) -> None:
+    """Only elementwise operations and linear ones, as one of two operands, take what has no batch axis.
+
+    The axes of all others count from behind the batch axis, which a constant lacks.
+    """
+    if isinstance(op, ELEMENTWISE) or not any(constant):
+        return
+    if (isinstance(op, Contract) and not all(constant)) or (isinstance(op, Convolve) and not constant[0]):
+        return
+    message = (
+        f"{type(op).__name__} acts on a constant, which has no batch axis; fold the constant first: "
+        "compute the result in NumPy and add it with Constant.of"
+    )
+    raise GraphError(message)
+
+
 def _broadcast(shapes: Sequence[Shape]) -> Shape:
     try:
         return tuple(np.broadcast_shapes(*shapes))
@@ -106,17 +128,48 @@ def _broadcast(shapes: Sequence[Shape]) -> Shape:
 
 
 def _moved(op: Operation, shapes: Sequence[Shape]) -> Shape:
-    (x, *_) = shapes
-    axes = (
-        {op.axis}
-        if isinstance(op, Concatenate | Repeat | Gather)
-        else set(op.axes)
-        if isinstance(op, Reduce)
-        else set()
-    )
-    if not axes <= set(range(len(x))):
-        message = f"{type(op).__name__}: axes {sorted(axes)} are out of range for shape {x} (batch axis left out)"
+    x = shapes[0]
+    named: tuple[int, ...] = ()
+    if isinstance(op, Concatenate | Repeat | Gather):
+        named = (op.axis,)
+    elif isinstance(op, Reduce):
+        named = op.axes
+    if not set(named) <= set(range(len(x))):
+        message = f"{type(op).__name__}: axes {sorted(named)} are out of range for shape {x} (batch axis left out)"
         raise ShapeError(message)
+    if isinstance(op, Slice | Pad):
+        parts = [len(op.pads)] if isinstance(op, Pad) else [len(op.start), len(op.stop), len(op.step)]
+        if set(parts) != {len(x)}:
+            message = f"{op} does not name every axis of shape {x} once (batch axis left out)"
+            raise ShapeError(message)
+    match op:
+        case Concatenate(axis=axis):
+            return _joined(axis, shapes)
+        case Slice(start=start, stop=stop, step=step):
+            return tuple(len(range(n)[a:b:c]) for n, a, b, c in zip(x, start, stop, step, strict=True))
+        case Pad(pads=pads):
+            return tuple(n + sum(p) for n, p in zip(x, pads, strict=True))
+        case Repeat(times=times, axis=axis):
+            return (*x[:axis], x[axis] * times, *x[axis + 1 :])
+        case Gather(indices=indices, axis=axis):
+            return (*x[:axis], len(indices), *x[axis + 1 :])
+        case Reduce(axes=axes, keepdims=keepdims):
+            return tuple(1 if a in axes else n for a, n in enumerate(x) if keepdims or a not in axes)
+        case Scan(body=body, steps=steps):
+            return (steps, *body[body.outputs[0]].shape)
+    return _rearranged(op, x)
+
+
+def _joined(axis: int, shapes: Sequence[Shape]) -> Shape:
+    x = shapes[0]
+    if any((*s[:axis], *s[axis + 1 :]) != (*x[:axis], *x[axis + 1 :]) for s in shapes):
+        message = f"Concatenate along axis {axis}: shapes {list(shapes)} differ in another axis"
+        raise ShapeError(message)
+    return (*x[:axis], sum(s[axis] for s in shapes), *x[axis + 1 :])
+
+
+def _rearranged(op: Operation, x: Shape) -> Shape:
+    """Shape of a Reshape, Transpose or Broadcast; of anything else that of the operand."""
     match op:
         case Reshape(shape=shape):
             if prod(shape) != prod(x):
@@ -128,22 +181,9 @@ def _moved(op: Operation, shapes: Sequence[Shape]) -> Shape:
                 message = f"transpose axes {axes} are not a permutation of the axes of {x}"
                 raise ShapeError(message)
             return tuple(x[a] for a in axes)
-        case Concatenate(axis=axis):
-            return (*x[:axis], sum(s[axis] for s in shapes), *x[axis + 1 :])
-        case Slice(start=start, stop=stop, step=step):
-            return tuple(len(range(n)[a:b:c]) for n, a, b, c in zip(x, start, stop, step, strict=True))
-        case Pad(pads=pads):
-            return tuple(n + sum(p) for n, p in zip(x, pads, strict=True))
         case Broadcast(shape=shape):
-            _broadcast([x, shape])
+            if _broadcast([x, shape]) != shape:
+                message = f"cannot broadcast {x} to {shape}"
+                raise ShapeError(message)
             return shape
-        case Repeat(times=times, axis=axis):
-            return (*x[:axis], x[axis] * times, *x[axis + 1 :])
-        case Gather(indices=indices, axis=axis):
-            return (*x[:axis], len(indices), *x[axis + 1 :])
-        case Reduce(axes=axes, keepdims=keepdims):
-            return tuple(1 if a in axes else n for a, n in enumerate(x) if keepdims or a not in axes)
-        case Scan(body=body, steps=steps):
-            return (steps, *body[body.outputs[0]].shape)
-        case _:
-            return x
+    return x
