@@ -10,12 +10,12 @@ import numpy as np
 from rich.progress import track
 
 from hgq_core.errors import ConfigError, DataError
-from hgq_keras.health import warn_if_dead
+from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import quantized_layers
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
 
@@ -52,6 +52,20 @@ def calibrating(model: keras.Layer) -> Iterator[None]:
             quantizer.calibrate(False)
 
 
+@contextmanager
+def _all_or_nothing(model: keras.Layer) -> Iterator[None]:
+    """Puts the widths back if the block does not come to its end."""
+    before = [(v, keras.ops.convert_to_numpy(v)) for q in quantizers(model) for v in q.non_trainable_variables]
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        if not finished:
+            for variable, value in before:
+                variable.assign(value)
+
+
 def ebops(model: keras.Layer) -> float:
     """EBOPs of a model at its present widths: every layer once, nested models included."""
     return float(sum(layer.ebops for layer in quantized_layers(model)))
@@ -80,15 +94,20 @@ def trace_minmax(
         Total EBOPs, or with ``return_results`` the model's outputs: one array, or a list of arrays.
 
     Raises:
-        DataError: no data, NaN or infinity in the data; nothing is changed then.
-        ConfigError: the inputs have different lengths.
+        DataError: no data, NaN or infinity in the data, in weights or in widths; nothing is changed then.
+        ConfigError: the inputs have different lengths, or the model is not built.
     """
+    if not model.built:
+        message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
+        raise ConfigError(message)
     batches = _batches(data, batch_size)
-    if reset:
-        for quantizer in quantizers(model):
-            quantizer.reset_range()
+    for layer in quantized_layers(model):
+        check_finite(layer)
     results: list[list[np.ndarray]] = []
-    with calibrating(model):
+    with _all_or_nothing(model), calibrating(model):
+        if reset:
+            for quantizer in quantizers(model):
+                quantizer.reset_range()
         for batch in track(batches, "calibrating", disable=not verbose):
             y = model(batch, training=False)
             outputs = y if isinstance(y, list | tuple) else [y]
@@ -104,19 +123,27 @@ def trace_minmax(
 def _batches(data: Any, batch_size: int) -> list[Any]:
     if isinstance(data, keras.utils.PyDataset):
         items = [data[n] for n in range(data.num_batches)]
-        return [item[0] if isinstance(item, tuple) else item for item in items]
+        batches = [item[0] if isinstance(item, tuple) else item for item in items]
+        for batch in batches:
+            _check(batch if isinstance(batch, list | tuple) else [batch])
+        return batches
     several = isinstance(data, list | tuple)
     arrays = [np.asarray(part) for part in data] if several else [np.asarray(data)]
     length = len(arrays[0])
     if any(len(array) != length for array in arrays):
         message = f"the inputs have different lengths: {[len(array) for array in arrays]}"
         raise ConfigError(message)
-    if not length:
-        message = "received no data to calibrate on; expected at least one row"
-        raise DataError(message)
+    _check(arrays)
+    cuts = range(0, length, batch_size)
+    return [[a[n : n + batch_size] for a in arrays] if several else arrays[0][n : n + batch_size] for n in cuts]
+
+
+def _check(arrays: Sequence[Any]) -> None:
+    """Raise DataError for an empty batch, NaN or infinity."""
     for array in arrays:
+        if not len(array):
+            message = "received no data to calibrate on; expected at least one row"
+            raise DataError(message)
         if not np.all(np.isfinite(array)):
             message = "the calibration data contain NaN or infinity; clean the data first"
             raise DataError(message)
-    cuts = range(0, length, batch_size)
-    return [[a[n : n + batch_size] for a in arrays] if several else arrays[0][n : n + batch_size] for n in cuts]

@@ -63,6 +63,9 @@ class QuantizerConfig(Mapping[str, Any]):
         for name in _REGULARIZERS:
             if name in resolved:
                 resolved[name] = as_regularizer(resolved[name])
+        if isinstance(resolved.get("k0"), int | float) and resolved["k0"] not in (0, 1):
+            message = f"k0: received {resolved['k0']}, expected 1 to keep negative numbers or 0"
+            raise ConfigError(message)
         self._parameters = resolved
         self.spec: Spec = make_spec(self.q_type, resolved)
         if scaler is not None and (not isfinite(scaler) or scaler == 0):

@@ -12,7 +12,7 @@ from hgq_core.errors import DataError, UnsupportedError
 from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
-from hgq_keras.health import warn_if_dead
+from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer
 from hgq_keras.plain import emit_plain
 from hgq_keras.quantizer import Quantizer
@@ -37,6 +37,8 @@ def to_graph(model: keras.Model) -> Graph:
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
         raise UnsupportedError(message)
+    if getattr(model, "inputs", None) is None:
+        raise UnsupportedError(_without_topology(model))
     warn_if_dead(model)
     builder = GraphBuilder()
     inputs = [
@@ -61,12 +63,9 @@ def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: 
         for layer in model.layers:
             names = _emit(layer, names, {}, builder, prefix)
         return names
-    config = model.get_config()
+    config = model.get_config() if hasattr(model, "operations") else {}
     if "input_layers" not in config:
-        message = (
-            f"model {model.name!r} is a subclass of keras.Model without a topology; build it with the functional API"
-        )
-        raise UnsupportedError(message)
+        raise UnsupportedError(_without_topology(model))
     operations = {operation.name: operation for operation in model.operations}
     values: dict[tuple[str, int, int], str] = {}
     for key, name in zip(_keys(config["input_layers"]), inputs, strict=True):
@@ -84,6 +83,10 @@ def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: 
                 values[name, number, index] = result
         pending = [item for item in pending if item not in ready]
     return [values[key] for key in _keys(config["output_layers"])]
+
+
+def _without_topology(model: keras.Model) -> str:
+    return f"model {model.name!r} is a subclass of keras.Model without a topology; build it with the functional API"
 
 
 def _keys(structure: Any) -> list[tuple[str, int, int]]:
@@ -112,9 +115,11 @@ def _emit(layer: Any, inputs: list[str], kwargs: dict[str, Any], builder: GraphB
     if isinstance(layer, keras.Model):
         return _walk(layer, inputs, builder, prefix=f"{label}/")
     if isinstance(layer, Quantizer):
+        check_finite(layer)
         return [emitter.quantizer(layer, inputs[0])]
     if not isinstance(layer, QLayer):
         return [emit_plain(layer, inputs, emitter)]
+    check_finite(layer)
     quantized = inputs
     if layer.iqs:
         quantized = [emitter.quantizer(q, name) for q, name in zip(layer.iqs, inputs, strict=True)]

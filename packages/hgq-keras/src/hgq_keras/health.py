@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import ops
 
-from hgq_core.errors import DeadLayerWarning
+from hgq_core.errors import DataError, DeadLayerWarning
 from hgq_keras.layers._base import quantized_layers
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["dead_layers", "warn_if_dead"]
+__all__ = ["check_finite", "dead_layers", "warn_if_dead"]
+
+
+def check_finite(layer: keras.Layer) -> None:
+    """Raise DataError, naming the layer and the variable, if a weight or a stored width is NaN or infinite."""
+    for variable in layer.weights:
+        values = ops.convert_to_numpy(variable)
+        if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
+            message = (
+                f"layer {layer.name!r}: its variable {variable.path!r} contains NaN or infinity; "
+                "restore an earlier checkpoint"
+            )
+            raise DataError(message)
 
 
 def dead_layers(model: keras.Layer) -> list[str]:

@@ -100,6 +100,7 @@ class Quantizer(keras.Layer):
             except ValueError as error:
                 raise type(error)(f"quantizer {self.name!r}: {error}") from error
             shape = self._sharing.width_shape
+            self.input_spec = self._accepted(input_shape)
             if isinstance(spec, Float):
                 for name, start, constraint, regularizer in (
                     ("m", spec.m0, spec.mc, spec.mr),
@@ -118,6 +119,13 @@ class Quantizer(keras.Layer):
                     self._b = self._width("b", shape, spec.b0, spec.bc, spec.br, trained=True)
         super().build(input_shape)
 
+    def _accepted(self, shape: Sequence[int | None]) -> Any:
+        """Tensors whose axes with own widths have the size that they were built for; others would broadcast silently."""
+        widths = self._shared.width_shape if self._shared.split_shape is None else [0] * len(shape)
+        first = 1 if self._is_data else 0
+        axes = {n: shape[n] for n in range(first, len(shape)) if widths[n] != 1 and shape[n] is not None}
+        return keras.layers.InputSpec(ndim=len(shape), axes=axes)
+
     def _width(
         self, name: str, shape: tuple[int, ...], start: Any, constraint: Any, regularizer: Any, *, trained: bool
     ) -> Any:
@@ -128,7 +136,7 @@ class Quantizer(keras.Layer):
             start = keras.initializers.Constant(float(start))
         trained = trained and self.spec.trainable  # type: ignore[union-attr]  # Dummy has no widths
         if self._kernel is not None and name in ("f", "b"):
-            start = alive(start, self._kernel, self._owner, self.spec, self._shared, self._k, self._i)
+            start = alive(start, self._kernel(), self._owner, self.spec, self._shared, self._k, self._i)
         return self.add_weight(
             shape=shape,
             initializer=start,
@@ -147,7 +155,8 @@ class Quantizer(keras.Layer):
             kernel: the variable that will be quantized.
             owner: name of the layer, for the warning.
         """
-        self._kernel, self._owner = kernel, owner
+        # Behind a function, since Keras would take a variable that is an attribute for one of this layer's own.
+        self._kernel, self._owner = lambda: kernel, owner
 
     # --- forward -----------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from hgq_keras.export import Emitter
 
-__all__ = ["Bits", "QLayer", "Shape", "constant_bits", "instances", "parallel_share", "quantized_layers"]
+__all__ = [
+    "Bits",
+    "QLayer",
+    "Shape",
+    "configured",
+    "constant_bits",
+    "instances",
+    "parallel_share",
+    "quantized_layers",
+]
 
 Shape = tuple[int | None, ...]
 Bits = Callable[[Quantizer], Any]
@@ -67,11 +76,14 @@ class QLayer(keras.Layer):
         self.enable_ebops = bool(wanted)
         self.beta0 = layer_option("beta0") if beta0 is None else beta0
         self.ebops_factor = float(ebops_factor)
-        self._iq_conf = iq_conf if iq_conf is not None else QuantizerConfig("default", "datalane")
-        self._oq_conf = oq_conf if oq_conf is not None else QuantizerConfig("default", "datalane")
+        if isinstance(iq_conf, list | tuple):
+            self._iq_conf: Any = [configured(conf, "datalane", "iq_conf") for conf in iq_conf]
+        else:
+            self._iq_conf = configured(iq_conf, "datalane", "iq_conf")
+        self._oq_conf = configured(oq_conf, "datalane", "oq_conf")
         self.reported_dead = False
         self._iqs: list[Quantizer] = []
-        self._oq = Quantizer(self._oq_conf, name=f"{self.name}_oq") if self.enable_oq else None
+        self._oq = self.make_quantizer(self._oq_conf, "oq") if self.enable_oq else None
         if not self.many_inputs:
             self._make_input_quantizers(1)
         self.supports_masking = True
@@ -86,8 +98,12 @@ class QLayer(keras.Layer):
                 f"layer {self.name!r} has {number} input(s) and received {len(confs)} input quantizer configurations"
             )
             raise ConfigError(message)
-        names = [f"{self.name}_iq"] if number == 1 else [f"{self.name}_iq_{n}" for n in range(number)]
-        self._iqs = [Quantizer(conf, name=name) for conf, name in zip(confs, names, strict=True)]
+        names = ["iq"] if number == 1 else [f"iq_{n}" for n in range(number)]
+        self._iqs = [self.make_quantizer(conf, name) for conf, name in zip(confs, names, strict=True)]
+
+    def make_quantizer(self, conf: QuantizerConfig, name: str) -> Quantizer:
+        """A quantizer of this layer, of its data type and named after it."""
+        return Quantizer(conf, name=f"{self.name}_{name}", dtype=self.dtype_policy)
 
     # --- hooks -------------------------------------------------------------------------------------------------------
 
@@ -121,6 +137,8 @@ class QLayer(keras.Layer):
         for quantizer, shape in zip(self._iqs, shapes, strict=False):
             quantizer.build(shape)
         self.input_shapes = shapes
+        specs = [keras.layers.InputSpec(shape=(None, *shape[1:])) for shape in shapes]
+        self.input_spec = specs if self.many_inputs else specs[0]
         self.build_operation(shapes)
         if self._oq is not None:
             self._oq.build(self.compute_output_shape(input_shape))
@@ -191,6 +209,16 @@ class QLayer(keras.Layer):
             if name.endswith(("_conf", "_confs")):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
+    """The configuration that was given, or the scope's for this place; raises ConfigError for anything else."""
+    if conf is None:
+        return QuantizerConfig("default", place)
+    if not isinstance(conf, QuantizerConfig):
+        message = f"{argument}: received {conf!r}, expected a QuantizerConfig such as QuantizerConfig('kif', {place!r})"
+        raise ConfigError(message)
+    return conf
 
 
 def _tensor_bits(quantizer: Quantizer) -> Any:

@@ -11,13 +11,12 @@ from hgq_core.cost import bias_cost, contraction_cost, convolution_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
-from hgq_keras.config import QuantizerConfig
-from hgq_keras.layers._base import Bits, QLayer, Shape, constant_bits, instances, parallel_share
+from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, instances, parallel_share
 from hgq_keras.ops import KERAS
-from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
+    from hgq_keras.config import QuantizerConfig
     from hgq_keras.export import Emitter
 
 __all__ = ["LinearLayer", "QDense", "QEinsumDense"]
@@ -63,10 +62,10 @@ class LinearLayer(QLayer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.parallelization_factor = parallelization_factor
-        self._kq_conf = kq_conf if kq_conf is not None else QuantizerConfig("default", "weight")
-        self._bq_conf = bq_conf if bq_conf is not None else QuantizerConfig("default", "bias")
-        self.kq = Quantizer(self._kq_conf, name=f"{self.name}_kq")
-        self.bq = Quantizer(self._bq_conf, name=f"{self.name}_bq") if self.use_bias else None
+        self._kq_conf = configured(kq_conf, "weight", "kq_conf")
+        self._bq_conf = configured(bq_conf, "bias", "bq_conf")
+        self.kq = self.make_quantizer(self._kq_conf, "kq")
+        self.bq = self.make_quantizer(self._bq_conf, "bq") if self.use_bias else None
 
     @abstractmethod
     def declare(self, shape: Shape) -> tuple[Contract | Convolve, tuple[int, ...], tuple[int, ...], int]:

@@ -15,11 +15,11 @@ from hgq_core.graph.ops import Lookup
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import fixed_point
 from hgq_core.spec import KBI, KIF
-from hgq_keras.config import QuantizerConfig
-from hgq_keras.layers._base import Bits, QLayer, Shape
+from hgq_keras.layers._base import Bits, QLayer, Shape, configured
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
+    from hgq_keras.config import QuantizerConfig
     from hgq_keras.export import Emitter
 
 __all__ = ["QUnaryFunctionLUT"]
@@ -55,8 +55,7 @@ class QUnaryFunctionLUT(QLayer):
         override_oq_k0_to_0: bool = False,
         **kwargs: Any,
     ) -> None:
-        iq_conf = iq_conf if iq_conf is not None else QuantizerConfig("default", "datalane")
-        oq_conf = oq_conf if oq_conf is not None else QuantizerConfig("default", "table")
+        iq_conf, oq_conf = configured(iq_conf, "datalane", "iq_conf"), configured(oq_conf, "table", "oq_conf")
         if not allow_heterogeneous_input:
             iq_conf = iq_conf.replaced(heterogeneous_axis=())
         if not allow_heterogeneous_table:

@@ -10,12 +10,11 @@ from keras import ops
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
-from hgq_keras.config import QuantizerConfig
-from hgq_keras.layers._base import Bits, QLayer, Shape, constant_bits
-from hgq_keras.quantizer import Quantizer
+from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
+    from hgq_keras.config import QuantizerConfig
     from hgq_keras.export import Emitter
 
 __all__ = ["QBatchNormalization"]
@@ -63,10 +62,10 @@ class QBatchNormalization(QLayer):
         self.gamma_regularizer = keras.regularizers.get(gamma_regularizer)
         self.beta_constraint = keras.constraints.get(beta_constraint)
         self.gamma_constraint = keras.constraints.get(gamma_constraint)
-        self._kq_conf = kq_conf if kq_conf is not None else QuantizerConfig("default", "weight")
-        self._bq_conf = bq_conf if bq_conf is not None else QuantizerConfig("default", "bias")
-        self.kq = Quantizer(self._kq_conf, name=f"{self.name}_kq")
-        self.bq = Quantizer(self._bq_conf, name=f"{self.name}_bq")
+        self._kq_conf = configured(kq_conf, "weight", "kq_conf")
+        self._bq_conf = configured(bq_conf, "bias", "bq_conf")
+        self.kq = self.make_quantizer(self._kq_conf, "kq")
+        self.bq = self.make_quantizer(self._bq_conf, "bq")
 
     def build_operation(self, shapes: list[Shape]) -> None:
         shape = shapes[0]

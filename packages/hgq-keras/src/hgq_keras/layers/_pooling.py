@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from hgq_core.cost import pooling_cost
@@ -16,6 +15,8 @@ from hgq_keras.layers._base import Bits, QLayer, Shape, instances, parallel_shar
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hgq_core.ops import Ops
     from hgq_keras.export import Emitter
 
