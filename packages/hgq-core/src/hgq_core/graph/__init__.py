@@ -4,5 +4,6 @@ from hgq_core.graph.ir import Graph, GraphBuilder, Node
 from hgq_core.graph.prove import Finding, Proof, prove
 from hgq_core.graph.run import run
 from hgq_core.graph.save import load, save
+from hgq_core.graph.witness import witness
 
-__all__ = ["Finding", "Graph", "GraphBuilder", "Node", "Proof", "load", "prove", "run", "save"]
+__all__ = ["Finding", "Graph", "GraphBuilder", "Node", "Proof", "load", "prove", "run", "save", "witness"]
