@@ -7,6 +7,7 @@ Ratios of interleaved runs in one process on one thread, in CPU time; per-elemen
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ BETA = 1e-5
 def plain() -> nn.Module:
     """The network without quantization."""
     layers: list[nn.Module] = []
-    for n, (a, b) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False)):
+    for n, (a, b) in enumerate(itertools.pairwise(WIDTHS)):
         layers += [nn.Linear(a, b)] + ([nn.ReLU()] if n < len(WIDTHS) - 2 else [])
     return nn.Sequential(*layers)
 
@@ -38,12 +39,14 @@ def quantized() -> nn.Module:
     return nn.Sequential(
         *(
             QLinear(a, b, activation="relu" if n < last else None, beta0=BETA)
-            for n, (a, b) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False))
+            for n, (a, b) in enumerate(itertools.pairwise(WIDTHS))
         )
     )
 
 
-def make_step(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, fused: bool, forward: Any = None) -> Callable[[], None]:
+def make_step(
+    model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, fused: bool, forward: Any = None
+) -> Callable[[], None]:
     """Forward, backward and Adam as one call."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=fused or None)
     costs = any(isinstance(m, QLinear) for m in model.modules())
@@ -63,7 +66,7 @@ def make_step(model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, fused: bool
 
 
 def measure(
-    batch: int, steps: int = 20, repeats: int = 15, *, fused_adam: bool = False, compiled: bool = False
+    batch: int, steps: int = 5, repeats: int = 60, *, fused_adam: bool = False, compiled: bool = False
 ) -> dict[str, Any]:
     """Milliseconds of a step, and ratios to plain PyTorch.
 
@@ -71,7 +74,7 @@ def measure(
         batch: rows of the input.
         steps: steps per timing.
         repeats: timings of each variant; they take turns.
-        fused_adam: whether both sides use `torch.optim.Adam(fused=True)`; PyTorch's default on a CPU is a loop over tensors.
+        fused_adam: whether both sides use `torch.optim.Adam(fused=True)`; on a CPU the default is a loop over tensors.
         compiled: also time ours, and plain PyTorch, under `torch.compile`.
 
     Returns:
@@ -82,7 +85,10 @@ def measure(
     try:
         torch.manual_seed(0)
         x, y = torch.randn(batch, WIDTHS[0]), torch.randint(0, WIDTHS[-1], (batch,))
-        variants = {"plain": make_step(plain(), x, y, fused=fused_adam), "ours": make_step(quantized(), x, y, fused=fused_adam)}
+        variants = {
+            "plain": make_step(plain(), x, y, fused=fused_adam),
+            "ours": make_step(quantized(), x, y, fused=fused_adam),
+        }
         if compiled:
             variants["plain_compiled"] = make_step(plain(), x, y, fused=fused_adam, forward=torch.compile)
             variants["ours_compiled"] = make_step(quantized(), x, y, fused=fused_adam, forward=torch.compile)
@@ -110,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, nargs="+", default=[2048, 16600])
     parser.add_argument("--compile", action="store_true", help="also torch.compile, which needs a C++ compiler")
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--profile", action="store_true", help="print the operators of a step instead")
     options = parser.parse_args()
     if options.profile:
@@ -119,7 +125,7 @@ def main() -> None:
     print(f"{'batch':>6} {'Adam':>8} {'variant':>15} {'ms':>8} {'ratio':>6}")
     for batch in options.batches:
         for fused in (False, True):
-            row = measure(batch, max(4, 40960 // batch), options.repeats, fused_adam=fused, compiled=options.compile)
+            row = measure(batch, max(1, 10240 // batch), options.repeats, fused_adam=fused, compiled=options.compile)
             for name in [key[:-3] for key in row if key.endswith("_ms")]:
                 print(f"{batch:>6} {row['adam']:>8} {name:>15} {row[f'{name}_ms']:>8.3f} {row[f'{name}_ratio']:>6.2f}")
 

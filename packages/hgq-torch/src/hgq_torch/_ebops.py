@@ -50,20 +50,21 @@ def ebops_loss(model: nn.Module) -> Tensor:
     >>> loss.requires_grad, round(loss.item(), 3)
     (True, 0.528)
     """
-    modules = list(model.modules())
-    layers = [module for module in modules if isinstance(module, QModule)]
+    layers: list[QModule] = []
+    quantizers: list[Quantizer] = []
+    for module in model.modules():
+        if isinstance(module, QModule):
+            layers.append(module)
+        elif isinstance(module, Quantizer):
+            quantizers.append(module)
     terms: list[Tensor | None] = []
-    dense: list[QModule] = []
+    covered: set[nn.Module | None] = set()
     if not torch.compiler.is_compiling():
         costs, dense = dense_costs(layers)
         terms += costs
-    covered = {id(q) for layer in dense for name, q in layer.named_children() if name != "oq"}
-    for layer in layers:
-        if layer.enable_ebops and layer not in dense:
-            terms.append(layer.beta * layer.ebops())
-    for module in modules:
-        if isinstance(module, Quantizer) and id(module) not in covered:
-            terms.append(module.regularization())
+        covered.update(dense, *((layer.iq, layer.kq, layer.bq) for layer in dense))
+    terms += [layer.beta * layer.ebops() for layer in layers if layer.enable_ebops and layer not in covered]
+    terms += [quantizer.regularization() for quantizer in quantizers if quantizer not in covered]
     given = [term for term in terms if term is not None]
     return sum(given[1:], given[0]) if given else torch.zeros(())
 

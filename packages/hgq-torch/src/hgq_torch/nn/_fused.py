@@ -8,79 +8,30 @@ already taken, rows are handled in blocks that stay in the cache. Tests hold it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, log
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from hgq_core.modes import Overflow, Round
+from hgq_core.modes import Round
 from hgq_core.ops import EMPTY
-from hgq_core.spec import KBI, KIF, Bounds
 from hgq_torch._reduce import extremes, rows_of_a_block, summed_to
 from hgq_torch.ops import power_of_two
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hgq_core.spec import KBI, KIF, Bounds
     from hgq_torch.nn._linear import QLinear
+    from hgq_torch.nn._plan import Plan
     from hgq_torch.quantizer import Quantizer
 
-__all__ = ["Plan", "fused_step", "plan_of"]
+__all__ = ["fused_step"]
 
-_ROUNDS = (Round.TRN, Round.RND, Round.RND_CONV)
 # Numbers as tensors: PyTorch converts a Python number to a tensor on every call, which costs as much as the operation.
 _ZERO, _QUARTER, _HALF, _ONE, _MINUS_ONE = (torch.tensor(n) for n in (0.0, 0.25, 0.5, 1.0, -1.0))
 _LN2 = {dtype: torch.tensor(log(2.0), dtype=dtype) for dtype in (torch.float32, torch.float64)}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is fixed about a layer that `LinearFunction` covers, read once."""
-
-    relu: bool
-    axes: tuple[int, ...]
-    data: KIF
-    kernel: KBI
-    bias: KBI | None
-    by_feature: bool
-    """Whether the input's widths differ along the last axis only, or not at all."""
-
-
-def plan_of(layer: QLinear) -> Plan | None:
-    """The plan of a layer, or None if its specifications are not the defaults or their neighbours."""
-    kq, bq, iq = layer.kq, layer.bq, layer.iq
-    if iq is None or not _covered(iq, KIF, Overflow.WRAP, _ROUNDS) or not _covered(kq, KBI, Overflow.SAT_SYM, _ROUNDS):
-        return None
-    if bq is not None and (not _covered(bq, KBI, Overflow.WRAP, (Round.RND,)) or bq.b.shape != (layer.out_features,)):
-        return None
-    by_feature = all(n == 1 for n in iq.f.shape[:-1])
-    spec = None if bq is None else cast("KBI", bq.spec)
-    return Plan(
-        layer.activation == "relu",
-        iq.sharing.shared_axes,
-        cast("KIF", iq.spec),
-        cast("KBI", kq.spec),
-        spec,
-        by_feature,
-    )
-
-
-def _covered(quantizer: Quantizer, kind: type[Any], overflow: Overflow, rounds: tuple[Round, ...]) -> bool:
-    spec = cast("KIF | KBI", quantizer.spec)
-    return (
-        isinstance(spec, kind)
-        and spec.overflow_mode is overflow
-        and spec.round_mode in rounds
-        and not spec.stochastic
-        and not spec.blocks
-        and (overflow is Overflow.SAT_SYM or not spec.is_weight)
-        and (not isinstance(spec, KBI) or (isinstance(spec.bc, Bounds) and spec.bc.low >= 0))
-        and quantizer.scaler is None
-        and quantizer.affine is None
-        and quantizer.qnoise_factor is None
-    )
 
 
 def _clamp_(width: Tensor, bounds: Bounds | None) -> Tensor:
@@ -262,20 +213,11 @@ class LinearFunction(torch.autograd.Function):
         )
 
 
-def fused_step(layer: QLinear, plan: Plan, x: Tensor) -> Tensor:
-    """The layer's output in TRAIN mode, without the output quantizer."""
-    iq, kq, bq = layer.iq, layer.kq, layer.bq
-    return cast(
-        "Tensor",
-        LinearFunction.apply(
-            plan,
-            (iq, kq, bq),
-            x,
-            layer.weight,
-            layer.bias,
-            kq.b,
-            kq.i,
-            None if bq is None else bq.b,
-            cast("Quantizer", iq).f,
-        ),
-    )
+def fused_step(
+    layer: QLinear, plan: Plan, quantizers: tuple[Quantizer, Quantizer, Quantizer | None], x: Tensor
+) -> Tensor:
+    """The layer's output in TRAIN mode, without the output quantizer; quantizers are those of input, weight, bias."""
+    iq, kq, bq = quantizers
+    bias, bias_b = (None, None) if bq is None else (layer.bias, bq.b)
+    result = LinearFunction.apply(plan, quantizers, x, layer.weight, bias, kq.b, kq.i, bias_b, iq.f)
+    return cast("Tensor", result)

@@ -14,14 +14,15 @@ from hgq_core.graph import ops as op
 from hgq_core.linear import Contract
 from hgq_torch import _nodes
 from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, keep_alive, make_quantizer
-from hgq_torch.nn._fused import Plan, fused_step, plan_of
+from hgq_torch.nn._fused import fused_step
+from hgq_torch.nn._plan import Plan, plan_of
 from hgq_torch.ops import TORCH
-from hgq_torch.quantizer import Mode, Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.graph import GraphBuilder
+    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["QLinear"]
 
@@ -141,21 +142,22 @@ class QLinear(QModule):
                 f"{', '.join(map(str, self.input_shape))}); give input_shape for data with more axes"
             )
             raise ShapeError(message)
-        plan = self.plan
-        if plan is None or not self._steps(x):
+        if not self.training or torch.compiler.is_compiling():
             y = self._plain(x)
         else:
-            y = fused_step(self, plan, x)
+            y = self._step(x)
         return y if self.oq is None else self.oq(y)
 
-    def _steps(self, x: Tensor) -> bool:
-        """Whether this is a training step on data of the weights' type; a compiler fuses the composed path itself."""
-        return (
-            self.training and x.dtype == self.weight.dtype and not torch.compiler.is_compiling() and self._all_train()
-        )
-
-    def _all_train(self) -> bool:
-        return all(q is None or q.mode is Mode.TRAIN for q in (self.iq, self.kq, self.bq))
+    def _step(self, x: Tensor) -> Tensor:
+        """Everything but the output quantizer in training; a compiler fuses the composed path itself."""
+        iq, kq, bq = self.iq, self.kq, self.bq
+        if self.plan is not None and not self.plan.holds(iq, kq, bq):
+            self.plan = plan_of(self)
+        if self.plan is None or iq is None or x.dtype is not self.weight.dtype:
+            return self._plain(x)
+        if not all(q is None or (q.training and not q.calibrating) for q in (iq, kq, bq)):
+            return self._plain(x)
+        return fused_step(self, self.plan, (iq, kq, bq), x)
 
     def _plain(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer, from composed modules."""

@@ -1,0 +1,111 @@
+"""What is fixed about a dense layer that the fused training step and cost cover, read once when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from hgq_core.modes import Overflow, Round
+from hgq_core.spec import KBI, KIF, Bounds
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hgq_torch.nn._linear import QLinear
+    from hgq_torch.quantizer import Quantizer
+
+__all__ = ["CostPlan", "Plan", "WidthPlan", "plan_of"]
+
+_ROUNDS = (Round.TRN, Round.RND, Round.RND_CONV)
+
+
+@dataclass(frozen=True, slots=True)
+class WidthPlan:
+    """Bounds and regulariser of one kind of width."""
+
+    bounds: Bounds
+    l1: float
+
+    def bits(self, stored: Tensor) -> Tensor:
+        """Whole bits, in memory of their own."""
+        return stored.clamp(self.bounds.low, self.bounds.high).round_()
+
+
+@dataclass(frozen=True, slots=True)
+class CostPlan:
+    """What layers whose costs are summed in one node have in common."""
+
+    kernel: WidthPlan
+    data: WidthPlan
+    data_i: Bounds
+    bias: WidthPlan | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is fixed about a layer whose specifications are the defaults or their neighbours."""
+
+    relu: bool
+    axes: tuple[int, ...]
+    data: KIF
+    kernel: KBI
+    bias: KBI | None
+    by_feature: bool
+    """Whether the input's widths differ along the last axis only, or not at all."""
+    cost: CostPlan | None
+
+    def holds(self, iq: Quantizer | None, kq: Quantizer, bq: Quantizer | None) -> bool:
+        """Whether these are still the quantizers that the plan was made for."""
+        given = None if bq is None else bq.spec
+        return iq is not None and self.data is iq.spec and self.kernel is kq.spec and self.bias is given
+
+
+def plan_of(layer: QLinear) -> Plan | None:
+    """The plan of a layer, or None if its specifications are others."""
+    kq, bq, iq = layer.kq, layer.bq, layer.iq
+    if iq is None or not _covered(iq, KIF, Overflow.WRAP, _ROUNDS) or not _covered(kq, KBI, Overflow.SAT_SYM, _ROUNDS):
+        return None
+    if bq is not None and (not _covered(bq, KBI, Overflow.WRAP, (Round.RND,)) or bq.b.shape != (layer.out_features,)):
+        return None
+    return Plan(
+        layer.activation == "relu",
+        iq.sharing.shared_axes,
+        cast("KIF", iq.spec),
+        cast("KBI", kq.spec),
+        None if bq is None else cast("KBI", bq.spec),
+        all(n == 1 for n in iq.f.shape[:-1]),
+        _cost_of(layer, iq),
+    )
+
+
+def _covered(quantizer: Quantizer, kind: type[Any], overflow: Overflow, rounds: tuple[Round, ...]) -> bool:
+    spec = cast("KIF | KBI", quantizer.spec)
+    return (
+        isinstance(spec, kind)
+        and spec.overflow_mode is overflow
+        and spec.round_mode in rounds
+        and not spec.stochastic
+        and not spec.blocks
+        and (overflow is Overflow.SAT_SYM or not spec.is_weight)
+        and (not isinstance(spec, KBI) or (isinstance(spec.bc, Bounds) and spec.bc.low >= 0))
+        and quantizer.scaler is None
+        and quantizer.affine is None
+        and quantizer.qnoise_factor is None
+    )
+
+
+def _cost_of(layer: QLinear, iq: Quantizer) -> CostPlan | None:
+    """The plan of the cost, for data of one axis and one width per number; else None."""
+    kq, bq = layer.kq, layer.bq
+    kernel, data = cast("KBI", kq.spec), cast("KIF", iq.spec)
+    bias = None if bq is None else cast("KBI", bq.spec)
+    if not layer.enable_ebops or kq.b.shape != layer.weight.shape or iq.f.shape != (1, layer.in_features):
+        return None
+    if kernel.ir or any(callable(factor) for factor in (kernel.br, data.fr, None if bias is None else bias.br)):
+        return None
+    return CostPlan(
+        WidthPlan(kq.bounds["b"], kernel.br or 0.0),
+        WidthPlan(iq.bounds["f"], data.fr or 0.0),
+        iq.bounds["i"],
+        None if bq is None or bias is None else WidthPlan(bq.bounds["b"], bias.br or 0.0),
+    )
