@@ -222,3 +222,23 @@ def test_bad_options_are_refused(arguments, match):
 def test_a_wrong_shape_names_the_layer():
     with pytest.raises(ShapeError, match=r"QLinear\(4, 3\): received \(2, 5\), expected \(batch, 4\)"):
         qnn.QLinear(4, 3)(torch.zeros(2, 5))
+
+
+def test_autocast_does_not_reach_the_sums():
+    layer = qnn.QLinear(16, 4)
+    x = torch.randn(9, 16)
+    expected = layer.eval()(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(x), expected)
+        layer.train()(x.requires_grad_()).sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
+
+
+def test_replaced_quantizers_and_frozen_ranges_are_respected():
+    layer = qnn.QLinear(4, 3)
+    layer.iq.eval()
+    layer(torch.full((2, 4), 100.0))
+    assert layer.iq.i.max() == 2
+    layer.iq = hgq_torch.Quantizer("kif", "datalane", shape=(None, 4), f0=0, round_mode="TRN")
+    x = torch.randn(5, 4)
+    assert torch.equal(layer(x), composed(layer)(x))

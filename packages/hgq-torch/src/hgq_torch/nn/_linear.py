@@ -142,6 +142,10 @@ class QLinear(QModule):
                 f"{', '.join(map(str, self.input_shape))}); give input_shape for data with more axes"
             )
             raise ShapeError(message)
+        if torch.is_autocast_enabled(x.device.type):
+            # Sums of products are exact in the weights' type only.
+            with torch.autocast(x.device.type, enabled=False):
+                return self.forward(x.to(self.weight.dtype))
         if not self.training or torch.compiler.is_compiling():
             y = self._plain(x)
         else:
