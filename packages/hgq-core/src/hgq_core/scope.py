@@ -6,7 +6,7 @@ again.
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
@@ -59,16 +59,16 @@ class _Scope:
     def __init__(self, variable: ContextVar[tuple[Any, ...]], entry: object) -> None:
         self._variable = variable
         self._entry = entry
-        self._tokens: list[Token[tuple[Any, ...]]] = []
 
     def __enter__(self) -> Self:
-        self._tokens.append(self._variable.set((*self._variable.get(), self._entry)))
+        self._variable.set((*self._variable.get(), self._entry))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._variable.reset(self._tokens.pop())
+        # Blocks nest, so the last entry of this thread is ours; a token would belong to whichever thread entered last.
+        self._variable.set(self._variable.get()[:-1])
 
 
 class QuantizerConfigScope(_Scope):

@@ -55,7 +55,9 @@ def calibrating(model: keras.Layer) -> Iterator[None]:
 @contextmanager
 def _all_or_nothing(model: keras.Layer) -> Iterator[None]:
     """Puts the widths back if the block does not come to its end."""
-    before = [(v, keras.ops.convert_to_numpy(v)) for q in quantizers(model) for v in q.non_trainable_variables]
+    before = [
+        (v, np.array(keras.ops.convert_to_numpy(v))) for q in quantizers(model) for v in q.non_trainable_variables
+    ]
     finished = False
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,10 @@ class QuantizerConfig(Mapping[str, Any]):
         qnoise_factor: float | None = None,
         **parameters: Any,
     ) -> None:
-        self.q_type, self.place, resolved = resolved_parameters(q_type, place, parameters)
+        self.q_type, self.place, given = resolved_parameters(q_type, place, parameters)
+        # Every parameter, those with a default too, so that another scope does not fill them in when it is read back.
+        defaults = make_spec(self.q_type, given)
+        resolved = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
         for name in _CONSTRAINTS:
             if name in resolved:
                 resolved[name] = as_constraint(resolved[name])

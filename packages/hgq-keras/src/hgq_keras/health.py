@@ -9,10 +9,14 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import DataError, DeadLayerWarning
+from hgq_core.spec import KBI, KIF
 from hgq_keras.layers._base import quantized_layers
 
 if TYPE_CHECKING:
     import keras
+
+    from hgq_keras.layers._base import QLayer
+    from hgq_keras.quantizer import Quantizer
 
 __all__ = ["check_finite", "dead_layers", "warn_if_dead"]
 
@@ -30,13 +34,28 @@ def check_finite(layer: keras.Layer) -> None:
 
 
 def dead_layers(model: keras.Layer) -> list[str]:
-    """Names of the layers whose quantized kernel is all zero: their output does not depend on their input."""
-    names = []
-    for layer in quantized_layers(model):
-        kernel = getattr(layer, "kernel", None)
-        if kernel is not None and not np.any(ops.convert_to_numpy(layer.qkernel)):
-            names.append(layer.name)
-    return names
+    """Names of the layers that compute a constant, because their quantized weights or quantized input are all zero."""
+    return [layer.name for layer in quantized_layers(model) if _cause(layer)]
+
+
+def _cause(layer: QLayer) -> str:
+    """Why the layer computes a constant; empty if it does not."""
+    weights = getattr(layer, "qkernel", None)
+    if hasattr(layer, "qscaler_and_qoffset"):
+        weights = layer.qscaler_and_qoffset[0]
+    if weights is not None and not np.any(ops.convert_to_numpy(weights)):
+        return "every quantized weight is 0"
+    if layer.iqs and all(_silent(quantizer) for quantizer in layer.iqs):
+        return "its quantized input is always 0"
+    return ""
+
+
+def _silent(quantizer: Quantizer) -> bool:
+    """Whether every element of a fixed-point quantizer is dead."""
+    if not isinstance(quantizer.spec, KIF | KBI):
+        return False
+    k, i, f = (ops.convert_to_numpy(part) for part in quantizer.kif)
+    return bool(np.all(k + i + f <= 0))
 
 
 def warn_if_dead(model: keras.Layer) -> list[str]:
@@ -44,13 +63,16 @@ def warn_if_dead(model: keras.Layer) -> list[str]:
 
     It reads every kernel, so it belongs at the end of an epoch, not into a step. The callbacks of this package call it.
     """
-    dead = dead_layers(model)
+    dead = []
     for layer in quantized_layers(model):
-        if layer.name in dead and not layer.reported_dead:
+        cause = _cause(layer)
+        if cause:
+            dead.append(layer.name)
+        if cause and not layer.reported_dead:
             message = (
-                f"layer {layer.name!r} has collapsed: every quantized weight is 0 and its output is constant. "
-                "Lower beta, raise the widths (b0, or a lower bound bc=MinMax(1, ...)), or restore an earlier epoch"
+                f"layer {layer.name!r} has collapsed: {cause} and its output is constant. "
+                "Lower beta, raise the widths (b0, f0, or a lower bound bc=MinMax(1, ...)), or restore an earlier epoch"
             )
             warnings.warn(message, DeadLayerWarning, stacklevel=2)
-        layer.reported_dead = layer.name in dead
+        layer.reported_dead = bool(cause)
     return dead
