@@ -48,10 +48,11 @@ class IntegerArray:
     array([ 1.5, -4. ])
     """
 
-    def __init__(self, integers: np.ndarray, fraction: int) -> None:
+    def __init__(self, integers: Any, fraction: int) -> None:
+        integers = np.asarray(integers)  # Python's integers come out of operations on arrays without axes
         if integers.dtype != object and _largest(integers) >= _SAFE:
             integers = integers.astype(object)
-        self.integers = integers
+        self.integers: np.ndarray = integers
         self.fraction = fraction
 
     @classmethod
@@ -91,17 +92,13 @@ class IntegerArray:
     @property
     def values(self) -> np.ndarray:
         """As float64; raises FormatError if an element needs more than 53 bits."""
-        floats = self.integers.astype(np.float64)
-        back = floats.astype(object) if self.integers.dtype == object else floats
-        exact = (
-            np.array([int(a) == int(b) for a, b in zip(back.ravel(), self.integers.ravel(), strict=True)]).all()
-            if self.integers.dtype == object
-            else np.array_equal(floats.astype(np.int64), self.integers)
-        )
-        if not exact:
+        trailing = np.maximum(bit_length(self.integers & -self.integers) - 1, 0)
+        odd = self.integers >> trailing.astype(self.integers.dtype)
+        if _largest(odd) > 2**53:
             message = "an element needs more than 53 bits and has no float64 value; narrow the output with a Quantize"
             raise FormatError(message)
-        return np.ldexp(floats, -self.fraction)
+        floats: np.ndarray = np.ldexp(odd.astype(np.float64), trailing - self.fraction)
+        return floats
 
     def at(self, fraction: int) -> np.ndarray:
         """The integers in units of ``2**-fraction``, which must not be coarser than the array's own."""
