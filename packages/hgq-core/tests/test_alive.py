@@ -1,7 +1,11 @@
 """Widths that would start a layer dead are widened, by the least that helps."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hgq_core.alive import NOISE_LIMIT, widened
 from hgq_core.errors import DataError
@@ -44,3 +48,23 @@ def test_widths_per_element_broadcast():
 def test_bad_numbers_are_refused():
     with pytest.raises(DataError, match="NaN"):
         widened([np.nan], 1, 2, 6, **MODES)
+
+
+@given(
+    st.lists(st.floats(-1e-2, 1e-2, allow_subnormal=False), min_size=1, max_size=6),
+    st.integers(-2, 2),
+    st.integers(-2, 8),
+)
+def test_what_comes_out_has_6_db_and_what_lives_is_untouched(values, i, f):
+    def power(extra):
+        noise = signal = Fraction(0)
+        for v in map(Fraction, values):
+            q = quantized(v, FixedPoint(1, i, f + extra), Round.RND, Overflow.SAT_SYM)
+            noise, signal = noise + (v - q) ** 2, signal + v**2
+        return noise, signal
+
+    lives = any(quantized(v, FixedPoint(1, i, f), Round.RND, Overflow.SAT_SYM) for v in values)
+    change = widened(values, 1, i, f, **MODES)
+    noise, signal = power(change.fraction)
+    assert not change or not lives
+    assert lives or noise <= signal / 4 * (1 + Fraction(1, 10**9))

@@ -270,10 +270,12 @@ def _(x: IntegerArray, operation: op.Lookup) -> IntegerArray:
     step = np.left_shift(np.ones(formats.shape, object), (fraction - formats.f).astype(object))
     units = x.at(fraction).astype(object)
     code = units // step
-    if np.any(code * step != units) or np.any(code < -formats.k * 2.0**formats.i * 2.0**formats.f):
+    span = np.left_shift(np.ones(formats.shape, object), formats.width.astype(object))
+    lowest = -formats.k.astype(object) * (span // 2)
+    if np.any((code * step != units) | (code < lowest) | (code >= lowest + span)):
         message = "a table received a number that its input format does not hold; quantize its input to that format"
         raise DataError(message)
-    code = (code % np.left_shift(np.ones(formats.shape, object), formats.width.astype(object))).astype(np.int64)
+    code = (code % span).astype(np.int64)
     result = np.zeros(x.shape, dtype=np.int64)
     for number, table in enumerate(operation.tables):
         mine = operation.index == number

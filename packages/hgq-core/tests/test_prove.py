@@ -1,0 +1,187 @@
+"""What the prover says holds for every input, and where it says nothing there is an input that shows why."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hgq_core.errors import GraphError
+from hgq_core.formats import Formats
+from hgq_core.graph import GraphBuilder, prove, run, witness
+from hgq_core.graph import ops as op
+from hgq_core.graph.integers import IntegerArray
+from hgq_core.graph.run import evaluate_node
+from hgq_core.modes import Overflow, Round
+
+
+def every_value(graph, *inputs):
+    """Each node with its exact values, batch first."""
+    feed, values = iter(inputs), {}
+    for node in graph:
+        fed = isinstance(node.op, op.Input)
+        values[node.name] = (
+            IntegerArray.of(next(feed)) if fed else evaluate_node(node, [values[name] for name in node.inputs])
+        )
+        if not isinstance(node.op, op.Constant):
+            yield node.name, IntegerArray.of(values[node.name])
+
+
+@given(seed=st.integers(0, 10**6))
+def test_every_value_is_a_member_of_the_proved_format(random_graph, seed):
+    graph, x = random_graph(seed)
+    proof = prove(graph)
+    for name, got in every_value(graph, x):
+        wide = proof.formats[name].broadcast_to(graph[name].shape)
+        for row in got.integers:
+            for n, k, i, f in zip(row.flat, wide.k.flat, wide.i.flat, wide.f.flat, strict=True):
+                value, step = int(n) * Fraction(2) ** -got.fraction, Fraction(2) ** -int(f)
+                assert (value / step).denominator == 1
+                assert -int(k) * Fraction(2) ** int(i) <= value <= Fraction(2) ** int(i) - step
+
+
+@given(seed=st.integers(0, 10**6))
+def test_no_value_needs_more_bits_than_proved(random_graph, seed):
+    graph, x = random_graph(seed)
+    bits = prove(graph).bits
+    for name, got in every_value(graph, x):
+        for n in map(int, got.integers.flat):
+            assert (abs(n) // (n & -n)).bit_length() <= bits[name] if n else True
+
+
+def wrapped(source, target, real=False):
+    b = GraphBuilder()
+    x = b.add(op.Input((2,), None if real else Formats.of(*source)))
+    y = b.add(op.Quantize(Formats.of(*target), Round.RND, Overflow.WRAP), x, name="q", label="layer")
+    return b.build([y])
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "verdict"),
+    [
+        ((1, 3, 2), (1, 3, 2), "proved"),
+        ((1, 3, 2), (1, 4, 0), "proved"),
+        ((1, 3, 2), (1, 3, 0), "possible"),  # 7.75 rounds to 8
+        ((1, 3, 2), (0, 4, 2), "possible"),  # -1 has no place
+        ((0, 3, 2), (0, 3, 4), "proved"),
+        ((1, 3, 2), (1, [3, 2], 2), "possible"),  # in the second element only
+    ],
+)
+def test_wrap_is_proved_or_possible(source, target, verdict):
+    graph = wrapped(source, target)
+    proof = prove(graph)
+    assert proof.overflow == {"q": verdict}
+    assert [(f.node, f.label, f.kind) for f in proof.findings] == [("q", "layer", "overflow")] * (verdict == "possible")
+    k, i, f = source
+    every = np.arange(-k * 2 ** (i + f), 2 ** (i + f)) * 2.0**-f
+    far = np.abs(run(graph, np.stack([every, every], axis=1)) - every[:, None]) > 1
+    assert far.any() == (verdict == "possible")
+
+
+def test_a_real_input_may_always_wrap():
+    assert prove(wrapped(None, (1, 9, 9), real=True)).overflow == {"q": "possible"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [op.Negate(), op.Clip(0, 1), op.Reduce("sum", (0,)), op.Pad(((0, 1),)), op.Contract("bi,bi->b"), op.Add()],
+)
+def test_arithmetic_on_a_real_edge_is_refused_before_it_happens(operation):
+    b = GraphBuilder()
+    x = b.add(op.Relu(), b.add(op.Input((2,))), label="front")
+    operands = (x, x) if isinstance(operation, op.Add | op.Contract) else (x,)
+    graph = b.build([b.add(operation, *operands, label="layer")])
+    with pytest.raises(GraphError, match=r"\(layer 'layer'\) acts on an input that is not quantized"):
+        run(graph, np.ones((1, 2)))
+
+
+def wide_dot(terms=64, spread=0):
+    """Ten bits times ten bits, added up: 26 bits; ``spread`` more between the first weights and the others."""
+    b = GraphBuilder()
+    x = b.add(op.Input((terms,), Formats.of(0, 10, 0)))
+    w = np.where(np.arange(terms) < 2, 2.0**spread, 1.0) * 1023
+    y = b.add(op.Contract("bi,io->bo"), x, b.add(op.Constant.of(w[:, None])), name="dot", label="wide")
+    return b.build([y]), w.astype(np.float32)
+
+
+def summed_in_float32(x, w):
+    total = np.float32(0)
+    for a, b in zip(x.astype(np.float32), w, strict=True):
+        total = np.float32(total + np.float32(a * b))
+    return float(total)
+
+
+def test_a_dot_product_that_is_too_wide_for_float32_is_found_and_float32_is_wrong_there():
+    graph, w = wide_dot()
+    proof = prove(graph)
+    assert not proof.float32_exact
+    assert proof.exact_in(53)
+    (finding,) = proof.findings
+    assert (finding.node, finding.label, finding.kind, finding.bits) == ("dot", "wide", "inexact", 26)
+    (x,) = witness(graph, finding).witness
+    assert x.shape == (1, 64)
+    assert summed_in_float32(x[0], w) != run(graph, x)[0, 0] == sum(int(v) * 1023 for v in x[0])
+
+
+def test_a_narrow_dot_product_has_no_finding():
+    assert prove(wide_dot(terms=16)[0]).float32_exact
+
+
+def nodes(kind):
+    """One node whose value fits but whose partial sum, in order, does not: large, small, minus large."""
+    b = GraphBuilder()
+    x = b.add(op.Input((3,), Formats.of(0, [12, 0, 12], [0, 13, 0])), name="x")
+    flipped = b.add(op.Multiply(), x, b.add(op.Constant.of([1.0, 1.0, -1.0])))
+    if kind == "add":
+        parts = [b.add(op.Slice((n,), (n + 1,), (1,)), flipped) for n in (0, 1, 2)]
+        return b.build([b.add(op.Add(), *parts, name="n")])
+    if kind == "sum":
+        return b.build([b.add(op.Reduce("sum", (0,), keepdims=True), flipped, name="n")])
+    if kind == "pool":
+        column = b.add(op.Reshape((3, 1)), flipped)
+        return b.build([b.add(op.Pool("sum", (3,), (1,), ((0, 0),)), column, name="n")])
+    if kind == "convolve":
+        column, kernel = b.add(op.Reshape((3, 1)), x), b.add(op.Constant.of(np.reshape([1.0, 1, -1], (3, 1, 1))))
+        return b.build([b.add(op.Convolve((1,), ((0, 0),), (1,)), column, kernel, name="n")])
+    return b.build([b.add(op.Contract("bi,bi->b"), flipped, b.add(op.Slice((0,), (3,), (1,)), x), name="n")])
+
+
+@pytest.mark.parametrize("kind", ["add", "sum", "pool", "convolve", "contract"])
+def test_a_witness_is_representable_and_the_same_every_time(kind):
+    graph = nodes(kind)
+    (finding,) = [f for f in prove(graph).findings if f.node == "n"]
+    first, second = (witness(graph, finding) for _ in range(2))
+    np.testing.assert_array_equal(first.witness, second.witness)
+    (x,) = first.witness
+    run(graph, x)  # refuses what the input format does not hold
+    a, b, c = (Fraction(v) for v in x[0])
+    partial = [a + b, a + b - c] if kind != "contract" else [a * a, b * b, a * a + b * b, a * a + b * b - c * c]
+    assert any(not fits_float32(p) for p in partial)
+
+
+def fits_float32(exact):
+    return Fraction(float(np.float32(float(exact)))) == exact
+
+
+def test_the_format_behind_a_real_input_gives_the_numbers_to_try():
+    b = GraphBuilder()
+    x = b.add(op.Quantize(Formats.of(0, 20, 0), Round.RND, Overflow.WRAP), b.add(op.Relu(), b.add(op.Input((1,)))))
+    graph = b.build([b.add(op.Multiply(), x, x, name="square")])
+    (finding,) = [f for f in prove(graph).findings if f.kind == "inexact"]
+    ((x,),) = witness(graph, finding).witness
+    assert not fits_float32(Fraction(x[0]) ** 2)
+
+
+def test_a_bound_that_nothing_reaches_says_so():
+    b = GraphBuilder()
+    x = b.add(op.Input((1,), Formats.of(0, 20, 0)))
+    graph = b.build([b.add(op.Subtract(), b.add(op.Multiply(), x, b.add(op.Constant.of(16.0))), x, name="n")])
+    finding = next(f for f in prove(graph).findings if f.node == "n") if prove(graph).findings else None
+    assert finding is None or witness(graph, finding).witness is None
+
+
+def test_a_finding_of_another_kind_stays_as_it_is():
+    graph = wrapped((1, 3, 2), (1, 2, 2))
+    (finding,) = prove(graph).findings
+    assert witness(graph, finding) is finding

@@ -1,0 +1,114 @@
+"""The file: what goes in comes out, and what is not whole is refused."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hgq_core.conformance.graphs import GRAPHS, example
+from hgq_core.errors import FileError
+from hgq_core.graph import load, run, save
+from hgq_core.graph.save import SCHEMA, content_hash
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return save(example("scan")[0], tmp_path_factory.mktemp("saved") / "graph.hgq.npz")
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_load_gives_what_was_saved_and_a_second_save_the_same_bytes(name, tmp_path):
+    graph, inputs = example(name)
+    first = save(graph, tmp_path / "first.hgq.npz")
+    loaded = load(first)
+    assert loaded == graph
+    assert content_hash(loaded) == content_hash(graph)
+    assert save(loaded, tmp_path / "second.hgq.npz").read_bytes() == first.read_bytes()
+    np.testing.assert_array_equal(run(loaded, *inputs), run(graph, *inputs))
+
+
+def test_different_graphs_have_different_hashes():
+    assert len({content_hash(example(name)[0]) for name in GRAPHS}) == len(GRAPHS)
+
+
+@given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_refused_or_changes_nothing(saved, tmp_path_factory, position, bit):
+    content = bytearray(saved.read_bytes())
+    content[position % len(content)] ^= 1 << bit
+    damaged = tmp_path_factory.mktemp("flipped") / "graph.hgq.npz"
+    damaged.write_bytes(content)
+    try:
+        loaded = load(damaged)
+    except FileError as error:
+        assert "graph.hgq.npz" in str(error)  # noqa: PT017  (most bits, but not all, carry the content)
+    else:
+        assert loaded == example("scan")[0]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -1])
+def test_a_truncated_file_is_refused(saved, tmp_path, keep):
+    path = tmp_path / "graph.hgq.npz"
+    path.write_bytes(saved.read_bytes()[:keep])
+    with pytest.raises(FileError, match="is damaged or is no HGQ graph file"):
+        load(path)
+
+
+def rewritten(saved, path, change):
+    """The file with another document; array contents stay."""
+    with np.load(saved) as file:
+        content = {name: file[name] for name in file.files}
+    document = json.loads(content["document"].tobytes())
+    change(document, content)
+    content["document"] = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    np.savez(path, **content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d, _: d.update(schema=SCHEMA + 1), f"has schema {SCHEMA + 1}, this version reads up to {SCHEMA}"),
+        (lambda d, _: d.update(schema="1"), "has schema 1"),
+        (lambda d, _: d["graph"].update(outputs=["x"]), "does not match its hash"),
+        (lambda _, c: c.update(array_0=c["array_0"] + 1), "does not match its hash"),
+        (lambda _, c: c.update(extra=np.zeros(1)), "does not match its hash"),
+        (lambda d, _: d.pop("hash"), "is no HGQ graph file"),
+    ],
+)
+def test_a_file_that_was_edited_is_refused(saved, tmp_path, change, says):
+    with pytest.raises(FileError, match=says):
+        load(rewritten(saved, tmp_path / "graph.hgq.npz", change))
+
+
+def test_foreign_files_are_refused(tmp_path):
+    np.savez(tmp_path / "foreign.hgq.npz", weights=np.ones(3))
+    (tmp_path / "text.hgq.npz").write_text("hello")
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{}], dtype=object), allow_pickle=True)
+    with zipfile.ZipFile(tmp_path / "pickle.hgq.npz", "w") as archive:
+        archive.writestr("document.npy", buffer.getvalue())
+    for name in ("foreign", "text", "pickle"):
+        with pytest.raises(FileError, match="is no HGQ graph file"):
+            load(tmp_path / f"{name}.hgq.npz")
+    with pytest.raises(FileError, match="there is no graph file"):
+        load(tmp_path / "absent.hgq.npz")
+
+
+def test_a_name_that_does_not_end_as_graphs_do_is_refused(tmp_path):
+    with pytest.raises(FileError, match=r"expected a name that ends in '\.hgq\.npz'"):
+        save(example("dense")[0], tmp_path / "graph.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
+    path = save(example("dense")[0], tmp_path / "graph.hgq.npz")
+    before = path.read_bytes()
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save(example("scan")[0], path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
