@@ -241,6 +241,7 @@ class Quantizer(keras.Layer):
         if not isinstance(self.spec, KIF | KBI):
             message = f"quantizer {self.name!r} of type {self.spec.q_type!r} has no fixed-point widths"
             raise ConfigError(message)
+        _ = self._shared
         i = straight_through(read(self._i))
         if isinstance(self.spec, KIF):
             return read(self._k), i, straight_through(read(self._f))
@@ -263,6 +264,7 @@ class Quantizer(keras.Layer):
         spec = self.spec
         if isinstance(spec, Dummy):
             return verbs.broadcast_to(np.zeros((), np.float32), (1,) * self._rank)
+        sharing = self._shared
         if isinstance(spec, Float):
             m = whole(self._m)
             bits = verbs.where(m < 0, m * 0.0, m + whole(self._e) + 1.0)
@@ -273,7 +275,7 @@ class Quantizer(keras.Layer):
             i = whole(self._i)
             f = whole(self._f) if isinstance(spec, KIF) else whole(self._b) - i
             bits = counted_bits(verbs, whole(self._k), i, f, spec.overflow_mode)
-        return self._shared.expand(verbs, bits)
+        return sharing.expand(verbs, bits)
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.

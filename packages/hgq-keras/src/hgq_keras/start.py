@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -15,11 +16,23 @@ from hgq_core.ops import NUMPY
 from hgq_core.spec import KBI, KIF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hgq_core.granularity import Sharing
 
-__all__ = ["alive"]
+__all__ = ["alive", "values_at_once"]
+
+
+@contextmanager
+def values_at_once() -> Iterator[None]:
+    """Variables that are made in the block have values: TensorFlow would wait for the end of a trace that `fit` began."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    with tf.init_scope():
+        yield
 
 
 def _concrete(variable: Any) -> np.ndarray | None:

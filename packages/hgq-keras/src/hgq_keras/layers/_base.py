@@ -17,6 +17,7 @@ from hgq_core.scope import layer_option
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
 from hgq_keras.ops import KERAS
 from hgq_keras.quantizer import Quantizer
+from hgq_keras.start import values_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +132,11 @@ class QLayer(keras.Layer):
             return
         shapes = [tuple(shape) for shape in input_shape] if self.many_inputs else [tuple(input_shape)]
         self._make_input_quantizers(len(shapes))
+        with values_at_once():
+            self._build(shapes, input_shape)
+        super().build(input_shape)
+
+    def _build(self, shapes: list[Shape], input_shape: Any) -> None:
         self._beta = self.add_weight(
             name="beta", shape=(), initializer=keras.initializers.Constant(self.beta0), trainable=False, autocast=False
         )
@@ -142,7 +148,6 @@ class QLayer(keras.Layer):
         self.build_operation(shapes)
         if self._oq is not None:
             self._oq.build(self.compute_output_shape(input_shape))
-        super().build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Final: quantized inputs, operation, cost, quantized output."""
@@ -185,7 +190,12 @@ class QLayer(keras.Layer):
     @property
     def ebops(self) -> float:
         """EBOPs at the present widths, in float64; right before the first step too. 0 if they are not counted."""
-        return float(self.count_ebops(NUMPY, _array_bits)) * self.ebops_factor if self.enable_ebops else 0.0
+        if not self.enable_ebops:
+            return 0.0
+        if not self.built:
+            message = f"layer {self.name!r} is not built, its EBOPs are not known; call the model on data first"
+            raise ConfigError(message)
+        return float(self.count_ebops(NUMPY, _array_bits)) * self.ebops_factor
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
