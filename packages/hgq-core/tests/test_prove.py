@@ -177,11 +177,27 @@ def test_a_bound_that_nothing_reaches_says_so():
     b = GraphBuilder()
     x = b.add(op.Input((1,), Formats.of(0, 20, 0)))
     graph = b.build([b.add(op.Subtract(), b.add(op.Multiply(), x, b.add(op.Constant.of(16.0))), x, name="n")])
-    finding = next(f for f in prove(graph).findings if f.node == "n") if prove(graph).findings else None
-    assert finding is None or witness(graph, finding).witness is None
+    (finding,) = prove(graph).findings
+    searched = witness(graph, finding)
+    assert searched.witness is None
+    assert "none of 256 representable inputs" in searched.detail
 
 
 def test_a_finding_of_another_kind_stays_as_it_is():
     graph = wrapped((1, 3, 2), (1, 2, 2))
     (finding,) = prove(graph).findings
     assert witness(graph, finding) is finding
+
+
+@pytest.mark.parametrize(("integer_bits", "verdict"), [(3, "possible"), (5, "proved")])
+def test_wrap_inside_a_scan_is_judged_over_all_steps(integer_bits, verdict):
+    body = GraphBuilder()
+    x, state = (body.add(op.Input((1,), Formats.of(0, 2, 0))) for _ in range(2))
+    target = Formats.of(0, integer_bits, 0)
+    new = body.add(op.Quantize(target, Round.TRN, Overflow.WRAP), body.add(op.Add(), x, state), name="q")
+    inner = body.build([new, new])
+    b = GraphBuilder()
+    inputs = [b.add(op.Input(shape, Formats.of(0, 2, 0))) for shape in ((4, 1), (1,))]
+    proof = prove(b.build([b.add(op.Scan(inner, 4), *inputs, name="scan")]))
+    assert proof.overflow == {"scan/q": verdict}
+    assert [f.node for f in proof.findings] == ["scan"] * (verdict == "possible")

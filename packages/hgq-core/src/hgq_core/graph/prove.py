@@ -60,7 +60,8 @@ class Proof:
         formats: narrowest formats of each edge, without the batch axis; real edges are missing.
         bits: bits that the widest partial sum in a node needs, counted from the node's own smallest step, sign left
             out.
-        overflow: for each WRAP node, ``"proved"`` that it never wraps, or ``"possible"``.
+        overflow: for each WRAP node, ``"proved"`` that it never wraps, or ``"possible"``; a node in the body of a Scan
+            is called ``scan/node`` and judged over all steps.
         findings: possible overflows, and nodes where float32 may not be exact, in order.
     """
 
@@ -103,14 +104,16 @@ def prove(graph: Graph) -> Proof:
     findings: list[Finding] = []
     for node in graph:
         operands = [values[name] for name in node.inputs]
-        result, needed = _interval(node, operands)
+        judged = set(overflow)
+        result, needed = _interval(node, operands, overflow)
         values[node.name] = result
         if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
-            never = operands[0] is not None and bool(np.all(wraps_never(operands[0], node.op)))
-            overflow[node.name] = "proved" if never else "possible"
-            if not never:
-                known = "the range of its input exceeds the format" if operands[0] is not None else "its input is real"
-                findings.append(Finding(node.name, node.label, "overflow", f"WRAP may wrap: {known}", 0))
+            _judge(overflow, node.name, node.op, operands[0])
+        for name, verdict in overflow.items():
+            if name not in judged and verdict == "possible":
+                known = "its input is real" if None in operands else "the range of its input exceeds the format"
+                inner = "" if name == node.name else f" in {name!r}"
+                findings.append(Finding(node.name, node.label, "overflow", f"WRAP may wrap{inner}: {known}", 0))
         if result is None or isinstance(node.op, op.Constant):
             continue
         formats[node.name] = formats_of(result)
@@ -123,7 +126,13 @@ def prove(graph: Graph) -> Proof:
     return proof
 
 
-def _interval(node: Node, operands: list[Interval | None]) -> tuple[Interval | None, int]:
+def _judge(overflow: dict[str, str], name: str, operation: op.Quantize, x: Interval | None) -> None:
+    """Note whether a WRAP quantizer may wrap; once possible, it stays so."""
+    never = overflow.get(name) != "possible" and x is not None and bool(np.all(wraps_never(x, operation)))
+    overflow[name] = "proved" if never else "possible"
+
+
+def _interval(node: Node, operands: list[Interval | None], overflow: dict[str, str]) -> tuple[Interval | None, int]:
     """The interval of a node, None for a real edge, and the bits that its widest partial sum needs."""
     if isinstance(node.op, op.Input):
         return (None, 0) if node.op.formats is None else _with_bits(Interval.full(node.op.formats, node.shape))
@@ -131,7 +140,7 @@ def _interval(node: Node, operands: list[Interval | None]) -> tuple[Interval | N
         return _with_bits(Interval.of(node.op.values))
     known = [operand for operand in operands if operand is not None]
     if len(known) == len(operands):
-        return _evaluated(node, known)
+        return _evaluated(node, known, node.name, overflow)
     if isinstance(node.op, op.Quantize):
         symmetric = node.op.overflow is Overflow.SAT_SYM
         return _with_bits(Interval.full(node.op.formats, node.shape, symmetric=symmetric))
@@ -144,10 +153,10 @@ def _interval(node: Node, operands: list[Interval | None]) -> tuple[Interval | N
     raise GraphError(message)
 
 
-def _evaluated(node: Node, operands: list[Interval]) -> tuple[Interval, int]:
+def _evaluated(node: Node, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, int]:
     """The node on intervals, and the bits that it needs; constants enter as the plain arrays that they are."""
     if isinstance(node.op, op.Scan):
-        return _unrolled(node.op, operands)
+        return _unrolled(node.op, operands, name, overflow)
     plain = [
         operand.low.values if isinstance(node.op, op.Contract | op.Convolve) and _is_point(operand) and n else operand
         for n, operand in enumerate(operands)
@@ -155,7 +164,7 @@ def _evaluated(node: Node, operands: list[Interval]) -> tuple[Interval, int]:
     return _with_bits(Interval.of(evaluate_node(node, plain)))
 
 
-def _unrolled(scan: op.Scan, operands: list[Interval]) -> tuple[Interval, int]:
+def _unrolled(scan: op.Scan, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, int]:
     """The fixed number of steps on intervals, and the most bits that a node of the body needs in any of them."""
     sequence, *states = operands
     results: list[Any] = []
@@ -169,10 +178,13 @@ def _unrolled(scan: op.Scan, operands: list[Interval]) -> tuple[Interval, int]:
             elif isinstance(node.op, op.Constant):
                 values[node.name] = Interval.of(node.op.values)
             else:
-                values[node.name], bits = _evaluated(node, [values[name] for name in node.inputs])
+                inner = [values[operand] for operand in node.inputs]
+                values[node.name], bits = _evaluated(node, inner, f"{name}/{node.name}", overflow)
                 needed = max(needed, bits)
+                if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
+                    _judge(overflow, f"{name}/{node.name}", node.op, inner[0])
         results.append(values[scan.body.outputs[0]])
-        states = [values[name] for name in scan.body.outputs[1:]]
+        states = [values[output] for output in scan.body.outputs[1:]]
     stacked: Any = np.stack(results[::-1] if scan.reverse else results, axis=1)
     return stacked, max(needed, _bits(stacked))
 
