@@ -170,9 +170,9 @@ def _caption(item: BitMap) -> str:
     dead = 1 - live.size / item.bits.size
     parts = [
         f"{item.kind} {_times(item.bits.shape)}",
-        f"{live.mean():.1f} bits on average" if live.size else "all dead",
+        f"{item.bits.mean():.2f} bits on average" if live.size else "all dead",
     ]
-    return ", ".join([*parts, *([f"{dead:.0%} 0 bits"] if dead and live.size else [])])
+    return ", ".join([*parts, *([f"{dead:.0%} of them 0"] if dead and live.size else [])])
 
 
 def _times(shape: tuple[int, ...]) -> str:
