@@ -200,6 +200,7 @@ def conformance_steps(steps: Steps, python: str, *args: str, backends: tuple[str
 
 def hardware_steps(steps: Steps, python: str, *args: str) -> None:
     steps.pytest("hardware: hgq-hw", python, "packages/hgq-hw/tests", "-n", JOBS, *args, skips=False)
+    steps.pytest("hardware: whole chain", python, "tests", *args, skips=False)
 
 
 def docs_steps(steps: Steps, session: nox.Session) -> None:

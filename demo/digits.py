@@ -1,8 +1,8 @@
 """From real data to verified Verilog: scikit-learn's handwritten digits, in one run.
 
 Trains a small dense network whose bit-widths are learned while beta rises, chooses a model from the front of accuracy
-against EBOPs, exports it, and compares the emulator, the simulated Verilog and the compiled HLS code with the model on the
-whole test set, bit for bit. Leaves pictures, a report, the model, the graph and the firmware in one folder.
+against EBOPs, exports it, and compares the emulator, the simulated Verilog and the compiled HLS code with the model on
+the whole test set, bit for bit. Leaves pictures, a report, the model, the graph and the firmware in one folder.
 """
 
 from __future__ import annotations
@@ -106,25 +106,13 @@ def train(data: Digits, folder: Path) -> tuple[keras.Model, dict[str, list[float
         verbose=0,
         callbacks=[BetaScheduler(schedule), FreeEBOPs(), front, PBar()],
     ).history
-    within = [(path, point) for path, point in zip(front.paths, front.record, strict=True) if _ebops(point) <= BUDGET]
+    points = list(zip(front.paths, front.record, strict=True))
+    within = [(path, point) for path, point in points if point["ebops"] <= BUDGET]
     if not within:
         message = f"no model of the front needs at most {BUDGET:.0f} EBOPs; train longer or raise beta"
         raise HGQError(message)
-    path, _ = max(within, key=lambda item: (_accuracy(item[1]), -_ebops(item[1])))
-    return keras.models.load_model(path), history, [_named(point) for point in front.record]
-
-
-def _named(point: object) -> dict[str, float]:
-    values = list(point.values()) if isinstance(point, dict) else list(point)  # type: ignore[call-overload]
-    return {"val_accuracy": float(values[0]), "ebops": float(values[1])}
-
-
-def _accuracy(point: object) -> float:
-    return _named(point)["val_accuracy"]
-
-
-def _ebops(point: object) -> float:
-    return _named(point)["ebops"]
+    path, _ = max(within, key=lambda item: item[1]["val_accuracy"])
+    return keras.models.load_model(path), history, front.record
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
