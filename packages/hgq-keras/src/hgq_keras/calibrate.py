@@ -15,7 +15,7 @@ from hgq_keras.layers._base import quantized_layers
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
 
@@ -110,8 +110,9 @@ def trace_minmax(
         if reset:
             for quantizer in quantizers(model):
                 quantizer.reset_range()
+        call = _inference(model)
         for batch in track(batches, "calibrating", disable=not verbose):
-            y = model(batch, training=False)
+            y = call(batch)
             outputs = y if isinstance(y, list | tuple) else [y]
             if return_results:
                 results.append([keras.ops.convert_to_numpy(out) for out in outputs])
@@ -120,6 +121,28 @@ def trace_minmax(
         return ebops(model)
     joined = [np.concatenate(parts) for parts in zip(*results, strict=True)]
     return joined[0] if len(joined) == 1 else joined
+
+
+def _inference(model: keras.Model) -> Callable[[Any], Any]:
+    """The model as a function of a batch, compiled on JAX, which would otherwise compile every operation by itself."""
+    if keras.backend.backend() != "jax":
+        return lambda batch: model(batch, training=False)
+    import jax
+
+    @jax.jit
+    def stateless(trained: list[Any], others: list[Any], batch: Any) -> Any:
+        return model.stateless_call(trained, others, batch, training=False)
+
+    def call(batch: Any) -> Any:
+        trained, others = (
+            [v.value for v in kind] for kind in (model.trainable_variables, model.non_trainable_variables)
+        )
+        y, updated = stateless(trained, others, batch)
+        for variable, value in zip(model.non_trainable_variables, updated, strict=True):
+            variable.assign(value)
+        return y
+
+    return call
 
 
 def _batches(data: Any, batch_size: int) -> list[Any]:
