@@ -90,7 +90,7 @@ def test_a_table_refuses_what_its_input_format_does_not_hold():
     table = op.Lookup(FORMATS, (np.arange(32), np.arange(32)), 0, np.array([0, 1]))
     graph = chain(table, formats=Formats.of(1, 4, 2))
     assert run(graph, [[-4.0, -0.5]]).tolist() == [[16, 31]]
-    for outside in ([8.0, 0.0], [0.0, 0.25], [-8.0, 0.0]):
+    for outside in ([4.0, 0.0], [0.0, 0.25], [-4.25, 0.0]):
         with pytest.raises(DataError, match="a table received a number"):
             run(graph, [outside])
 

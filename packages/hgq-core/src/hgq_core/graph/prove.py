@@ -86,6 +86,7 @@ def prove(graph: Graph) -> Proof:
     Raises:
         GraphError: an operation other than moves, relu and maximum acts on a real edge, before any quantizer.
 
+    >>> from hgq_core.formats import Formats
     >>> from hgq_core.graph import GraphBuilder
     >>> builder = GraphBuilder()
     >>> x = builder.add(op.Input((2,), Formats.of(1, 2, 3)))

@@ -82,6 +82,7 @@ def load(path: str | os.PathLike[str]) -> Graph:
         TypeError,
         EOFError,
         AttributeError,
+        RuntimeError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:

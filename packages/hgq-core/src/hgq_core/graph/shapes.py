@@ -77,11 +77,11 @@ def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[b
         with_batch: list[tuple[int | None, ...]] = [
             s if c else (None, *s) for s, c in zip(shapes, constant, strict=True)
         ]
-        return tuple(int(n) for n in op.shape(*with_batch)[1:])  # type: ignore[arg-type]  # only the batch axis is unknown
+        return _without_batch(op.shape(*with_batch))
     if isinstance(op, Convolve):
-        return tuple(int(n) for n in op.shape((None, *shapes[0]), shapes[1])[1:])  # type: ignore[arg-type]
+        return _without_batch(op.shape((None, *shapes[0]), shapes[1]))
     if isinstance(op, Pool):
-        return tuple(int(n) for n in op.shape((None, *shapes[0]))[1:])  # type: ignore[arg-type]
+        return _without_batch(op.shape((None, *shapes[0])))
     if isinstance(op, ELEMENTWISE):
         shape = _broadcast(shapes)
         if not all(constant) and any(len(s) != len(shape) for s, c in zip(shapes, constant, strict=True) if not c):
@@ -96,6 +96,10 @@ def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[b
     if isinstance(op, Constant):
         return tuple(op.integers.shape)
     return _moved(op, shapes)
+
+
+def _without_batch(shape: Sequence[int | None]) -> Shape:
+    return tuple(int(n or 0) for n in shape[1:])  # only the batch axis is unknown
 
 
 def has_no_batch(op: Operation, constant: Sequence[bool]) -> bool:
