@@ -1,0 +1,101 @@
+"""A training step of the jet model with quantized layers over one with plain layers, both interleaved in this process.
+
+The same script runs where hgq-keras is installed and where HGQ2 is: it writes what users of both write,
+`from hgq.layers import QDense`. One thread on one core; CPU time; prints one JSON object as its last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+
+WIDTHS = (64, 32, 32, 5)
+FEATURES = 16
+
+
+def pin() -> None:
+    """One thread on the last core that this process may use; call it before a framework is imported."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def measure(batch: int, rounds: int = 15, seconds: float = 0.4) -> dict[str, object]:
+    """Milliseconds of a step, plain and quantized, and their ratio.
+
+    Args:
+        batch: samples in a step.
+        rounds: blocks of each model; the medians are taken over them.
+        seconds: about how long a block takes.
+    """
+    import keras
+    import numpy as np
+
+    from hgq.config import LayerConfigScope
+    from hgq.layers import QDense
+
+    def model(dense: type[keras.Layer]) -> keras.Model:
+        *hidden, last = WIDTHS
+        layers = [dense(width, activation="relu") for width in hidden]
+        built = keras.Sequential([keras.Input((FEATURES,)), *layers, dense(last)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        built.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss)
+        return built
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    with LayerConfigScope(enable_ebops=True, beta0=1e-5):
+        models = {"plain": model(keras.layers.Dense), "quantized": model(QDense)}
+
+    def steps(name: str, count: int) -> float:
+        x = data[: count * batch]
+        y = labels[: count * batch]
+        start = time.process_time()
+        models[name].fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
+        return time.process_time() - start
+
+    data = rng.normal(size=(batch, FEATURES)).astype("float32")
+    labels = rng.integers(0, WIDTHS[-1], batch).astype("int32")
+    first = {name: steps(name, 1) for name in models}
+    counts = {}
+    most = 400
+    data = np.tile(data, (most, 1)) if batch < 4096 else np.tile(data, (40, 1))
+    labels = np.tile(labels, len(data) // batch)
+    for name in models:
+        steps(name, 3)
+        counts[name] = int(min(max(seconds / (steps(name, 10) / 10), 5), len(data) // batch))
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(rounds):
+        for name in sorted(models, reverse=bool(turn % 2)):
+            times[name].append(steps(name, counts[name]) / counts[name] * 1e3)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "backend": keras.backend.backend(),
+        "batch": batch,
+        "plain_ms": medians["plain"],
+        "quantized_ms": medians["quantized"],
+        "ratio": medians["quantized"] / medians["plain"],
+        "first_step_ratio": first["quantized"] / first["plain"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, nargs="+", default=[2048, 16600])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.4)
+    arguments = parser.parse_args()
+    pin()
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    print(json.dumps([measure(batch, arguments.rounds, arguments.seconds) for batch in arguments.batch]))
+
+
+if __name__ == "__main__":
+    main()
