@@ -13,7 +13,7 @@ from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.health import check_finite, warn_if_dead
-from hgq_keras.layers._base import QLayer
+from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.plain import emit_plain
 from hgq_keras.quantizer import Quantizer
 
@@ -39,14 +39,38 @@ def to_graph(model: keras.Model) -> Graph:
         raise UnsupportedError(message)
     if getattr(model, "inputs", None) is None:
         raise UnsupportedError(_without_topology(model))
+    for layer in quantized_layers(model):
+        check_finite(layer)
     warn_if_dead(model)
     builder = GraphBuilder()
     inputs = [
         builder.add(op.Input(_fixed(tensor.shape, model.name)), name=tensor.name.split(":")[0])
         for tensor in model.inputs
     ]
-    outputs = _walk(model, inputs, builder, prefix="")
-    return builder.build(outputs)
+    graph = builder.build(_walk(model, inputs, builder, prefix=""))
+    _check_real(graph)
+    return graph
+
+
+_MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
+
+
+def _check_real(graph: Graph) -> None:
+    """Raise UnsupportedError for arithmetic on numbers that no quantizer has rounded yet; they may move and be compared."""
+    real: set[str] = set()
+    for node in graph:
+        if isinstance(node.op, op.Input):
+            real.add(node.name)
+        elif real.intersection(node.inputs) and not isinstance(node.op, op.Quantize):
+            compares = isinstance(node.op, op.Relu | op.Maximum | op.Minimum)
+            compares = compares or (isinstance(node.op, op.Pool) and node.op.kind == "max")
+            if not compares and not isinstance(node.op, _MOVES):
+                message = (
+                    f"layer {node.label!r} computes with numbers that are not quantized ({type(node.op).__name__}); "
+                    "give it an input quantizer (enable_iq=True), or put a Quantizer before it"
+                )
+                raise UnsupportedError(message)
+            real.add(node.name)
 
 
 def _fixed(shape: Sequence[int | None], name: str) -> tuple[int, ...]:
@@ -119,7 +143,6 @@ def _emit(layer: Any, inputs: list[str], kwargs: dict[str, Any], builder: GraphB
         return [emitter.quantizer(layer, inputs[0])]
     if not isinstance(layer, QLayer):
         return [emit_plain(layer, inputs, emitter)]
-    check_finite(layer)
     quantized = inputs
     if layer.iqs:
         quantized = [emitter.quantizer(q, name) for q, name in zip(layer.iqs, inputs, strict=True)]
