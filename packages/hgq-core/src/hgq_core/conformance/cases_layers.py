@@ -212,6 +212,8 @@ def _case(name: str, arguments: dict[str, Any], shape: tuple[int, ...] | None) -
     widths["iq"] = {"k": k, "i": rng.integers(0, 3, size), "f": rng.integers(-1, 4, size)}
     if kind == "unary_lut":
         widths["iq"]["f"] = rng.integers(1, 4, size)
+    if shared:  # one dead width would silence the whole layer
+        widths["iq"]["f"] = np.maximum(widths["iq"]["f"], 1)
     if modes["oq"]:
         quantizers["oq"] = _data_quantizer(modes["oq"], shared=True)
         widths["oq"] = {"k": 1, "i": 1 if kind == "unary_lut" else 3, "f": 4 if kind == "unary_lut" else 2}
