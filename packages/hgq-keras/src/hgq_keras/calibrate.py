@@ -11,7 +11,7 @@ from rich.progress import track
 
 from hgq_core.errors import ConfigError, DataError
 from hgq_keras.health import check_finite, warn_if_dead
-from hgq_keras.layers._base import quantized_layers
+from hgq_keras.layers._base import QLayer, children, quantized_layers
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
 
 def quantizers(model: keras.Layer) -> list[Quantizer]:
     """Every quantizer of a model once, those inside layers and nested models included."""
-    found: dict[int, Quantizer] = {}
+    found: list[Quantizer] = []
     stack: list[Any] = [model]
     seen: set[int] = set()
     while stack:
@@ -31,12 +31,11 @@ def quantizers(model: keras.Layer) -> list[Quantizer]:
             continue
         seen.add(id(layer))
         if isinstance(layer, Quantizer):
-            found[id(layer)] = layer
-            continue
-        stack.extend(getattr(layer, "layers", []))
-        stack.extend(sub for sub in vars(layer).values() if isinstance(sub, keras.Layer))
-        stack.extend(getattr(layer, "iqs", ()))
-    return list(found.values())
+            found.append(layer)
+        else:
+            inside = layer.quantizers if isinstance(layer, QLayer) else children(layer)
+            stack.extend(reversed(inside))
+    return found
 
 
 @contextmanager

@@ -28,6 +28,7 @@ __all__ = [
     "Bits",
     "QLayer",
     "Shape",
+    "children",
     "configured",
     "constant_bits",
     "instances",
@@ -162,6 +163,12 @@ class QLayer(keras.Layer):
     # --- what users and exporters read -------------------------------------------------------------------------------
 
     @property
+    def quantizers(self) -> tuple[Quantizer, ...]:
+        """All quantizers: of the inputs, of kernel and bias (or scale and offset), of the output."""
+        weights = (getattr(self, name, None) for name in ("kq", "bq"))
+        return tuple(q for q in (*self._iqs, *weights, self._oq) if q is not None)
+
+    @property
     def iq(self) -> Quantizer:
         """The input quantizer; of a layer with several inputs the first."""
         if not self._iqs:
@@ -263,15 +270,29 @@ def instances(positions: Sequence[int | None], name: str) -> int:
 
 def quantized_layers(model: keras.Layer) -> list[QLayer]:
     """Every quantized layer of a model once, those of nested models included, in order."""
-    found: dict[int, QLayer] = {}
+    found: list[QLayer] = []
     stack: list[Any] = [model]
+    seen: set[int] = set()
     while stack:
         layer = stack.pop()
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
         if isinstance(layer, QLayer):
-            found.setdefault(id(layer), layer)
+            found.append(layer)
         else:
-            stack.extend(reversed(getattr(layer, "layers", [])))
-    return list(found.values())
+            stack.extend(reversed(children(layer)))
+    return found
+
+
+def children(layer: keras.Layer) -> list[keras.Layer]:
+    """The layers directly inside a model, or inside a layer that wraps others."""
+    if isinstance(layer, keras.Model):
+        return list(layer.layers)
+    found = [part for part in vars(layer).values() if isinstance(part, keras.Layer)]
+    # On PyTorch a layer is a module, which keeps layers apart from its other attributes.
+    modules = layer.children() if hasattr(layer, "children") else ()
+    return found + [part for part in modules if isinstance(part, keras.Layer)]
 
 
 def constant_bits(quantizer: Quantizer, shape: Sequence[int]) -> Any:

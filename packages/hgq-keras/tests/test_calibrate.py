@@ -1,0 +1,146 @@
+"""`trace_minmax`: ranges from data, exactly once for each quantizer, or not at all."""
+
+import keras
+import numpy as np
+import pytest
+
+from hgq_core.errors import ConfigError, DataError
+from hgq_keras import ebops, trace_minmax
+from hgq_keras.calibrate import quantizers
+from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLUT
+
+X = np.random.default_rng(13).normal(size=(40, 5)).astype(np.float32)
+
+
+def network():
+    return keras.Sequential([keras.Input((5,)), QDense(4, activation="relu", name="first"), QDense(2, name="second")])
+
+
+def ranges(model, array):
+    return {v.path: array(v).copy() for q in quantizers(model) for v in q.non_trainable_variables}
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(np.array_equal(first[path], second[path]) for path in first)
+
+
+def test_it_returns_ebops_and_nothing_wraps_on_the_data(array, infer):
+    model = network()
+    assert trace_minmax(model, X) == ebops(model)
+    results = trace_minmax(model, X, return_results=True, batch_size=16)
+    np.testing.assert_array_equal(results, infer(model, X))
+
+
+def test_batches_give_the_same_ranges_as_the_whole(array):
+    model = network()
+    trace_minmax(model, X)
+    whole = ranges(model, array)
+    trace_minmax(model, X, batch_size=7)
+    assert same(ranges(model, array), whole)
+
+
+def test_without_reset_ranges_only_grow(array):
+    model = network()
+    trace_minmax(model, X * np.float32(8))
+    wide = ranges(model, array)
+    trace_minmax(model, X, reset=False)
+    assert same(ranges(model, array), wide)
+    trace_minmax(model, X)
+    assert not same(ranges(model, array), wide)
+
+
+def test_a_dataset_of_which_only_the_inputs_are_used(array):
+    class Batches(keras.utils.PyDataset):
+        @property
+        def num_batches(self):
+            return 4
+
+        def __getitem__(self, index):
+            return X[index * 10 : index * 10 + 10], np.zeros(10)
+
+    model = network()
+    trace_minmax(model, X)
+    whole = ranges(model, array)
+    trace_minmax(model, Batches())
+    assert same(ranges(model, array), whole)
+
+
+def test_two_inputs_and_two_outputs(array):
+    a, b = keras.Input((5,)), keras.Input((5,))
+    both = QAdd()([a, b])
+    model = keras.Model([a, b], [QDense(2)(both), QUnaryFunctionLUT("tanh")(both)])
+    first, second = trace_minmax(model, [X, X * 2], return_results=True, batch_size=16)
+    assert (first.shape, second.shape) == ((40, 2), (40, 5))
+
+
+def test_every_quantizer_is_found_once():
+    shared = QDense(5, enable_oq=True)
+    x = keras.Input((5,))
+    inner = keras.Sequential([keras.Input((5,)), shared, QBatchNormalization()])
+    model = keras.Model(x, QAdd()([inner(x), shared(x)]))
+    found = quantizers(model)
+    assert len(found) == len(set(map(id, found))) == 4 + 3 + 2
+
+
+def test_layers_inside_a_wrapper_are_found(array):
+    """A wrapper is no model, but what it holds is quantized all the same."""
+    model = keras.Sequential(
+        [keras.Input((3, 5)), keras.layers.TimeDistributed(QDense(2, enable_oq=True, name="inside"))]
+    )
+    assert len(quantizers(model)) == 4
+    assert ebops(model) == 5 * 2 * 8 * 8 + 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "said"),
+    [
+        (np.full((3, 5), np.nan, np.float32), DataError, "NaN or infinity; clean the data"),
+        (np.full((3, 5), np.inf, np.float32), DataError, "NaN or infinity; clean the data"),
+        (np.zeros((0, 5), np.float32), DataError, "no data to calibrate on"),
+        ([X, X[:3]], ConfigError, "different lengths"),
+        (X[:, :3], ValueError, "first"),
+        (X[:, :1], ValueError, "first"),
+    ],
+)
+def test_data_that_cannot_be_used_change_nothing(data, kind, said, array):
+    model = network()
+    trace_minmax(model, X)
+    before = ranges(model, array)
+    with pytest.raises(kind, match=said):
+        trace_minmax(model, data)
+    assert same(ranges(model, array), before)
+
+
+def test_a_dataset_with_nan_changes_nothing(array):
+    class Spoiled(keras.utils.PyDataset):
+        @property
+        def num_batches(self):
+            return 2
+
+        def __getitem__(self, index):
+            return X if index == 0 else X * np.float32(np.nan)
+
+    model = network()
+    trace_minmax(model, X)
+    before = ranges(model, array)
+    with pytest.raises(DataError):
+        trace_minmax(model, Spoiled())
+    assert same(ranges(model, array), before)
+
+
+def test_a_model_that_is_not_built():
+    with pytest.raises(ConfigError, match=r"not built.*call it on data"):
+        trace_minmax(keras.Sequential([QDense(2)]), X)
+
+
+def test_calibration_leaves_weights_and_statistics_alone(array):
+    model = keras.Sequential([keras.Input((5,)), QBatchNormalization(), QDense(2)])
+    before = {v.path: array(v).copy() for v in model.weights if v.path.rsplit("/", 1)[1] not in ("i", "k")}
+    trace_minmax(model, X)
+    after = {v.path: array(v) for v in model.weights if v.path in before}
+    assert same(before, after)
+
+
+def test_progress_is_shown_on_request(capsys):
+    trace_minmax(network(), X, verbose=1)
+    assert "calibrating" in capsys.readouterr().out
