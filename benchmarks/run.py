@@ -1,0 +1,144 @@
+"""Ours, plain and the peer side by side: prints tables and writes ``results/``.
+
+Times are ratios of medians of interleaved blocks on one core, in CPU seconds. HGQ2 installs a package of the same name
+as ours, so that it runs in an environment of its own: the same script there and here, taking turns, each against plain
+Keras in its own process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import deterministic
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+TARGETS = {("hgq-keras, jax", 2048): 1.6, ("hgq-keras, jax", 16600): 1.4}
+TARGETS |= {("hgq-torch, eager", 2048): 3.3, ("hgq-torch, eager", 16600): 2.0}
+
+
+def keras_step(python: str, batches: list[int], rounds: int) -> list[dict[str, Any]]:
+    """One process of ``keras_step.py`` in the environment of this Python."""
+    command = [python, str(HERE / "keras_step.py"), "--rounds", str(rounds), "--batch", *map(str, batches)]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"}
+    )
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
+def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) -> list[dict[str, Any]]:
+    """The jet model on Keras with JAX: ours and the peer's step over plain Keras, medians over processes in turns."""
+    runs: dict[str, list[list[dict[str, Any]]]] = {"hgq-keras, jax": []}
+    if peer:
+        runs["HGQ2 0.2.0, jax"] = []
+    for _ in range(turns):
+        for name, python in zip(runs, [sys.executable, peer], strict=False):
+            runs[name].append(keras_step(str(python), batches, rounds))
+    rows = []
+    for name, processes in runs.items():
+        for number, batch in enumerate(batches):
+            same = [process[number] for process in processes]
+            row = {key: statistics.median(item[key] for item in same) for key in ("plain_ms", "quantized_ms", "ratio")}
+            rows.append({"name": name, "batch": batch, **row, "ratios": [item["ratio"] for item in same]})
+    return rows
+
+
+def torch_rows(batches: list[int], repeats: int) -> list[dict[str, Any]]:
+    """The jet model on PyTorch, eager, without a compiled operator."""
+    code = "import json, sys, torch_step; print(json.dumps([torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1]))"
+    code += " for b in map(int, sys.argv[2:])]))"
+    command = [sys.executable, "-c", code, str(repeats), *map(str, batches)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
+    return [
+        {
+            "name": "hgq-torch, eager",
+            "batch": row["batch"],
+            "plain_ms": row["plain_ms"],
+            "quantized_ms": row["ours_ms"],
+            "ratio": row["ours_ratio"],
+        }
+        for row in json.loads(done.stdout.splitlines()[-1])
+    ]
+
+
+def speed_table(rows: list[dict[str, Any]]) -> Table:
+    """Step of ours and of the peer over plain, and the peer over ours."""
+    table = Table(title="Training step, 16-64-32-32-5: quantized over plain")
+    for column in ("", "batch", "plain, ms", "quantized, ms", "quantized / plain", "target", "HGQ2 / ours"):
+        table.add_column(column, justify="left" if not column else "right")
+    peers = {row["batch"]: row["ratio"] for row in rows if row["name"].startswith("HGQ2")}
+    for row in rows:
+        target = TARGETS.get((row["name"], row["batch"]))
+        against = peers.get(row["batch"]) if row["name"] == "hgq-keras, jax" else None
+        table.add_row(
+            row["name"],
+            f"{row['batch']:,}",
+            f"{row['plain_ms']:.2f}",
+            f"{row['quantized_ms']:.2f}",
+            f"{row['ratio']:.2f}",
+            f"{target:.2f} {'met' if row['ratio'] <= target else 'missed'}" if target else "",
+            f"{against / row['ratio']:.2f}" if against else "",
+        )
+    return table
+
+
+def exact_table(rows: dict[str, dict[str, Any]]) -> Table:
+    """EBOPs, da4ml's cost and mismatches."""
+    table = Table(title="Exact numbers")
+    for column in ("", "EBOPs", "counted one by one", "da4ml cost", "cycles", "mismatches"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, row in rows.items():
+        shown = [f"{row[key]:,.0f}" for key in ("ebops", "ebops_counted", "da4ml_cost", "latency_cycles")]
+        table.add_row(name, *shown, f"{row['mismatches']} of {row['compared']:,}")
+    return table
+
+
+def written(name: str, content: Any) -> None:
+    """Write a JSON file of results; it appears when it is complete."""
+    RESULTS.mkdir(exist_ok=True)
+    fresh = RESULTS / f".{name}.tmp"
+    fresh.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    fresh.replace(RESULTS / name)
+
+
+def main() -> int:
+    """Everything; 1 if an exact number is not what it was."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python", help="Python of an environment with HGQ2; left out, the peer is not measured")
+    parser.add_argument("--batch", type=int, nargs="+", default=[2048, 16600])
+    parser.add_argument("--rounds", type=int, default=11, help="blocks of each model in a process")
+    parser.add_argument("--turns", type=int, default=3, help="processes of each environment")
+    options = parser.parse_args()
+    console = Console(width=120)
+    exact = deterministic.measure()
+    console.print(exact_table(exact))
+    committed = RESULTS / "deterministic.json"
+    changed = committed.exists() and json.loads(committed.read_text()) != exact
+    wrong = [name for name, row in exact.items() if row["mismatches"] or row["ebops"] != row["ebops_counted"]]
+    if changed or wrong:
+        console.print(f"exact numbers differ: {wrong or 'not those committed in ' + committed.name}; see {committed}")
+        return 1
+    written("deterministic.json", exact)
+    rows = keras_rows(options.peer_python, options.batch, options.rounds, options.turns)
+    rows += torch_rows(options.batch, 15 * options.turns)
+    console.print(speed_table(rows))
+    packages = ("hgq-core", "hgq-keras", "hgq-torch", "keras", "jax", "torch", "da4ml")
+    environment = {name: version(name) for name in packages} | {"python": platform.python_version()}
+    written("speed.json", {"rows": rows, "versions": environment})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
