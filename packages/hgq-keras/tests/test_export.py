@@ -279,6 +279,12 @@ def test_a_model_that_is_not_built_or_has_an_open_size():
         to_graph(keras.Model(x, keras.layers.ReLU()(x)))
 
 
+def test_a_call_that_fixes_training_is_refused():
+    x = keras.Input((5,))
+    with pytest.raises(UnsupportedError, match="layer 'd': it is called with training=True"):
+        to_graph(keras.Model(x, QDense(2, name="d")(x, training=True)))
+
+
 def test_a_scaler_that_would_round_is_refused():
     x = keras.Input((5,))
     with pytest.raises(UnsupportedError, match=r"scaler 3\.0 is no power of two"):

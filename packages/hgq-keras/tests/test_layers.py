@@ -183,6 +183,10 @@ def test_tables_that_cannot_be_exported_name_the_layer():
             "layer 't': a table needs enable_iq=True and enable_oq=True",
         ),
         (
+            QUnaryFunctionLUT("tanh", iq_conf=QuantizerConfig(scaler=2.0), name="t"),
+            "layer 't': a table takes no scaler",
+        ),
+        (
             QUnaryFunctionLUT("tanh", iq_conf=QuantizerConfig("dummy"), name="t"),
             "layer 't': its quantizers are 'dummy'",
         ),

@@ -1,4 +1,4 @@
-"""`QuantizerConfig`: what a quantizer shall be, resolved in the scope in which it is written, and serialisable by Keras."""
+"""`QuantizerConfig`: what a quantizer shall be, resolved in the scope in which it is written; Keras serialises it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hgq_keras.constraints import as_constraint
 from hgq_keras.regularizers import as_regularizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["LayerConfigScope", "QuantizerConfig", "QuantizerConfigScope"]
 
@@ -42,7 +42,8 @@ class QuantizerConfig(Mapping[str, Any]):
             ``homogeneous_axis`` or ``heterogeneous_axis``, ``blocks``, ``stochastic``, ``trainable``.
 
     Raises:
-        ConfigError: unknown type, place, mode or parameter; both kinds of axes; a scaler of 0; a noise factor outside [0, 1].
+        ConfigError: unknown type, place, mode or parameter; both kinds of axes; a scaler of 0; a k0 other than 0 and 1;
+            a noise factor outside [0, 1].
 
     >>> QuantizerConfig("kbi", "weight", b0=6)["b0"]
     6
@@ -53,7 +54,7 @@ class QuantizerConfig(Mapping[str, Any]):
         q_type: str = "default",
         place: str = "datalane",
         scaler: float | None = None,
-        affine: tuple[float, float] | None = None,
+        affine: Sequence[float] | None = None,
         qnoise_factor: float | None = None,
         **parameters: Any,
     ) -> None:

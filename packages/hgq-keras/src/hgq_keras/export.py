@@ -20,6 +20,8 @@ from hgq_keras.quantizer import Quantizer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
+
 __all__ = ["Emitter", "to_graph"]
 
 
@@ -30,8 +32,8 @@ def to_graph(model: keras.Model) -> Graph:
     move, compare or add numbers (Flatten, Reshape, MaxPooling2D, ReLU, Add, ...).
 
     Raises:
-        UnsupportedError: a subclassed model, an unquantized layer with weights, or a layer without exact hardware; it names
-            the layer and the remedy.
+        UnsupportedError: a subclassed model, an unquantized layer with weights, or a layer without exact hardware;
+            it names the layer and the remedy.
         DataError: NaN or infinity in a weight.
     """
     if not model.built:
@@ -56,7 +58,7 @@ _MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Bro
 
 
 def _check_real(graph: Graph) -> None:
-    """Raise UnsupportedError for arithmetic on numbers that no quantizer has rounded yet; they may move and be compared."""
+    """Raise UnsupportedError for arithmetic on numbers that are not quantized yet; they may move and be compared."""
     real: set[str] = set()
     for node in graph:
         if isinstance(node.op, op.Input):
@@ -81,19 +83,17 @@ def _fixed(shape: Sequence[int | None], name: str) -> tuple[int, ...]:
 
 
 def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
-    """Emit every layer in the order of the model's own configuration, which is Keras' public description of a topology."""
+    """Emit every layer in the order of the model's configuration, which is Keras' public description of a topology."""
     if isinstance(model, keras.Sequential):
         names = inputs
         for layer in model.layers:
-            names = _emit(layer, names, {}, builder, prefix)
+            names = _emit(layer, names, builder, prefix)
         return names
     config = model.get_config() if hasattr(model, "operations") else {}
     if "input_layers" not in config:
         raise UnsupportedError(_without_topology(model))
     operations = {operation.name: operation for operation in model.operations}
-    values: dict[tuple[str, int, int], str] = {}
-    for key, name in zip(_keys(config["input_layers"]), inputs, strict=True):
-        values[key] = name
+    values = dict(zip(_keys(config["input_layers"]), inputs, strict=True))
     pending = [(entry["name"], n, call) for entry in config["layers"] for n, call in enumerate(entry["inbound_nodes"])]
     while pending:
         ready = [item for item in pending if all(key in values for key in _tensors(item[2]))]
@@ -102,7 +102,10 @@ def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: 
             raise UnsupportedError(message)
         for name, number, call in ready:
             operands = [values[key] for key in _tensors(call)]
-            results = _emit(operations[name], operands, call.get("kwargs", {}), builder, prefix)
+            if call.get("kwargs", {}).get("training"):
+                message = f"layer {prefix + name!r}: it is called with training=True; leave that to fit and to model(x)"
+                raise UnsupportedError(message)
+            results = _emit(operations[name], operands, builder, prefix)
             for index, result in enumerate(results):
                 values[name, number, index] = result
         pending = [item for item in pending if item not in ready]
@@ -133,7 +136,7 @@ def _tensors(call: Any) -> list[tuple[str, int, int]]:
     return []
 
 
-def _emit(layer: Any, inputs: list[str], kwargs: dict[str, Any], builder: GraphBuilder, prefix: str) -> list[str]:
+def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
     label = f"{prefix}{layer.name}"
     emitter = Emitter(builder, label)
     if isinstance(layer, keras.Model):
@@ -172,7 +175,7 @@ class Emitter:
             operation, *inputs, name=full, label=self.label, composite=composite, ebops_factor=factor
         )
 
-    def constant(self, values: np.ndarray, bits: Any, name: str) -> str:
+    def constant(self, values: ArrayLike, bits: Any, name: str) -> str:
         """Append exact numbers; ``bits`` are the widths that EBOPs counts, None for none."""
         return self.add(op.Constant.of(values, bits), name=name)
 
@@ -198,8 +201,8 @@ class Emitter:
         scaler = 1.0 if config.scaler is None else float(config.scaler)
         if np.frexp(abs(scaler))[0] != 0.5:
             message = (
-                f"quantizer {quantizer.name!r} of layer {self.label!r}: scaler {scaler} is no power of two and would round; "
-                "use a power of two"
+                f"quantizer {quantizer.name!r} of layer {self.label!r}: scaler {scaler} is no power of two and would "
+                "round; use a power of two"
             )
             raise UnsupportedError(message)
         formats = quantizer.formats(shape)

@@ -101,7 +101,7 @@ class KerasOps:
                 message = f"max pooling with pads {op.pads}: expected none, or those of 'same' padding, {same}"
                 raise UnsupportedError(message)
             return ops.max_pool(x, op.window, op.strides, "same" if padded else "valid", "channels_last")
-        out = [int(n) for n in op.shape((None, *x.shape[1:]))[1:-1]]
+        out = [int(n or 1) for n in op.shape((None, *x.shape[1:]))[1:-1]]
         if any(map(any, op.pads)):
             x = ops.pad(x, ((0, 0), *op.pads, (0, 0)))
         taps = windows(op.window, op.strides, [1] * len(op.window), out)

@@ -25,7 +25,7 @@ _IDENTITY = (
     keras.layers.GaussianDropout,
     keras.layers.ActivityRegularization,
 )
-_NARY = {
+_NARY: dict[type, op.Operation] = {
     keras.layers.Add: op.Add(),
     keras.layers.Subtract: op.Subtract(),
     keras.layers.Maximum: op.Maximum(),
@@ -34,7 +34,7 @@ _NARY = {
 }
 
 
-def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:
+def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:  # noqa: PLR0911 (a list of layers)
     """Append a plain Keras layer; raises UnsupportedError, with the remedy, for one that needs a quantized version."""
     x = inputs[0]
     shape = emitter.shape(x)

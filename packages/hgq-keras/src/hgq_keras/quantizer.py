@@ -48,8 +48,8 @@ class Quantizer(keras.Layer):
         place: place if ``config`` is a type name.
         **kwargs: parameters of `QuantizerConfig` if ``config`` is a type name; ``name`` and ``dtype`` of a Keras layer.
 
-    Variables (bits): ``k``; ``i``; ``f`` (kif) or ``b`` (kbi); ``m, e, e0`` (float). Under WRAP ``i`` is not trained: it
-    follows the data.
+    Variables (bits): ``k``; ``i``; ``f`` (kif) or ``b`` (kbi); ``m, e, e0`` (float). Under WRAP ``i`` is not trained:
+    it follows the data.
 
     Raises:
         ConfigError: options that do not exist or exclude each other, or a data type that cannot hold the numbers.
@@ -120,7 +120,7 @@ class Quantizer(keras.Layer):
         super().build(input_shape)
 
     def _accepted(self, shape: Sequence[int | None]) -> Any:
-        """Tensors whose axes with own widths have the size that they were built for; others would broadcast silently."""
+        """Tensors whose axes with own widths have the size of the build; others would broadcast silently."""
         widths = self._shared.width_shape if self._shared.split_shape is None else [0] * len(shape)
         first = 1 if self._is_data else 0
         axes = {n: shape[n] for n in range(first, len(shape)) if widths[n] != 1 and shape[n] is not None}
@@ -136,7 +136,7 @@ class Quantizer(keras.Layer):
             start = keras.initializers.Constant(float(start))
         trained = trained and self.spec.trainable  # type: ignore[union-attr]  # Dummy has no widths
         if self._kernel is not None and name in ("f", "b"):
-            start = alive(start, self._kernel(), self._owner, self.spec, self._shared, self._k, self._i)
+            start = alive(start, self._kernel(), self._owner, self.fixed_spec, self._shared, self._k, self._i)
         return self.add_weight(
             shape=shape,
             initializer=start,
@@ -192,7 +192,7 @@ class Quantizer(keras.Layer):
         return self._sharing
 
     def _fixed(self, x: Any, mode: Mode) -> Any:
-        spec = self.spec
+        spec = self.fixed_spec
         k, i, second = read(self._k), read(self._i), read(self._f if isinstance(spec, KIF) else self._b)
         follows = spec.overflow_mode is Overflow.WRAP and (mode is not Mode.INFER or spec.is_weight)
         # In kif the step does not depend on i: training quantizes first and takes the extremes of the result.
@@ -216,7 +216,7 @@ class Quantizer(keras.Layer):
 
     def _follow(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
         """Sign and integer bits that hold x, stored but at inference."""
-        k, i = follow(x, k, i, second, self.spec, self._shared.shared_axes, mode)
+        k, i = follow(x, k, i, second, self.fixed_spec, self._shared.shared_axes, mode)
         if mode is Mode.CALIBRATE:
             self._k.assign(k)
         if mode is not Mode.INFER:
@@ -226,24 +226,29 @@ class Quantizer(keras.Layer):
     # --- what others read --------------------------------------------------------------------------------------------
 
     @property
+    def fixed_spec(self) -> KIF | KBI:
+        """The specification of a fixed-point quantizer; raises ConfigError for a minifloat or a dummy."""
+        if not isinstance(self.spec, KIF | KBI):
+            message = f"quantizer {self.name!r} of type {self.spec.q_type!r} has no fixed-point widths"
+            raise ConfigError(message)
+        return self.spec
+
+    @property
     def overflow_mode(self) -> str:
         """Name of the overflow mode."""
-        return str(self.spec.overflow_mode)
+        return str(self.fixed_spec.overflow_mode)
 
     @property
     def round_mode(self) -> str:
         """Name of the rounding mode."""
-        return str(self.spec.round_mode)
+        return str(self.fixed_spec.round_mode)
 
     @property
     def kif(self) -> tuple[Any, Any, Any]:
         """``k, i, f`` as whole numbers (bits) with straight-through gradients, of the shape of the widths."""
-        if not isinstance(self.spec, KIF | KBI):
-            message = f"quantizer {self.name!r} of type {self.spec.q_type!r} has no fixed-point widths"
-            raise ConfigError(message)
-        _ = self._shared
+        spec, _ = self.fixed_spec, self._shared
         i = straight_through(read(self._i))
-        if isinstance(self.spec, KIF):
+        if isinstance(spec, KIF):
             return read(self._k), i, straight_through(read(self._f))
         return read(self._k), i, straight_through(read(self._b)) - i
 
@@ -285,12 +290,13 @@ class Quantizer(keras.Layer):
             values: the tensor itself, for a weight under WRAP, whose range follows its values.
         """
         k, i, f = (ops.convert_to_numpy(part).astype(np.float64) for part in self.kif)
-        if self.spec.is_weight and self.spec.overflow_mode is Overflow.WRAP and values is not None:
-            second = ops.round(read(self._f if isinstance(self.spec, KIF) else self._b))
+        spec = self.fixed_spec
+        if spec.is_weight and spec.overflow_mode is Overflow.WRAP and values is not None:
+            second = ops.round(read(self._f if isinstance(spec, KIF) else self._b))
             tensor = self._shared.split(KERAS, ops.convert_to_tensor(values))
             _, i_tensor = self._follow(tensor, read(self._k), read(self._i), second, Mode.INFER)
             i = np.rint(ops.convert_to_numpy(i_tensor)).astype(np.float64)
-            f = f if isinstance(self.spec, KIF) else ops.convert_to_numpy(second) - i
+            f = f if isinstance(spec, KIF) else ops.convert_to_numpy(second) - i
         k, i, f = (self._shared.expand(NUMPY, part) for part in np.broadcast_arrays(k, i, f))
         if self._is_data:
             k, i, f = k[0], i[0], f[0]

@@ -25,7 +25,7 @@ __all__ = ["alive", "values_at_once"]
 
 @contextmanager
 def values_at_once() -> Iterator[None]:
-    """Variables that are made in the block have values: TensorFlow would wait for the end of a trace that `fit` began."""
+    """Variables that are made in the block have values; TensorFlow would wait for the end of the trace of a step."""
     if keras.backend.backend() != "tensorflow":
         yield
         return
@@ -46,8 +46,8 @@ def _concrete(variable: Any) -> np.ndarray | None:
 def alive(start: Any, kernel: Any, owner: str, spec: KIF | KBI, sharing: Sharing, k: Any, i: Any) -> Callable[..., Any]:
     """The initialiser of f (kif) or b (kbi), raised where the kernel would start as all zero.
 
-    It runs when Keras gives the variables their values, which for a model that is built while its step is traced is after
-    the layer's own `build`.
+    It runs when Keras gives the variables their values, which for a model that is built while its step is traced is
+    after the layer's own `build`.
 
     Args:
         start: the initialiser that the user gave.

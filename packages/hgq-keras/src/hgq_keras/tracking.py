@@ -36,8 +36,8 @@ def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[
         second: fraction bits (kif) or bits (kbi), whole.
         spec: the quantizer.
         axes: axes that share a width.
-        mode: TRAIN lets ``i`` fall by ``i_decay_speed`` a step, CALIBRATE only lets it grow and sets ``k`` where a number is
-            negative, INFER is for weights, whose range is that of the kernel.
+        mode: TRAIN lets ``i`` fall by ``i_decay_speed`` a step, CALIBRATE only lets it grow and sets ``k`` where a
+            number is negative, INFER is for weights, whose range is that of the kernel.
     """
     x = ops.stop_gradient(x)
     low, high = (KERAS.amin(x, tuple(axes)), KERAS.amax(x, tuple(axes))) if axes else (x, x)

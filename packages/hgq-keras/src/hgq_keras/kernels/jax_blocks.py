@@ -1,8 +1,8 @@
 """The reductions on JAX, over blocks of rows that stay in the cache.
 
-XLA on CPU fuses an elementwise chain into the reduction that reads it and then runs one scalar loop for each column; a loop
-over blocks with an accumulator of the shape of a block stays a vector loop and reads the data once. On an accelerator the
-plain reduction is the faster one.
+XLA on CPU fuses an elementwise chain into the reduction that reads it and then runs one scalar loop for each column; a
+loop over blocks with an accumulator of the shape of a block stays a vector loop and reads the data once. On an
+accelerator the plain reduction is the faster one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One custom-gradient operation for each kind of quantizer: the core's body forward, its closed-form gradients backward."""
+"""One custom-gradient operation for each kind of quantizer: the core's body forward, its closed form backward."""
 
 from __future__ import annotations
 

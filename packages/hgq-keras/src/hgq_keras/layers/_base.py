@@ -119,7 +119,7 @@ class QLayer(keras.Layer):
 
     @abstractmethod
     def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
-        """EBOPs as a scalar in the array library of ``verbs``; ``bits`` gives the counted widths of a quantizer in it."""
+        """EBOPs as a scalar in the array library of ``verbs``; ``bits`` gives a quantizer's counted widths in it."""
 
     @abstractmethod
     def emit(self, emitter: Emitter, inputs: list[str]) -> str:

@@ -39,7 +39,7 @@ class _Conv(LinearLayer):
             )
             raise ConfigError(message)
         if padding.lower() not in (("valid", "same", "causal") if self.rank == 1 else ("valid", "same")):
-            message = f"layer {self.name!r}: padding {padding!r} is unknown here; expected 'valid' or 'same' (1D: or 'causal')"
+            message = f"layer {self.name!r}: padding {padding!r} is unknown; expected 'valid', 'same' or (1D) 'causal'"
             raise ConfigError(message)
         if filters < 1 or filters % groups:
             message = f"layer {self.name!r}: {filters} filters cannot be divided into {groups} groups"
@@ -99,6 +99,6 @@ class QConv1D(_Conv):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QConv2D(_Conv):
-    """Convolution over ``(batch, height, width, channels)``; arguments as ``keras.layers.Conv2D`` and those of `QLayer`."""
+    """Convolution over ``(batch, height, width, channels)``; arguments of ``keras.layers.Conv2D`` and of `QLayer`."""
 
     rank = 2

@@ -175,7 +175,7 @@ class QDense(LinearLayer):
     """
 
     def __init__(self, units: int, activation: Any = None, use_bias: bool = True, **kwargs: Any) -> None:
-        if not isinstance(units, int) or units < 1:
+        if not isinstance(units, int) or units < 1:  # type: ignore[redundant-expr]  # users pass anything
             message = f"units: received {units!r}, expected a positive integer"
             raise ConfigError(message)
         super().__init__(activation, use_bias, **kwargs)
@@ -202,7 +202,8 @@ class QEinsumDense(LinearLayer):
         output_shape: output shape without the batch axis and the axes of the ellipsis; None where it equals the input.
         activation: ``relu``, None, or another that is not exported.
         bias_axes: letters of the output along which the bias varies; None: no bias.
-        **kwargs: initialisers, regularisers and constraints as in Keras; quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``.
+        **kwargs: initialisers, regularisers and constraints as in Keras; the quantizers
+            ``iq_conf, kq_conf, bq_conf, oq_conf``.
     """
 
     def __init__(
@@ -239,7 +240,8 @@ class QEinsumDense(LinearLayer):
         if not self.bias_axes:
             return ()
         if unknown := set(self.bias_axes) - set(output):
-            message = f"layer {self.name!r}: bias_axes {self.bias_axes!r} names {sorted(unknown)}, not in the output {output!r}"
+            names = f"bias_axes {self.bias_axes!r} names {sorted(unknown)}"
+            message = f"layer {self.name!r}: {names}, which the output {output!r} does not have"
             raise ConfigError(message)
         start = min(output.index(letter) for letter in self.bias_axes)
         return tuple(int(sizes[c] or 1) if c in self.bias_axes else 1 for c in output[start:])

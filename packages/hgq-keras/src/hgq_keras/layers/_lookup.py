@@ -79,7 +79,7 @@ class QUnaryFunctionLUT(QLayer):
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return tuple(input_shape)
 
-    def compute(self, inputs: list[Any], training: bool | None) -> Any:
+    def compute(self, inputs: list[Any], training: bool | None) -> Any:  # noqa: ARG002 (the template passes it)
         return self.activation(inputs[0])
 
     def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
@@ -99,6 +99,9 @@ class QUnaryFunctionLUT(QLayer):
                     f"layer {self.name!r}: its quantizers are {quantizer.spec.q_type!r}; a table needs 'kif' or 'kbi'"
                 )
                 raise UnsupportedError(message)
+            if quantizer.config.scaler is not None or quantizer.config.affine is not None:
+                message = f"layer {self.name!r}: a table takes no scaler and no affine; put them into its function"
+                raise UnsupportedError(message)
         shape = emitter.shape(inputs[0])
         source, target = self.iq.formats(shape), self._output_formats(shape)
         pairs = np.stack([part.ravel() for f in (source, target) for part in (f.k, f.i, f.f)], axis=1)
@@ -115,7 +118,7 @@ class QUnaryFunctionLUT(QLayer):
         return Formats.of(*(np.broadcast_to(part, (1, *shape))[0] for part in np.broadcast_arrays(k, i, f)))
 
     def _table(self, row: np.ndarray, fraction: int) -> np.ndarray:
-        """Every representable input through the function, in the framework's own numerics, then the output quantizer."""
+        """Every representable input through the function, in the framework's numerics, then the output quantizer."""
         k, i, f, *out = (int(n) for n in row)
         width = max(k + i + f, 0)
         if width > _LARGEST:
@@ -132,14 +135,14 @@ class QUnaryFunctionLUT(QLayer):
                 f"layer {self.name!r}: the function is not finite for some representable input; limit the input range"
             )
             raise UnsupportedError(message)
-        spec = self.oq.spec
+        spec = self.oq.fixed_spec
         widths = [np.float64(n) for n in out]
         rounded = fixed_point(
             NUMPY,
             values,
             *widths,
             round_mode=spec.round_mode,
-            overflow_mode=spec.overflow_mode,  # type: ignore[union-attr]
+            overflow_mode=spec.overflow_mode,
         )
         return np.ldexp(rounded, fraction).astype(np.int64)
 

@@ -22,8 +22,9 @@ __all__ = ["QBatchNormalization"]
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QBatchNormalization(QLayer):
-    """``y = iq(x) * kq(scale) + bq(offset)`` with ``scale = gamma / sqrt(variance + epsilon)``, ``offset = beta - mean * scale``.
+    """``y = iq(x) * kq(scale) + bq(offset)``, a quantized batch normalisation.
 
+    ``scale = gamma / sqrt(variance + epsilon)``, ``offset = beta - mean * scale``.
     In training mean and variance are those of the batch, else the moving averages. Arguments as
     ``keras.layers.BatchNormalization`` and those of `QLayer`; ``kq_conf`` quantizes the scale, ``bq_conf`` the offset.
     Only the last axis can be normalised. The learned offset is ``bn_beta``, since ``beta`` is the weight of the EBOPs.

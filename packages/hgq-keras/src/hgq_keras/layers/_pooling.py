@@ -73,7 +73,7 @@ class _Pooling2D(QLayer):
         operation = pool_operation(self.kind, shape, self.pool_size, self.strides, self.padding, self.name)
         return tuple(operation.shape(shape))
 
-    def compute(self, inputs: list[Any], training: bool | None) -> Any:
+    def compute(self, inputs: list[Any], training: bool | None) -> Any:  # noqa: ARG002 (the template passes it)
         y = self.operation.apply(KERAS, inputs[0])
         return y if self.operation.kind == "max" else y * ops.convert_to_tensor(self._scale())
 
@@ -113,7 +113,7 @@ def _pair(value: Any, name: str) -> tuple[int, int]:
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QMaxPooling2D(_Pooling2D):
-    """Maximum over each window of the quantized input; arguments as ``keras.layers.MaxPooling2D`` and those of `QLayer`."""
+    """Maximum over each window of the quantized input; arguments of ``keras.layers.MaxPooling2D`` and of `QLayer`."""
 
     kind = "max"
 
