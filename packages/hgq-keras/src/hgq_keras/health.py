@@ -54,7 +54,7 @@ def _silent(quantizer: Quantizer) -> bool:
     """Whether every element of a fixed-point quantizer is dead."""
     if not isinstance(quantizer.spec, KIF | KBI):
         return False
-    k, i, f = (ops.convert_to_numpy(part) for part in quantizer.kif)
+    k, i, f = quantizer.array_kif
     return bool(np.all(k + i + f <= 0))
 
 

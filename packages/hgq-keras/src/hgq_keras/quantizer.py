@@ -253,6 +253,14 @@ class Quantizer(keras.Layer):
         return read(self._k), i, straight_through(read(self._b)) - i
 
     @property
+    def array_kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same as float64 arrays."""
+        spec, _ = self.fixed_spec, self._shared
+        k, i, f = (ops.convert_to_numpy(v) for v in (self._k, self._i, self._f if isinstance(spec, KIF) else self._b))
+        k, i, f = k.astype(np.float64), np.rint(i.astype(np.float64)), np.rint(f.astype(np.float64))
+        return k, i, f if isinstance(spec, KIF) else f - i
+
+    @property
     def bits(self) -> Any:
         """Widths that EBOPs counts (bits), differentiable, broadcastable to the tensor with a batch axis of 1.
 
@@ -289,7 +297,7 @@ class Quantizer(keras.Layer):
             shape: shape of the tensor, without the batch axis for data.
             values: the tensor itself, for a weight under WRAP, whose range follows its values.
         """
-        k, i, f = (ops.convert_to_numpy(part).astype(np.float64) for part in self.kif)
+        k, i, f = self.array_kif
         spec = self.fixed_spec
         if spec.is_weight and spec.overflow_mode is Overflow.WRAP and values is not None:
             second = ops.round(read(self._f if isinstance(spec, KIF) else self._b))

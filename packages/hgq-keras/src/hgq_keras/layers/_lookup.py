@@ -114,7 +114,7 @@ class QUnaryFunctionLUT(QLayer):
 
     def _output_formats(self, shape: tuple[int, ...]) -> Formats:
         """The output quantizer's formats; at the place ``table`` its widths carry a batch axis."""
-        k, i, f = (np.rint(ops.convert_to_numpy(part)).astype(np.int64) for part in self.oq.kif)
+        k, i, f = (part.astype(np.int64) for part in self.oq.array_kif)
         return Formats.of(*(np.broadcast_to(part, (1, *shape))[0] for part in np.broadcast_arrays(k, i, f)))
 
     def _table(self, row: np.ndarray, fraction: int) -> np.ndarray:
