@@ -28,7 +28,7 @@ class MonoL1(keras.regularizers.Regularizer):
         ConfigError: the factor is not a finite number.
     """
 
-    def __init__(self, l1: float) -> None:
+    def __init__(self, l1: Any) -> None:
         if isinstance(l1, bool) or not isinstance(l1, Real) or not isfinite(l1):
             message = f"MonoL1: received l1={l1!r}, expected a finite number such as 1e-8"
             raise ConfigError(message)
@@ -64,7 +64,7 @@ def as_regularizer(value: Any) -> keras.regularizers.Regularizer | None:
     if value is None or isinstance(value, keras.regularizers.Regularizer):
         return value
     if isinstance(value, Real):
-        return MonoL1(value)
+        return MonoL1(float(value))
     try:
         return keras.regularizers.get(value)
     except (ValueError, TypeError) as error:
