@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from keras import ops
 
 from hgq_core.modes import Overflow, Round
-from hgq_core.quantize import Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
+from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
 from hgq_core.spec import KBI, KIF
 from hgq_keras.kernels import sums
+from hgq_keras.kernels.fusion import KEEPS, kept, once
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -36,20 +37,19 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
         whole_i, whole = ops.round(i), ops.round(second)
         f = whole if kif else whole - whole_i
         grid = Grid.of(KERAS, k, whole_i, f, round_mode=rounding, overflow_mode=spec.overflow_mode)
+        if axes:
+            grid = _shared(grid)
         xq = _on_grid(x, grid, wrap=wrap, noise=noise)
+        residual = kept(x - xq) if KEEPS and axes else None
+        if len(x.shape) == 1:
+            (xq,) = once(xq)  # a bias, added to every row
 
         def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
             g = args[0] if upstream is None else upstream
             if spec.overflow_mode is Overflow.WRAP:
-                # Without noise or wrapping xq is cheaper to compute again than to read.
-                again = noise is None and not wrap
-
-                def residual(g: Any, x: Any, *kept: Any) -> tuple[Any]:
-                    value = kept[0] if kept else on_grid(KERAS, x, grid, wrap=False)
-                    return (grid_gradients(KERAS, g, x, value, grid)[2],)
-
-                (df,) = sums(residual, (g, x) if again else (g, x, xq), axes)
-                return g, ops.zeros_like(i), df
+                # The factor stays outside of the sum: XLA would spread it over an array of the size of x.
+                product = g * (x - xq if residual is None else residual)
+                return g, ops.zeros_like(i), LN2 * (KERAS.sum(product, axes) if axes else product)
 
             def widths(g: Any, x: Any, xq: Any) -> tuple[Any, Any]:
                 _, di, df = grid_gradients(KERAS, g, x, xq, grid)
@@ -61,6 +61,14 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
         return xq, gradients
 
     return quantized
+
+
+def _shared(grid: Grid) -> Grid:
+    """The grid, computed before the loop over the data that shares it."""
+    names = ["scale", "step", "gated"]
+    if grid.overflow_mode is not Overflow.WRAP:
+        names += ["lowest", "highest", "top"]
+    return grid._replace(**dict(zip(names, once(*(getattr(grid, name) for name in names)), strict=True)))
 
 
 def _on_grid(x: Any, grid: Grid, *, wrap: bool, noise: Any) -> Any:
