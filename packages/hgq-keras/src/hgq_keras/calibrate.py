@@ -11,7 +11,7 @@ from rich.progress import track
 
 from hgq_core.errors import ConfigError, DataError
 from hgq_keras.health import check_finite, warn_if_dead
-from hgq_keras.layers._base import QLayer, children, quantized_layers
+from hgq_keras.layers._base import QLayer, children, quantized_layers, walk
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -22,20 +22,8 @@ __all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
 
 def quantizers(model: keras.Layer) -> list[Quantizer]:
     """Every quantizer of a model once, those inside layers and nested models included."""
-    found: list[Quantizer] = []
-    stack: list[Any] = [model]
-    seen: set[int] = set()
-    while stack:
-        layer = stack.pop()
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        if isinstance(layer, Quantizer):
-            found.append(layer)
-        else:
-            inside = layer.quantizers if isinstance(layer, QLayer) else children(layer)
-            stack.extend(reversed(inside))
-    return found
+    layers = walk(model, lambda layer: layer.quantizers if isinstance(layer, QLayer) else children(layer))
+    return [layer for layer in layers if isinstance(layer, Quantizer)]
 
 
 @contextmanager

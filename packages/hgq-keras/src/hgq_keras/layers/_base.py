@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,6 @@ from hgq_keras.quantizer import Quantizer
 from hgq_keras.start import values_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hgq_keras.export import Emitter
 
 __all__ = [
@@ -270,19 +268,20 @@ def instances(positions: Sequence[int | None], name: str) -> int:
 
 def quantized_layers(model: keras.Layer) -> list[QLayer]:
     """Every quantized layer of a model once, those of nested models included, in order."""
-    found: list[QLayer] = []
-    stack: list[Any] = [model]
+    layers = walk(model, lambda layer: () if isinstance(layer, QLayer) else children(layer))
+    return [layer for layer in layers if isinstance(layer, QLayer)]
+
+
+def walk(model: keras.Layer, inside: Callable[[keras.Layer], Sequence[keras.Layer]]) -> Iterator[keras.Layer]:
+    """A layer and all that ``inside`` finds in it, depth first, each once."""
+    stack: list[keras.Layer] = [model]
     seen: set[int] = set()
     while stack:
         layer = stack.pop()
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        if isinstance(layer, QLayer):
-            found.append(layer)
-        else:
-            stack.extend(reversed(children(layer)))
-    return found
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+            stack.extend(reversed(inside(layer)))
 
 
 def children(layer: keras.Layer) -> list[keras.Layer]:
