@@ -9,6 +9,7 @@ from hgq_keras.export import to_graph
 from hgq_keras.health import dead_layers, warn_if_dead
 from hgq_keras.layers import quantized_layers
 from hgq_keras.quantizer import Quantizer
+from hgq_keras.saving import load_model, save_model
 
 __all__ = [
     "LayerConfigScope",
@@ -19,7 +20,9 @@ __all__ = [
     "dead_layers",
     "ebops",
     "layers",
+    "load_model",
     "quantized_layers",
+    "save_model",
     "to_graph",
     "trace_minmax",
     "warn_if_dead",
