@@ -30,7 +30,8 @@ def pin() -> None:
 def measure(batch: int, rounds: int = 25, seconds: float = 0.2) -> dict[str, object]:
     """Milliseconds of a step, plain and quantized, and their ratio: the median over pairs of neighbouring blocks.
 
-    What else runs on the machine slows both blocks of a pair; ratios of medians over all blocks would mix fast and slow.
+    What else runs on the machine slows both blocks of a pair; a ratio of medians over all blocks would mix fast blocks
+    with slow ones.
 
     Args:
         batch: samples in a step.
