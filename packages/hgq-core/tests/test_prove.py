@@ -203,3 +203,11 @@ def test_wrap_inside_a_scan_is_judged_over_all_steps(integer_bits, verdict):
     proof = prove(b.build([b.add(op.Scan(inner, 4), *inputs, name="scan")]))
     assert proof.overflow == {"scan/q": verdict}
     assert [f.node for f in proof.findings] == ["scan"] * (verdict == "possible")
+
+
+def test_a_coarse_constant_beside_a_zero_is_proved():
+    """All steps above 1, so that the tensor's own unit is coarser than that of a zero."""
+    builder = GraphBuilder()
+    x = builder.add(op.Input((2,), Formats.of(1, 4, -2)))
+    y = builder.add(op.Add(), x, builder.add(op.Constant.of([8.0, 0.0])))
+    assert prove(builder.build([y])).float32_exact

@@ -206,7 +206,9 @@ def _bits(x: Interval) -> int:
     fraction = max(int(x.f.max()), x.peak.fraction)
     peak = x.peak.at(fraction).astype(object)
     units = np.where(
-        alive, peak // np.left_shift(np.ones(x.shape, object), (fraction - np.where(alive, x.f, 0)).astype(object)), 0
+        alive,
+        peak // np.left_shift(np.ones(x.shape, object), (fraction - np.where(alive, x.f, fraction)).astype(object)),
+        0,
     )
     # A power of two above 1 is exact in one bit less than its bit length.
     return int(np.max(bit_length(np.where(units > 1, units - 1, units).astype(object)), initial=0))
