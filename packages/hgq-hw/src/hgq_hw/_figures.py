@@ -231,7 +231,13 @@ def front_figure(points: Iterable[Any], *, metric: str | None = None, highlight:
     axes.plot(x, y, "o", color=BLUE, markersize=5, label=f"front, {len(pairs)} models" if len(pairs) > 1 else "model")
     if highlight is not None:
         axes.plot(
-            *highlight, "o", markersize=10, markerfacecolor="none", markeredgewidth=1.8, color=RED, label="lowered"
+            *highlight,
+            "o",
+            markersize=10,
+            markerfacecolor="none",
+            markeredgewidth=1.8,
+            color=RED,
+            label="lowered, after calibration",
         )
     if min(x) > 0 and max(x) / min(x) > 8:
         axes.set_xscale("log")

@@ -68,14 +68,8 @@ def _from_keras(path: Path) -> Graph:
     if not path.is_file():
         message = f"there is no file {str(path)!r}"
         raise FileError(message)
-    package = _package("hgq_keras", "hgq-keras")  # before Keras reads the file: it registers our layers
-    keras = import_module("keras")
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        message = f"{str(path)!r} is damaged or is no Keras model: {reason}"
-        raise FileError(message) from error
+    package = _package("hgq_keras", "hgq-keras")
+    model = package.load_model(path, compile=False)
     graph = package.to_graph(model)
     if not isinstance(graph, Graph):
         message = f"hgq_keras.to_graph gave a {type(graph).__name__}, expected a Graph; upgrade hgq-keras"
