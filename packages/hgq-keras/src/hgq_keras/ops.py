@@ -11,6 +11,7 @@ from keras import ops
 from hgq_core.errors import UnsupportedError
 from hgq_core.linear import explicit_pads, windows
 from hgq_core.ops import EMPTY
+from hgq_keras.kernels import einsum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,9 +77,7 @@ class KerasOps:
         return ops.pad(x, tuple(pads))
 
     def einsum(self, equation: str, a: Any, b: Any) -> Any:
-        if equation == "bi,io->bo":
-            return ops.matmul(a, b)
-        return ops.einsum(equation, a, b)
+        return einsum(equation, a, b)
 
     def convolve(self, x: Any, kernel: Any, op: Convolve) -> Any:
         spatial = x.shape[1:-1]

@@ -1,14 +1,19 @@
-"""Sums over the batch of what is computed element by element: where the backward pass of a quantizer spends its time.
+"""Where the training step spends its time, in the form that is fastest on the framework that Keras runs on.
 
 ``sums(function, arrays, axes)``: ``function(*arrays)`` gives a tuple of arrays; their sums over ``axes``, kept with
 size 1. ``function`` is elementwise over arrays that all have the batch axis; widths are closed over.
+
+``einsum(equation, a, b)``: a sum of products of two tensors, with an explicit output.
+
+``relu(x)``: ``max(x, 0)``.
 """
 
 import keras
 
 if keras.backend.backend() == "jax":
     from hgq_keras.kernels.jax_blocks import sums
+    from hgq_keras.kernels.jax_linear import einsum, relu
 else:
-    from hgq_keras.kernels.plain import sums
+    from hgq_keras.kernels.plain import einsum, relu, sums
 
-__all__ = ["sums"]
+__all__ = ["einsum", "relu", "sums"]

@@ -1,18 +1,25 @@
-"""The reductions in plain Keras operations."""
+"""The same in plain Keras operations."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hgq_keras.ops import KERAS
+from keras import ops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["sums"]
+__all__ = ["einsum", "relu", "sums"]
+
+relu = ops.relu
 
 
 def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: tuple[int, ...]) -> tuple[Any, ...]:
     """Sums over ``axes`` of what ``function`` gives, with those axes kept."""
     results = function(*arrays)
-    return tuple(KERAS.sum(r, axes) for r in results) if axes else results
+    return tuple(ops.sum(r, axis=axes, keepdims=True) for r in results) if axes else results
+
+
+def einsum(equation: str, a: Any, b: Any) -> Any:
+    """The sum of products; a matrix product where it is one, which costs the frameworks less to prepare."""
+    return ops.matmul(a, b) if equation == "bi,io->bo" else ops.einsum(equation, a, b)

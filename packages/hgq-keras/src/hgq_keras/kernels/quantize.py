@@ -10,7 +10,7 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
 from hgq_core.spec import KBI, KIF
 from hgq_keras.kernels import sums
-from hgq_keras.kernels.fusion import KEEPS, kept, once
+from hgq_keras.kernels.fusion import once
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
         if axes:
             grid = _shared(grid)
         xq = _on_grid(x, grid, wrap=wrap, noise=noise)
-        residual = kept(x - xq) if KEEPS and axes else None
         if len(x.shape) == 1:
             (xq,) = once(xq)  # a bias, added to every row
 
@@ -48,7 +47,7 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
             g = args[0] if upstream is None else upstream
             if spec.overflow_mode is Overflow.WRAP:
                 # The factor stays outside of the sum: XLA would spread it over an array of the size of x.
-                product = g * (x - xq if residual is None else residual)
+                product = g * (x - xq)
                 return g, ops.zeros_like(i), LN2 * (KERAS.sum(product, axes) if axes else product)
 
             def widths(g: Any, x: Any, xq: Any) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ from hgq_core.cost import bias_cost, contraction_cost, convolution_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
+from hgq_keras.kernels import relu
 from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, instances, parallel_share
 from hgq_keras.ops import KERAS
 
@@ -102,7 +103,8 @@ class LinearLayer(QLayer):
         y = self.operation.apply(KERAS, inputs[0], self.kq(self.kernel, training=training))
         if self.bq is not None:
             y = y + self.bq(self.bias, training=training)
-        return y if self.activation is None else self.activation(y)
+        activation = relu if self.activation is keras.activations.relu else self.activation
+        return y if activation is None else activation(y)
 
     @property
     def qkernel(self) -> Any:

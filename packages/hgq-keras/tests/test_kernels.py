@@ -1,0 +1,89 @@
+"""The fast forms of the training step give the numbers and gradients of the plain ones; oracles are NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from hgq_keras.kernels import einsum, relu, sums
+
+BACKEND = keras.backend.backend()
+
+
+def gradients(function, *arrays):
+    """Gradients of a scalar function on the backend in use."""
+    if BACKEND == "jax":
+        import jax
+
+        return [np.asarray(g) for g in jax.grad(function, argnums=range(len(arrays)))(*arrays)]
+    if BACKEND == "torch":
+        import torch
+
+        tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+        return [g.detach().numpy() for g in torch.autograd.grad(function(*tensors), tensors)]
+    import tensorflow as tf
+
+    tensors = [tf.Variable(a) for a in arrays]
+    with tf.GradientTape() as tape:
+        value = function(*tensors)
+    return [g.numpy() for g in tape.gradient(value, tensors)]
+
+
+def whole_numbers(rng, *shape):
+    """Small whole numbers: sums of their products are exact in any order."""
+    return rng.integers(-8, 9, shape).astype("float32")
+
+
+EQUATIONS = {
+    "a wide kernel": ("bi,io->bo", (40, 3), (3, 7)),
+    "a narrow kernel": ("bi,io->bo", (40, 7), (7, 3)),
+    "a square kernel": ("bi,io->bo", (40, 5), (5, 5)),
+    "rows of particles": ("bni,io->bno", (6, 5, 7), (7, 3)),
+    "a kernel for each particle": ("bni,nio->bno", (6, 5, 7), (5, 7, 3)),
+    "the kernel's axes turned": ("bni,oi->bon", (6, 5, 7), (3, 7)),
+    "two contracted axes": ("bnij,ijo->bno", (6, 5, 4, 3), (4, 3, 2)),
+    "an outer product": ("bi,o->bio", (6, 5), (3,)),
+    "an axis of the data summed away": ("bni,io->bo", (6, 5, 7), (7, 3)),
+    "an axis of the kernel summed away": ("bi,iok->bo", (6, 7), (7, 3, 2)),
+    "data with data": ("bni,bmi->bnm", (6, 5, 7), (6, 4, 7)),
+}
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_einsum_and_its_gradients_are_those_of_the_sum_of_products(name):
+    equation, first, second = EQUATIONS[name]
+    rng = np.random.default_rng(0)
+    a, b = whole_numbers(rng, *first), whole_numbers(rng, *second)
+    y = np.einsum(equation, a, b)
+    g = whole_numbers(rng, *y.shape)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(einsum(equation, a, b)), y)
+    da, db = gradients(lambda a, b: keras.ops.sum(keras.ops.multiply(einsum(equation, a, b), g)), a, b)
+    terms, output = equation.split("->")
+    left, right = terms.split(",")
+    every = "".join(sorted(set(left + right)))
+    size = dict(zip(left + right, first + second, strict=True))
+    ones = np.ones([size[c] for c in every], "float32")
+    np.testing.assert_array_equal(da, np.einsum(f"{output},{right},{every}->{left}", g, b, ones))
+    np.testing.assert_array_equal(db, np.einsum(f"{output},{left},{every}->{right}", g, a, ones))
+
+
+def test_relu_cuts_below_zero_and_lets_the_gradient_through_above():
+    x = np.array([-2.0, -0.0, 0.0, 0.5, 3.0, np.inf], "float32")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(relu(x)), [0, 0, 0, 0.5, 3, np.inf])
+    g = np.arange(1, 6, dtype="float32")
+    (dx,) = gradients(lambda x: keras.ops.sum(keras.ops.multiply(relu(x), g)), x[:5])
+    np.testing.assert_array_equal(dx, [0, 0, 0, 4, 5])
+
+
+def test_relu_does_not_hide_what_is_not_a_number():
+    assert np.isnan(keras.ops.convert_to_numpy(relu(np.array([np.nan], "float32")))).all()
+
+
+@pytest.mark.parametrize("rows", [5, 1024, 3001])
+@pytest.mark.parametrize("axes", [(0,), (0, 1), ()])
+def test_sums_adds_every_row_once_whatever_the_size_of_a_block(rows, axes):
+    rng = np.random.default_rng(0)
+    a, b = whole_numbers(rng, rows, 8), whole_numbers(rng, rows, 8)
+    results = sums(lambda a, b: (a * b, a - b), (keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)), axes)
+    for result, oracle in zip(results, (a * b, a - b), strict=True):
+        oracle = oracle.sum(axis=axes, keepdims=True) if axes else oracle
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), oracle)
