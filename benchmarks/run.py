@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--peer-python", help="Python of an environment with HGQ2; left out, the peer is not measured")
     parser.add_argument("--batch", type=int, nargs="+", default=[2048, 16600])
     parser.add_argument("--rounds", type=int, default=11, help="blocks of each model in a process")
-    parser.add_argument("--turns", type=int, default=3, help="processes of each environment")
+    parser.add_argument("--turns", type=int, default=5, help="processes of each environment")
     options = parser.parse_args()
     console = Console(width=120)
     exact = deterministic.measure()

@@ -84,6 +84,6 @@ def test_sums_adds_every_row_once_whatever_the_size_of_a_block(rows, axes):
     rng = np.random.default_rng(0)
     a, b = whole_numbers(rng, rows, 8), whole_numbers(rng, rows, 8)
     results = sums(lambda a, b: (a * b, a - b), (keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)), axes)
-    for result, oracle in zip(results, (a * b, a - b), strict=True):
-        oracle = oracle.sum(axis=axes, keepdims=True) if axes else oracle
+    for result, every in zip(results, (a * b, a - b), strict=True):
+        oracle = every.sum(axis=axes, keepdims=True) if axes else every
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), oracle)

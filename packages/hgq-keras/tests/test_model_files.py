@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_core.errors import FileError
-from hgq_keras import load_model, save_model
+from hgq_core.errors import DeadLayerWarning, FileError
+from hgq_keras import QuantizerConfig, load_model, save_model
 from hgq_keras.layers import QDense
 
 
@@ -24,6 +25,16 @@ def test_a_saved_model_comes_back(model: keras.Model, tmp_path: Path) -> None:
     path = save_model(model, tmp_path / "m.keras")
     assert np.array_equal(load_model(path).predict(x, verbose=0), model.predict(x, verbose=0))
     assert [p.name for p in tmp_path.iterdir()] == ["m.keras"]
+
+
+def test_loading_does_not_warn_of_initial_widths_that_the_file_replaces(tmp_path: Path) -> None:
+    narrow = QDense(2, kq_conf=QuantizerConfig("kif", "weight", f0=-6), name="d")
+    with pytest.warns(DeadLayerWarning):
+        path = save_model(keras.Sequential([keras.Input((3,)), narrow]), tmp_path / "m.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeadLayerWarning)
+        loaded = load_model(path)
+    assert np.array_equal(loaded.layers[0].kq.array_kif[2], narrow.kq.array_kif[2])
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hgq_core.errors import HGQError
-from hgq_core.graph import Graph, prove
+from hgq_core.graph import Graph, acts_on_real, prove, real_tensors
 from hgq_core.graph.ops import Constant, Contract, Input, Lookup, Quantize
 from hgq_hw._models import as_graph
-from hgq_hw._split import acts_on_real, real_edges
 from hgq_hw._targets import Target
 
 if TYPE_CHECKING:
@@ -81,15 +80,15 @@ def check(model: Graph | Any, target: str = "da4ml") -> list[Issue]:
 
 
 def _unquantized(graph: Graph) -> Iterator[Issue]:
-    real = real_edges(graph)
+    real = real_tensors(graph)
     blamed: set[str] = set()
     for node in graph:
-        if node.name in real and not acts_on_real(node) and not blamed.intersection(node.inputs):
+        if node.name in real and not acts_on_real(node.op) and not blamed.intersection(node.inputs):
             problem = f"{type(node.op).__name__} computes with numbers that are not quantized"
             yield Issue(
                 "error", node.name, node.label, problem, "put a quantizer before it, or give the input a format"
             )
-        if node.name in real and (not acts_on_real(node) or blamed.intersection(node.inputs)):
+        if node.name in real and (not acts_on_real(node.op) or blamed.intersection(node.inputs)):
             blamed.add(node.name)
     for name in graph.outputs:
         if name in real and name not in blamed:

@@ -7,28 +7,13 @@ from typing import TYPE_CHECKING
 
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
-from hgq_core.graph import Graph, Node
-from hgq_core.graph.ops import (
-    Concatenate,
-    Constant,
-    Gather,
-    Input,
-    Maximum,
-    Minimum,
-    Quantize,
-    Relu,
-    Repeat,
-    Reshape,
-    Slice,
-    Transpose,
-)
+from hgq_core.graph import Graph, Node, acts_on_real, real_tensors
+from hgq_core.graph.ops import Constant, Input, Quantize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Split", "acts_on_real", "real_edges", "require_quantized", "split", "with_input_formats"]
-
-_ON_REAL = (Input, Reshape, Transpose, Concatenate, Slice, Repeat, Gather, Relu, Maximum, Minimum)
+__all__ = ["Split", "require_quantized", "split", "with_input_formats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +30,23 @@ class Split:
     core: Graph
 
 
-def real_edges(graph: Graph) -> set[str]:
-    """Names of the tensors that no quantizer has made fixed-point yet."""
-    real: set[str] = set()
-    for node in graph:
-        if isinstance(node.op, Input):
-            if node.op.formats is None:
-                real.add(node.name)
-        elif not isinstance(node.op, Quantize) and any(name in real for name in node.inputs):
-            real.add(node.name)
-    return real
-
-
-def acts_on_real(node: Node) -> bool:
-    """Whether this operation may act on numbers that are not quantized yet: it moves or selects, but does not
-    compute.
-    """
-    return isinstance(node.op, _ON_REAL)
-
-
 def require_quantized(graph: Graph) -> None:
-    """Raise UnsupportedError, naming the node, if an unquantized number reaches arithmetic or an output."""
-    real = real_edges(graph)
+    """Raise UnsupportedError, naming the node, if an unquantized number reaches arithmetic, a quantized number or an
+    output.
+    """
+    real = real_tensors(graph)
     for node in graph:
-        if node.name in real and not acts_on_real(node):
+        if node.name in real and not acts_on_real(node.op):
             message = (
                 f"node {node.name!r} (layer {node.label!r}) computes with numbers that are not quantized; "
                 "put a quantizer before it, or give the input a format"
+            )
+            raise UnsupportedError(message)
+        fixed = [name for name in node.inputs if name not in real and not isinstance(graph[name].op, Constant)]
+        if node.name in real and fixed:
+            message = (
+                f"node {node.name!r} (layer {node.label!r}) mixes numbers that are not quantized with those of "
+                f"{fixed[0]!r}, which are; put a quantizer before its other inputs too"
             )
             raise UnsupportedError(message)
     if open_ends := [name for name in graph.outputs if name in real]:
@@ -86,7 +61,7 @@ def split(graph: Graph) -> Split:
         UnsupportedError: an unquantized number reaches arithmetic or an output; names the node.
     """
     require_quantized(graph)
-    real = real_edges(graph)
+    real = real_tensors(graph)
     if not real:
         return Split(None, graph)
     frontier = [node for node in graph if isinstance(node.op, Quantize) and node.inputs[0] in real]

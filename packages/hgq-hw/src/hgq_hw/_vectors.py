@@ -8,8 +8,8 @@ import numpy as np
 
 from hgq_core.errors import ShapeError
 from hgq_core.formats import Formats
+from hgq_core.graph import real_tensors
 from hgq_core.graph.ops import Input, Quantize
-from hgq_hw._split import real_edges
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -72,7 +72,7 @@ def _ranges(graph: Graph, node: Node) -> tuple[NDArray[np.float64], NDArray[np.f
     """Lowest, highest and step of each element: those of the input's format, or of the quantizers that read it."""
     if isinstance(node.op, Input) and node.op.formats is not None:
         return _limits(node.op.formats.broadcast_to(node.shape))
-    real = real_edges(graph)
+    real = real_tensors(graph)
     readers = [n for n in graph if isinstance(n.op, Quantize) and n.inputs[0] in real]
     own = [n.op.formats for n in readers if isinstance(n.op, Quantize) and n.inputs[0] == node.name]
     if own:

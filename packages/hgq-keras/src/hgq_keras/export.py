@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import DataError, UnsupportedError
-from hgq_core.graph import Graph, GraphBuilder
+from hgq_core.graph import Graph, GraphBuilder, acts_on_real, real_tensors
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.health import check_finite, warn_if_dead
@@ -54,25 +54,16 @@ def to_graph(model: keras.Model) -> Graph:
     return graph
 
 
-_MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
-
-
 def _check_real(graph: Graph) -> None:
     """Raise UnsupportedError for arithmetic on numbers that are not quantized yet; they may move and be compared."""
-    real: set[str] = set()
+    real = real_tensors(graph)
     for node in graph:
-        if isinstance(node.op, op.Input):
-            real.add(node.name)
-        elif real.intersection(node.inputs) and not isinstance(node.op, op.Quantize):
-            compares = isinstance(node.op, op.Relu | op.Maximum | op.Minimum)
-            compares = compares or (isinstance(node.op, op.Pool) and node.op.kind == "max")
-            if not compares and not isinstance(node.op, _MOVES):
-                message = (
-                    f"layer {node.label!r} computes with numbers that are not quantized ({type(node.op).__name__}); "
-                    "give it an input quantizer (enable_iq=True), or put a Quantizer before it"
-                )
-                raise UnsupportedError(message)
-            real.add(node.name)
+        if node.name in real and not acts_on_real(node.op):
+            message = (
+                f"layer {node.label!r} computes with numbers that are not quantized ({type(node.op).__name__}); "
+                "give it an input quantizer (enable_iq=True), or put a Quantizer before it"
+            )
+            raise UnsupportedError(message)
 
 
 def _fixed(shape: Sequence[int | None], name: str) -> tuple[int, ...]:

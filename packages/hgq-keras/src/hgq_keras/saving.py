@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import keras
 
-from hgq_core.errors import FileError, HGQError
+from hgq_core.errors import DeadLayerWarning, FileError, HGQError
 
 __all__ = ["load_model", "save_model"]
 
@@ -47,7 +48,10 @@ def load_model(path: str | os.PathLike[str], **options: Any) -> keras.Model:
         message = f"{str(target)!r} is no .keras archive, or only the beginning of one; save the model again"
         raise FileError(message)
     try:
-        model: keras.Model = keras.saving.load_model(target, **options)
+        with warnings.catch_warnings():
+            # Of initial widths, which the file's replace.
+            warnings.simplefilter("ignore", DeadLayerWarning)
+            model: keras.Model = keras.saving.load_model(target, **options)
     except HGQError:
         raise
     except (ValueError, TypeError, KeyError, OSError, AttributeError, zipfile.BadZipFile, zlib.error) as error:

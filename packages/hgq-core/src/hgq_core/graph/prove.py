@@ -11,6 +11,7 @@ from hgq_core.errors import GraphError
 from hgq_core.graph import ops as op
 from hgq_core.graph.integers import bit_length
 from hgq_core.graph.intervals import ZERO, Interval, formats_of, wraps_never
+from hgq_core.graph.real import acts_on_real
 from hgq_core.graph.run import evaluate_node
 from hgq_core.modes import Overflow
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Proof", "prove"]
 
-_ON_REAL = (
-    op.Relu | op.Maximum | op.Minimum | op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Gather | op.Repeat
-)
 _FLOAT32 = 24
 
 
@@ -145,7 +143,7 @@ def _interval(node: Node, operands: list[Interval | None], overflow: dict[str, s
     if isinstance(node.op, op.Quantize):
         symmetric = node.op.overflow is Overflow.SAT_SYM
         return _with_bits(Interval.full(node.op.formats, node.shape, symmetric=symmetric))
-    if isinstance(node.op, _ON_REAL):
+    if acts_on_real(node.op):
         return None, 0
     message = (
         f"{type(node.op).__name__} {node.name!r} (layer {node.label!r}) acts on an input that is not quantized; "

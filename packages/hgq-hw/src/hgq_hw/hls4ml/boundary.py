@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hgq_core.errors import GraphError, UnsupportedError
+from hgq_core.errors import GraphError
 from hgq_core.formats import Formats
-from hgq_core.graph import Graph, Node
-from hgq_core.graph.ops import Constant, Input, Quantize
+from hgq_core.graph import Graph, Node, real_tensors
+from hgq_core.graph.ops import Input, Quantize
 from hgq_core.modes import Overflow
+from hgq_hw._split import require_quantized
 
 __all__ = ["Boundary", "effective", "split"]
 
@@ -58,13 +59,10 @@ def split(graph: Graph) -> Boundary:
 
     Raises:
         GraphError: a graph without an Input.
-        UnsupportedError: an output that is a real number, or an operation on a real and a fixed-point number.
+        UnsupportedError: a real number reaches arithmetic, a fixed-point number or an output; names the node.
     """
-    real = _real_edges(graph)
-    for name in graph.outputs:
-        if name in real:
-            message = f"output {name!r} is a real number, expected fixed point: put a quantizer before it"
-            raise UnsupportedError(message)
+    require_quantized(graph)
+    real = real_tensors(graph)
     entries: list[Node] = []
     nodes: list[Node] = []
     renamed: dict[str, str] = {}
@@ -86,27 +84,6 @@ def split(graph: Graph) -> Boundary:
         raise GraphError(message)
     outputs = tuple(renamed.get(name, name) for name in graph.outputs)
     return Boundary(_upstream(graph, entries), Graph(tuple(nodes), outputs))
-
-
-def _real_edges(graph: Graph) -> set[str]:
-    """Names of the edges that carry real numbers: Inputs without formats, and what is not quantized after them."""
-    real: set[str] = set()
-    for node in graph:
-        if isinstance(node.op, Input):
-            if node.op.formats is None:
-                real.add(node.name)
-            continue
-        touched = [name for name in node.inputs if name in real]
-        if not touched or isinstance(node.op, Quantize):
-            continue
-        if any(name not in real and not isinstance(graph[name].op, Constant) for name in node.inputs):
-            message = (
-                f"{type(node.op).__name__} {node.name!r} (layer {node.label!r}) mixes the real numbers {touched} with "
-                "fixed-point ones; quantize them first"
-            )
-            raise UnsupportedError(message)
-        real.add(node.name)
-    return real
 
 
 def _entry(node: Node) -> Node:

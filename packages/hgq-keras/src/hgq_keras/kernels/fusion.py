@@ -28,4 +28,3 @@ def once(*tensors: Any) -> tuple[Any, ...]:
     chosen = np.eye(number, stacked.shape[0], dtype="float32").reshape((number, -1) + (1,) * (len(stacked.shape) - 1))
     results = ops.sum(stacked * ops.cast(chosen, stacked.dtype), axis=1)
     return tuple(results[n] for n in range(number))
-

@@ -12,13 +12,17 @@ import jax.numpy as jnp
 __all__ = ["einsum", "relu"]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
 def einsum(equation: str, a: Any, b: Any) -> Any:
     """The sum of products of data ``a`` and a kernel ``b``.
 
     The gradient of a kernel is a product over the batch. XLA on CPU computes it up to six times faster if its result
     has no fewer columns than rows, so the gradient of a kernel that is narrow at its output is computed transposed.
     """
+    return _einsum(equation, a, b)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _einsum(equation: str, a: Any, b: Any) -> Any:
     return jnp.einsum(equation, a, b)
 
 
@@ -51,20 +55,24 @@ def _transposed(equation: str, shape: tuple[int, ...]) -> str | None:
     return None if wide else "".join([*shared, *columns, *rows])
 
 
-einsum.defvjp(_einsum_forward, _einsum_backward)
+_einsum.defvjp(_einsum_forward, _einsum_backward)
 
 
-@jax.custom_vjp
 def relu(x: Any) -> Any:
     """``max(x, 0)`` with a gradient that reads the output, so that the input is not kept for the backward pass.
 
     As a selection: XLA writes that out once, where it would repeat a maximum in every loop that reads it.
     """
+    return _relu(x)
+
+
+@jax.custom_vjp
+def _relu(x: Any) -> Any:
     return jnp.where(x < 0, jnp.zeros_like(x), x)
 
 
 def _relu_forward(x: Any) -> tuple[Any, Any]:
-    y = relu(x)
+    y = _relu(x)
     return y, y
 
 
@@ -72,4 +80,4 @@ def _relu_backward(y: Any, g: Any) -> tuple[Any]:
     return (jnp.where(y > 0, g, jnp.zeros_like(g)),)
 
 
-relu.defvjp(_relu_forward, _relu_backward)
+_relu.defvjp(_relu_forward, _relu_backward)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 __all__ = ["einsum", "relu", "sums"]
 
-relu = ops.relu
+
+def relu(x: Any) -> Any:
+    """``max(x, 0)``."""
+    return ops.relu(x)
 
 
 def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: tuple[int, ...]) -> tuple[Any, ...]:

@@ -1,0 +1,38 @@
+"""Numbers that no quantizer has made fixed-point yet: which tensors hold them, and what may be done with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hgq_core.graph import ops as op
+
+if TYPE_CHECKING:
+    from hgq_core.graph.ir import Graph
+
+__all__ = ["acts_on_real", "real_tensors"]
+
+_MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
+_SELECTS = op.Relu | op.Maximum | op.Minimum
+
+
+def acts_on_real(operation: op.Operation) -> bool:
+    """Whether this operation may act on real numbers: it moves or selects them, exactly in any arithmetic.
+
+    >>> acts_on_real(op.Relu()), acts_on_real(op.Add())
+    (True, False)
+    """
+    if isinstance(operation, op.Pool | op.Reduce):
+        return operation.kind != "sum"
+    return isinstance(operation, op.Input | _MOVES | _SELECTS)
+
+
+def real_tensors(graph: Graph) -> set[str]:
+    """Names of the tensors that hold real numbers: inputs without formats, and what is not quantized after them."""
+    real: set[str] = set()
+    for node in graph:
+        if isinstance(node.op, op.Input):
+            if node.op.formats is None:
+                real.add(node.name)
+        elif not isinstance(node.op, op.Quantize) and not real.isdisjoint(node.inputs):
+            real.add(node.name)
+    return real
