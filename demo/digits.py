@@ -95,7 +95,7 @@ def train(data: Digits, folder: Path) -> tuple[keras.Model, dict[str, list[float
         LayerConfigScope(beta0=1e-6),
     ):
         model = compiled(network(QDense), data, EPOCHS)
-    schedule = PieceWiseSchedule([[0, 1e-6, "log"], [int(0.8 * EPOCHS), 1e-4, "constant"]])
+    schedule = PieceWiseSchedule([[0, 1e-6, "log"], [int(0.8 * EPOCHS), 7e-5, "constant"]])
     front = ParetoFront(folder, ["val_accuracy", "ebops"], [1, -1], enable_if=lambda logs: logs["val_accuracy"] > 0.8)
     history = model.fit(
         data.x_train,
