@@ -26,6 +26,7 @@ def steps(model, loss_of, x, y, number=3):
 
 # PyTorch's compiler instantiates the class of every autograd function that it traces, and warns of it.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 def test_a_compiler_sees_one_graph_and_gives_the_same():
     model = network()
     other = copy.deepcopy(model)
