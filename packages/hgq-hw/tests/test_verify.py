@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -127,6 +128,15 @@ class TestRTL:
 
     def test_branches_saturation_and_a_table(self):
         graph = merged()
+        assert verify(graph, da4ml.lower(graph), level="rtl").mismatches == 0
+
+    def test_the_simulators_own_scripts_may_run_in_another_python(self, monkeypatch, tmp_path):
+        other = tmp_path / "python3"
+        other.write_text(f'#!/bin/sh\n[ -z "$PYTHONPATH" ] || exit 9\nexec "{sys.executable}" "$@"\n')
+        other.chmod(0o755)
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        graph = dense()
         assert verify(graph, da4ml.lower(graph), level="rtl").mismatches == 0
 
     @pytest.mark.slow

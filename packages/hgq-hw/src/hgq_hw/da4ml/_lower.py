@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import localcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
 from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline
+from hgq_hw.da4ml._precision import exact_decimals
 from hgq_hw.da4ml._symbols import CONSTANT_BITS
 from hgq_hw.passes import canonical
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["lower"]
 
-DIGITS = 400
-"""Decimal digits for da4ml's interval arithmetic; its default of 28 rounds wide formats silently."""
 WIDEST = 48
 """Most bits of an intermediate: da4ml derives widths from float64 logarithms, which are exact up to about there."""
 
@@ -71,8 +69,7 @@ def lower(
     require_quantized(prepared)  # before the passes, which need to know what every number can be
     parts = split(canonical(prepared))
     hwconf = HWConfig(adder_size, carry_size, -1)
-    with localcontext() as context:
-        context.prec = DIGITS
+    with exact_decimals():
         ports = [_port(node, hwconf, options) for node in parts.core.inputs]
         symbols = _evaluate(parts.core, [port[None] for port in ports])
         outputs = [_data(symbols[name], hwconf)[0] for name in parts.core.outputs]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import localcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from da4ml.codegen import HLSModel, RTLModel
 
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_hw._files import new_folder
+from hgq_hw.da4ml._precision import exact_decimals
 
 if TYPE_CHECKING:
     from hgq_hw.da4ml._design import Design
@@ -48,8 +48,7 @@ def write_project(design: Design, path: str | Path, *, language: str, name: str,
     if language != "vitis":
         require_wires(design)
     target = Path(path)
-    with new_folder(target, force=force) as folder, localcontext() as context:
-        context.prec = 400
+    with new_folder(target, force=force) as folder, exact_decimals():
         if language == "vitis":
             HLSModel(design.comb, name, folder, flavor="vitis", print_latency=False).write()
         else:

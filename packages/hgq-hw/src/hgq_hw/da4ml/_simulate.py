@@ -1,16 +1,15 @@
 """Compiles the generated code and runs it, in a process of its own.
 
 da4ml reads the tools from the environment, changes the working directory and loads the compiled library; none of this
-may leak into, or crash, the process that asks. Run as ``python -m hgq_hw.da4ml._simulate FOLDER LEVEL``.
+may leak into, or crash, the process that asks.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import tempfile
-from decimal import localcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from hgq_core.errors import ToolError, UnsupportedError
 from hgq_hw._tools import JOBS, compiler_environment, simulator_environment
+from hgq_hw.da4ml._precision import exact_decimals
 from hgq_hw.da4ml._project import require_wires
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 _PORT_BITS = 32
+# The child imports this package from where the parent did, installed or not. Not by PYTHONPATH: Verilator's own scripts
+# would inherit it, and they run in whatever python3 is on the PATH.
+_CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from hgq_hw.da4ml._simulate import run_generated; run_generated(*sys.argv[2:])"
+)
 
 
 def simulate(design: Design, ports: NDArray[np.float64], level: str) -> NDArray[np.float64]:
@@ -52,15 +58,14 @@ def simulate(design: Design, ports: NDArray[np.float64], level: str) -> NDArray[
         _check_ports(design)
     if not len(ports):
         return np.zeros((0, design.comb.shape[1]))
-    # The child imports this package from where the parent did, installed or not.
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     with tempfile.TemporaryDirectory(prefix="hgq-simulate-") as scratch:
         folder = Path(scratch)
         source = design.pipeline if level == "rtl" and design.pipeline is not None else design.comb
         source.save(folder / "logic.json")
         np.save(folder / "in.npy", ports)
         kind = "pipeline" if source is design.pipeline else "comb"
-        command = [sys.executable, "-m", "hgq_hw.da4ml._simulate", scratch, level, kind]
+        paths = json.dumps([path for path in sys.path if path])
+        command = [sys.executable, "-c", _CHILD, paths, scratch, level, kind]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0 or not (folder / "out.npy").exists():
             message = f"compiling or running the generated code failed (status {done.returncode}):\n{_reason(done)}"
@@ -71,7 +76,7 @@ def simulate(design: Design, ports: NDArray[np.float64], level: str) -> NDArray[
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     """What the tools complained of, or the end of what they said."""
     lines = (done.stderr + done.stdout).splitlines()
-    complaints = [line for line in lines if "%Error" in line or "%Warning" in line or "error:" in line]
+    complaints = [line for line in lines if "Error" in line or "%Warning" in line or "error:" in line]
     return "\n".join(complaints[:12] or lines[-12:])
 
 
@@ -88,23 +93,19 @@ def _check_ports(design: Design) -> None:
             raise UnsupportedError(message)
 
 
-def _child(folder: Path, level: str, kind: str) -> None:
+def run_generated(scratch: str, level: str, kind: str) -> None:
+    """What the child does: compile ``logic.json`` of the folder, run it on ``in.npy``, write ``out.npy``."""
     from da4ml.codegen import HLSModel, RTLModel
     from da4ml.types import CombLogic, Pipeline
 
+    folder = Path(scratch)
     load = Pipeline.load if kind == "pipeline" else CombLogic.load
-    logic = load(folder / "logic.json")
-    project = folder / "project"
-    if level == "rtl":
-        model = RTLModel(logic, "top", project, flavor="verilog", print_latency=False)
-        model.compile(nproc=JOBS)
-    else:
-        model = HLSModel(logic, "top", project, flavor="vitis", print_latency=False)
-        model.compile()
-    np.save(folder / "out.npy", model.predict(np.load(folder / "in.npy"), n_threads=JOBS))
-
-
-if __name__ == "__main__":
-    with localcontext() as context:
-        context.prec = 400
-        _child(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    with exact_decimals():
+        logic = load(folder / "logic.json")
+        if level == "rtl":
+            model = RTLModel(logic, "top", folder / "project", flavor="verilog", print_latency=False)
+            model.compile(nproc=JOBS)
+        else:
+            model = HLSModel(logic, "top", folder / "project", flavor="vitis", print_latency=False)
+            model.compile()
+        np.save(folder / "out.npy", model.predict(np.load(folder / "in.npy"), n_threads=JOBS))
