@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from hgq_core.errors import ConfigError, DataError, FileError, ShapeError, UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, load, run, save
-from hgq_core.graph.ops import Broadcast, Constant, Contract, Input, Lookup, Multiply, Negate, Quantize
+from hgq_core.graph.ops import (
+    Broadcast,
+    Compare,
+    Constant,
+    Contract,
+    Input,
+    Lookup,
+    Multiply,
+    Negate,
+    Quantize,
+    Subtract,
+)
 from hgq_core.modes import Overflow, Round
 from hgq_hw import da4ml, vectors
 
@@ -56,6 +67,22 @@ def test_where_the_engine_alone_is_wrong_the_logic_is_right(seed):
     graph = random_graph(seed)
     for latency_cutoff in (None, 3):
         assert equal(graph, da4ml.lower(graph, latency_cutoff=latency_cutoff), vectors(graph, random=60))
+
+
+@pytest.mark.parametrize("latency_cutoff", [None, 1.5, 4])
+@pytest.mark.parametrize("seed", [33, 48, 69, 85])
+def test_comparisons_of_scaled_tensors_survive_the_balancing_of_a_pipeline(seed, latency_cutoff):
+    rng = np.random.default_rng(seed)
+    builder = GraphBuilder()
+    x = builder.add(Input((3,), Formats.of(1, 2, 2)))
+    scaled = builder.add(Multiply(), x, builder.add(Constant.of(rng.choice([-2.5, 0.375, 1.25], 3))))
+    coarse = builder.add(Quantize(Formats.of(1, 1, [1, 0, -1]), Round.RND_CONV, Overflow.WRAP), scaled)
+    difference = builder.add(Subtract(), coarse, scaled)
+    kinds = ("==", "<", "<=", ">=", ">")
+    outputs = [builder.add(Compare(kind), difference, y) for y in (difference, coarse, x) for kind in kinds]
+    graph = builder.build(outputs)
+    codes = np.random.default_rng(0).integers(-16, 16, size=(200, 3)) / 4
+    assert equal(graph, da4ml.lower(graph, latency_cutoff=latency_cutoff), (codes,))
 
 
 @pytest.mark.parametrize("overflow", Overflow)

@@ -29,7 +29,9 @@ def choose(node: Any, operands: list[Any]) -> Any:
             return _each(template, lambda v: minimum(maximum(v, low), high))
         case Compare(kind=kind):
             a, b = _symbols(operands, template)
-            results = {"<": a.__lt__, "<=": a.__le__, "==": a.__eq__, ">=": a.__ge__, ">": a.__gt__}
+            if kind == "==":
+                return _equal(a, b)
+            results = {"<": a.__lt__, "<=": a.__le__, ">=": a.__ge__, ">": a.__gt__}
             return results[kind](b)
         case Select():
             condition, a, b = _symbols(operands, template)
@@ -55,6 +57,17 @@ def settled(arrays: list[Any]) -> list[Any]:
     if not any(_fixed(v) for x in arrays for v in _flat(x)):
         return arrays
     return [_each(x, _settled) for x in arrays]
+
+
+def _equal(a: Any, b: Any) -> Any:
+    """1 where ``a == b``: neither is less.
+
+    da4ml's own ``==`` takes the OR of all bits of the difference and gives it the difference's scale factor with the
+    range [0, 1]. When a pipeline is balanced the logic is traced again, that factor is lost, and the result is off by
+    it. A sign bit is only wiring, whose scale always survives.
+    """
+    unequal = (a < b) + (b < a)
+    return _each(unequal, lambda v: (1 - v).quantize(0, 1, 0))
 
 
 def separate_constants(x: Any) -> tuple[Any, Any]:
