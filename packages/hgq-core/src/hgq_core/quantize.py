@@ -76,7 +76,7 @@ class Grid(NamedTuple):
         scale: ``2**f``, doubled where the rounding mode wants it.
         step: ``2**-f``.
         gated: ``2**-f``, 0 where dead: masks dead elements without touching the data.
-        lowest, highest: the range, empty under WRAP without wrapping.
+        lowest, highest: the range.
         top: ``2**i``.
         k: sign bits.
     """
@@ -111,10 +111,12 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     xq = _round(ops, x, grid.scale, grid.round_mode) * grid.gated
     if not wrap:
         return xq
-    # Modulo 2**(k + i); every intermediate is exact, whatever the size of x, because all factors are powers of two.
+    # Modulo 2**(k + i). Outside of the range every intermediate is exact, whatever the size of x, because all factors
+    # are powers of two; inside, a small negative number plus the span would need one bit more than the format has.
     span = grid.top * (1.0 + grid.k)
     remainder = xq - span * ops.floor(xq / span)
-    return ops.where(remainder >= grid.top, remainder - span, remainder)
+    wrapped = ops.where(remainder >= grid.top, remainder - span, remainder)
+    return ops.where((xq >= grid.lowest) & (xq < grid.top), xq, wrapped)
 
 
 def fixed_point(
@@ -170,7 +172,9 @@ def integer_bits_kif(ops: Ops, lowest: Any, highest: Any, f: Any, *, round_mode:
     scale, step = ops.power_of_two(f), ops.power_of_two(-f)
     low = round_scaled(ops, lowest, scale, round_mode) * step
     high = round_scaled(ops, highest, scale, round_mode) * step
-    above = ops.where(high > 0, ops.ceil_log2(high + step), -f)
+    exponent = ops.ceil_log2(high)
+    exponent = ops.where(high >= ops.power_of_two(exponent), exponent + 1.0, exponent)
+    above = ops.where(high > 0, exponent, -f)
     below = ops.where(low < 0, ops.ceil_log2(-low), -f)
     return ops.maximum(ops.maximum(above, below), -f)
 
@@ -188,11 +192,10 @@ def integer_bits_kbi(ops: Ops, lowest: Any, highest: Any, b: Any, *, round_mode:
     negative = ops.ceil_log2(-lowest)
     coarser = round_scaled(ops, lowest, ops.power_of_two(b - negative + 1.0), round_mode)
     below = ops.where(coarser >= -ops.power_of_two(b), negative - 1.0, negative)
-    # ceil_log2 answers EMPTY for an absent sign, whatever the tests above made of it.
-    return ops.maximum(
-        ops.where(highest > 0, above, ops.ceil_log2(lowest * 0.0)),
-        ops.where(lowest < 0, below, ops.ceil_log2(lowest * 0.0)),
-    )
+    # An absent sign asks for nothing; ceil_log2 answers EMPTY where both are absent.
+    absent = ops.ceil_log2(lowest * 0.0)
+    either = ops.where(highest > 0, above, ops.where(lowest < 0, below, absent))
+    return ops.where((highest > 0) & (lowest < 0), ops.maximum(above, below), either)
 
 
 def minifloat(ops: Ops, x: Any, m: Any, e: Any, e0: Any) -> Any:

@@ -83,6 +83,24 @@ def test_exactly_the_needed_integer_bits(backend: Backend, mode: Mode, round_mod
     compare.equal(quantizer.widths()["i"], i, f"{call}, then INFER: stored i stays")
 
 
+@pytest.mark.parametrize("f", [16, 20, 24])
+@pytest.mark.parametrize("mode", [Mode.TRAIN, Mode.CALIBRATE])
+def test_exactly_the_needed_integer_bits_at_the_edge_of_float32(backend: Backend, mode: Mode, f: int) -> None:
+    quantizer = make(backend, "kif")
+    quantizer.assign({"f": f})
+    # One step above and below a power of two, where a float32 holds no more bits.
+    powers = np.float32(2.0) ** (np.arange(len(EXTREMES)) % 4 + 23 - f).astype(np.float32)
+    beside = [powers, np.nextafter(powers, np.float32(0)), np.nextafter(powers, np.float32(np.inf))]
+    chosen = np.choose(np.arange(len(EXTREMES)) % 3, beside)
+    x = np.stack([chosen, -chosen / 2, chosen / 4, -chosen / 4]) * np.where(np.arange(len(EXTREMES)) % 2, 1, -1)
+    x = x.astype(np.float32)
+    i = needed("kif", x, f, Round.RND)
+    quantizer.forward(x, mode)
+    compare.equal(quantizer.widths()["i"], i, f"Quantizer(kif, f={f}, WRAP).forward({mode}): stored i", x[:1])
+    wanted = expected.only_rounded(x, np.full_like(i, f), Round.RND)
+    compare.equal(quantizer.forward(x, Mode.INFER), wanted, f"kif, f={f}, {mode}, then INFER: nothing wraps", x)
+
+
 @pytest.mark.parametrize("q_type", Q_TYPES)
 @pytest.mark.parametrize("round_mode", Round)
 def test_random_data_after_calibration_never_wraps(backend: Backend, round_mode: Round, q_type: str) -> None:

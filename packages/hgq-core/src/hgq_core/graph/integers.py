@@ -116,7 +116,10 @@ class IntegerArray:
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if function in _MOVES:
-            return IntegerArray(function(args[0].integers, *args[1:], **kwargs), self.fraction)
+            moved = function(args[0].integers, *args[1:], **kwargs)
+            if function is np.pad and moved.dtype == object:
+                moved = _as_python(moved)
+            return IntegerArray(moved, self.fraction)
         handler = _FUNCTIONS.get(function)
         return NotImplemented if handler is None else handler(*args, **kwargs)
 
@@ -147,12 +150,19 @@ class IntegerArray:
         return _ufunc(np.negative, self)
 
 
+def _as_python(integers: np.ndarray) -> np.ndarray:
+    """With every element unbounded: NumPy fills an array of Python's integers with integers of its own."""
+    result = np.empty(integers.shape, object)
+    result.ravel()[:] = [int(n) for n in integers.ravel()]
+    return result
+
+
 def _ufunc(ufunc: Callable[..., Any], *operands: Any) -> Any:
     """Called as a plain function: NumPy's stubs do not know that a ufunc dispatches on its operands."""
     return ufunc(*operands)
 
 
-_COMPARISONS = {np.less, np.less_equal, np.equal, np.greater_equal, np.greater}
+_COMPARISONS = {np.less, np.less_equal, np.equal, np.not_equal, np.greater_equal, np.greater}
 _ALIGNED = {np.add, np.subtract, np.negative, np.maximum, np.minimum} | _COMPARISONS
 
 

@@ -70,6 +70,11 @@ class Interval:
         return len(self.shape)
 
     @property
+    def fresh(self) -> Interval:
+        """The same numbers as an operand of the next operation, which starts its own partial sums."""
+        return self if self.low is self.high else Interval(self.low, self.high, self.f)
+
+    @property
     def magnitude(self) -> Any:
         """Largest absolute value of each element."""
         return np.maximum(-self.low, self.high)
@@ -111,7 +116,7 @@ def _shaped(function: Callable[..., Any], args: Any, kwargs: Any) -> Interval:
 
 
 def _add(a: Interval, b: Interval) -> Interval:
-    return Interval(a.low + b.low, a.high + b.high, np.maximum(a.f, b.f), a.magnitude + b.magnitude)
+    return Interval(a.low + b.low, a.high + b.high, np.maximum(a.f, b.f), a.peak + b.peak)
 
 
 def _negative(a: Interval) -> Interval:
@@ -279,7 +284,7 @@ def wraps_never(x: Interval, operation: op.Quantize) -> np.ndarray:
         Formats(np.ones_like(spare), np.maximum(spare, -formats.f), formats.f), operation.round, Overflow.SAT
     )
     low, high = _rounded(x, loose)
-    inside: np.ndarray = np.asarray(np.less_equal(whole.low, low) & np.less_equal(high, whole.high))
+    inside: np.ndarray = np.asarray(np.less_equal(whole.low, low) & np.less_equal(high, whole.high)) | ~formats.alive
     return inside
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Proof", "prove"]
 
 _FLOAT32 = 24
+_EXPONENT = 126  # of the smallest normal number of float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Proof:
     Attributes:
         formats: narrowest formats of each edge, without the batch axis; real edges are missing.
         bits: bits that the widest partial sum in a node needs, counted from the node's own smallest step, sign left
-            out.
+            out; of a constant, those of its widest number.
+        exponents: for each of these nodes the binary exponents of its smallest step and its largest partial sum.
         overflow: for each WRAP node, ``"proved"`` that it never wraps, or ``"possible"``; a node in the body of a Scan
             is called ``scan/node`` and judged over all steps.
         findings: possible overflows, and nodes where float32 may not be exact, in order.
@@ -65,12 +67,18 @@ class Proof:
 
     formats: Mapping[str, Formats]
     bits: Mapping[str, int]
+    exponents: Mapping[str, tuple[int, int]]
     overflow: Mapping[str, str]
     findings: tuple[Finding, ...]
 
     def exact_in(self, bits: int) -> bool:
-        """Whether floats with this many significand bits compute every node exactly, in any order of summation."""
-        return all(needed <= bits for needed in self.bits.values())
+        """Whether floats with this many significand bits compute every node exactly, in any order of summation.
+
+        Their exponents too: those of float32, and within 2**-500 to 2**500 those of wider numbers.
+        """
+        most = _EXPONENT if bits <= _FLOAT32 else 500
+        reached = all(-most <= low and high <= most for low, high in self.exponents.values())
+        return reached and all(needed <= bits for needed in self.bits.values())
 
     @property
     def float32_exact(self) -> bool:
@@ -99,6 +107,7 @@ def prove(graph: Graph) -> Proof:
     values: dict[str, Interval | None] = {}
     formats: dict[str, Formats] = {}
     bits: dict[str, int] = {}
+    exponents: dict[str, tuple[int, int]] = {}
     overflow: dict[str, str] = {}
     findings: list[Finding] = []
     for node in graph:
@@ -113,14 +122,19 @@ def prove(graph: Graph) -> Proof:
                 known = "its input is real" if None in operands else "the range of its input exceeds the format"
                 inner = "" if name == node.name else f" in {name!r}"
                 findings.append(Finding(node.name, node.label, "overflow", f"WRAP may wrap{inner}: {known}", 0))
-        if result is None or isinstance(node.op, op.Constant):
+        if result is None:
             continue
-        formats[node.name] = formats_of(result)
-        bits[node.name] = needed
+        if not isinstance(node.op, op.Constant):
+            formats[node.name] = formats_of(result)
+        bits[node.name], exponents[node.name] = needed, _exponents(result)
         if needed > _FLOAT32:
             detail = f"needs {needed} bits where float32 has {_FLOAT32}: narrow the inputs or the weights of this node"
             findings.append(Finding(node.name, node.label, "inexact", detail, needed))
-    proof = Proof(formats, bits, overflow, tuple(findings))
+        elif max(map(abs, exponents[node.name])) > _EXPONENT:
+            low, high = exponents[node.name]
+            detail = f"spans 2**{low} to 2**{high}, beyond the normal numbers of float32: scale the data or the weights"
+            findings.append(Finding(node.name, node.label, "inexact", detail, needed))
+    proof = Proof(formats, bits, exponents, overflow, tuple(findings))
     graph.memo["proof"] = proof
     return proof
 
@@ -157,7 +171,9 @@ def _evaluated(node: Node, operands: list[Interval], name: str, overflow: dict[s
     if isinstance(node.op, op.Scan):
         return _unrolled(node.op, operands, name, overflow)
     plain = [
-        operand.low.values if isinstance(node.op, op.Contract | op.Convolve) and _is_point(operand) and n else operand
+        operand.low.values
+        if isinstance(node.op, op.Contract | op.Convolve) and _is_point(operand) and n
+        else operand.fresh
         for n, operand in enumerate(operands)
     ]
     return _with_bits(Interval.of(evaluate_node(node, plain)))
@@ -186,6 +202,15 @@ def _unrolled(scan: op.Scan, operands: list[Interval], name: str, overflow: dict
         states = [values[output] for output in scan.body.outputs[1:]]
     stacked: Any = np.stack(results[::-1] if scan.reverse else results, axis=1)
     return stacked, max(needed, _bits(stacked))
+
+
+def _exponents(x: Interval) -> tuple[int, int]:
+    """Binary exponents of the smallest step and of the largest partial sum; zeros if all is 0."""
+    steps = x.f[x.f != ZERO]
+    if not steps.size:
+        return 0, 0
+    largest = max(int(n) for n in x.peak.integers.flat)
+    return -int(steps.max()), largest.bit_length() - x.peak.fraction
 
 
 def _is_point(x: Interval) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate", "evaluate_node", "lookup_values", "quantize_values", "run"]
 
+_FAR = 500
+"""Binary exponents below this one leave float64 room for a product."""
+
 _COMPARE = {"<": np.less, "<=": np.less_equal, "==": np.equal, ">=": np.greater_equal, ">": np.greater}
 
 
@@ -50,8 +53,8 @@ def run(graph: Graph, *inputs: Any) -> Any:
     if not numbers:
         results = evaluate(graph, inputs)
         return results[0] if len(results) == 1 else results
-    arrays = [_checked(node, np.asarray(x, dtype=np.float64)) for node, x in zip_inputs(graph, inputs)]
-    if prove(graph).exact_in(53):
+    arrays = [_checked(node, _floats(node, x)) for node, x in zip_inputs(graph, inputs)]
+    if prove(graph).exact_in(53) and all(map(_moderate, arrays)):
         outputs = evaluate(graph, arrays)
     else:
         outputs = tuple(y.values for y in evaluate(graph, [IntegerArray.of(x) for x in arrays]))
@@ -68,6 +71,24 @@ def zip_inputs(graph: Graph, inputs: Sequence[Any]) -> list[tuple[Node, Any]]:
     return list(zip(graph.inputs, inputs, strict=True))
 
 
+def _floats(node: Node, x: Any) -> np.ndarray:
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        message = f"input {node.name!r}: received numbers of type {array.dtype}, expected real numbers"
+        raise DataError(message)
+    floats: np.ndarray = array.astype(np.float64)
+    if array.dtype.kind in "iu" and array.size and max(abs(int(array.max())), abs(int(array.min()))) > 2**53:
+        message = f"input {node.name!r}: received integers beyond 2**53, which have no float64 value"
+        raise DataError(message)
+    return floats
+
+
+def _moderate(x: np.ndarray) -> bool:
+    """Whether float64 can scale every number by a power of two without leaving its range."""
+    magnitudes = np.abs(x[x != 0])
+    return bool(np.all((magnitudes < 2.0**_FAR) & (magnitudes > 2.0**-_FAR)))
+
+
 def _checked(node: Node, x: np.ndarray) -> np.ndarray:
     if x.shape[1:] != node.shape or x.ndim != len(node.shape) + 1:
         message = f"input {node.name!r}: received shape {x.shape}, expected (batch, {', '.join(map(str, node.shape))})"
@@ -77,8 +98,12 @@ def _checked(node: Node, x: np.ndarray) -> np.ndarray:
         raise DataError(message)
     formats = node.op.formats if isinstance(node.op, op.Input) else None
     if formats is not None:
-        scaled = np.ldexp(x, formats.f)
-        outside = (x < formats.lowest) | (x > formats.highest) | (scaled != np.rint(scaled))
+        if np.max(formats.width, initial=0) > 52 or not _moderate(x):
+            held = quantize_values(IntegerArray.of(x), op.Quantize(formats, Round.TRN, Overflow.SAT))
+            outside = np.not_equal(held, IntegerArray.of(x))
+        else:
+            scaled = np.ldexp(x, formats.f)
+            outside = (x < formats.lowest) | (x > formats.highest) | (scaled != np.rint(scaled))
         if outside.any():
             where = tuple(int(n) for n in np.argwhere(outside)[0])
             message = f"input {node.name!r}: {x[where]} at {where} is not representable in the declared input format"
@@ -89,9 +114,12 @@ def _checked(node: Node, x: np.ndarray) -> np.ndarray:
 def evaluate(graph: Graph, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Every output of the graph for arrays of any kind; numbers are not checked."""
     values: dict[str, Any] = {node.name: x for node, x in zip_inputs(graph, inputs)}
+    exact = any(isinstance(x, IntegerArray) for x in inputs)
     for node in graph:
         if not isinstance(node.op, op.Input):
-            values[node.name] = evaluate_node(node, [values[name] for name in node.inputs])
+            value = evaluate_node(node, [values[name] for name in node.inputs])
+            # Constants and comparisons are plain arrays, whose sums would round.
+            values[node.name] = IntegerArray.of(value) if exact else value
     return tuple(values[name] for name in graph.outputs)
 
 
