@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -15,15 +16,18 @@ from hgq_core.errors import ConfigError, DataError, FileError, ShapeError, Unsup
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, load, run, save
 from hgq_core.graph.ops import (
+    Add,
     Broadcast,
     Compare,
     Constant,
     Contract,
     Input,
     Lookup,
+    Maximum,
     Multiply,
     Negate,
     Quantize,
+    Relu,
     Subtract,
 )
 from hgq_core.modes import Overflow, Round
@@ -142,6 +146,25 @@ def test_a_kernel_wider_than_float32_is_exact():
     kernel = rng.integers(-(2**30), 2**30, size=(4, 3)) / 2**20
     graph = builder.build([builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of(kernel)))])
     assert equal(graph, da4ml.lower(graph), vectors(graph))
+
+
+@pytest.mark.parametrize("latency_cutoff", [None, 2], ids=["combinational", "pipelined"])
+@pytest.mark.parametrize("bits", [31, 32, 33, 40, 46])
+def test_numbers_of_more_than_32_bits_are_emulated_exactly(bits, latency_cutoff):
+    """They enter, leave, wrap, are rectified and chosen; what they should be is computed with Python's integers."""
+    half = 2 ** (bits - 1)
+    builder = GraphBuilder()
+    x, y = (builder.add(Input((1,), Formats.of(1, bits - 17, 16))) for _ in range(2))
+    wrapped = builder.add(Quantize(Formats.of(1, bits - 17, 16), Round.TRN, Overflow.WRAP), builder.add(Add(), x, y))
+    outputs = [builder.add(Relu(), x), builder.add(Maximum(), x, y), wrapped, builder.add(Negate(), x)]
+    graph = builder.build(outputs)
+    draws = random.Random(bits)
+    pairs = [(draws.randrange(-half, half), draws.randrange(-half, half)) for _ in range(200)]
+    pairs += [(-half, -half), (half - 1, half - 1), (-half, half - 1), (0, -half)]
+    expected = [(max(a, 0), max(a, b), (a + b + half) % (2 * half) - half, -a) for a, b in pairs]
+    columns = (np.array(column, dtype=np.float64)[:, None] / 2**16 for column in zip(*pairs, strict=True))
+    received = da4ml.lower(graph, latency_cutoff=latency_cutoff).predict(*columns)
+    assert np.array_equal(np.concatenate(received, axis=1) * 2**16, np.array(expected, dtype=np.float64))
 
 
 def test_a_table_holds_exactly_the_trained_integers():

@@ -11,6 +11,7 @@ from da4ml.trace import comb_trace
 
 from hgq_core.graph import run
 from hgq_core.graph.ops import Input
+from hgq_hw.da4ml._emulate import emulate
 from hgq_hw.da4ml._keys import one_bit_keys
 from hgq_hw.da4ml._project import write_project
 from hgq_hw.da4ml._simulate import simulate
@@ -106,7 +107,7 @@ class Design:
         """
         values = self.ports(*inputs)
         for stage in [self.comb] if self.pipeline is None else self.pipeline.solutions:
-            values = stage.predict(np.ascontiguousarray(values)) if len(values) else np.zeros((0, stage.shape[1]))
+            values = emulate(stage, values)
         return self.unpack(values)
 
     def simulate(self, *inputs: ArrayLike, level: str = "rtl") -> Any:
@@ -142,8 +143,8 @@ class Design:
         """
         symbols = self.symbols[name]
         logic = one_bit_keys(comb_trace(self.inputs, symbols.ravel()))
-        values = logic.predict(np.ascontiguousarray(self.ports(*inputs)))
-        return np.reshape(np.asarray(values, dtype=np.float64) + 0.0, (len(values), *self.core[name].shape))
+        values = emulate(logic, self.ports(*inputs))
+        return np.reshape(values + 0.0, (len(values), *self.core[name].shape))
 
     def write(
         self, path: str | Path, *, language: str = "verilog", name: str = "hgq_design", force: bool = False

@@ -87,7 +87,7 @@ def _check_ports(design: Design) -> None:
         if k + i + f > _PORT_BITS:
             message = (
                 f"the {side} ports span {k + i + f} bits from the highest integer bit to the lowest fraction bit; "
-                f"da4ml's test bench carries {_PORT_BITS}. Verify with level='emulator', "
+                f"da4ml's test bench carries {_PORT_BITS}. Verify with level='emulator' or 'csim', "
                 f"or quantize the {side} to a common range"
             )
             raise UnsupportedError(message)
