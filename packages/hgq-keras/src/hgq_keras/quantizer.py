@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from hgq_core.cost import counted_bits
-from hgq_core.errors import ConfigError, DataError
+from hgq_core.errors import ConfigError, DataError, FileError
 from hgq_core.formats import Formats
 from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY, Ops
@@ -18,6 +18,7 @@ from hgq_keras.config import QuantizerConfig, check_format
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 from hgq_keras.ops import KERAS, read
 from hgq_keras.start import alive
+from hgq_keras.stored import load_widths, save_widths, width_names
 from hgq_keras.tracking import Mode, follow
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Quantizer(keras.Layer):
         self._calibrating = False
         self._kernel: Any = None
         self._owner = ""
+        self._refusal = ""
         self._sharing: Sharing | None = None
         self._rank = 0
         self._is_data = config.place == "datalane"
@@ -102,13 +104,9 @@ class Quantizer(keras.Layer):
             shape = self._sharing.width_shape
             self.input_spec = self._accepted(input_shape)
             if isinstance(spec, Float):
-                for name, start, constraint, regularizer in (
-                    ("m", spec.m0, spec.mc, spec.mr),
-                    ("e", spec.e0, spec.ec, spec.er),
-                    ("e0", spec.e00, spec.e0c, spec.e0r),
-                ):
-                    variable = self._width(name, shape, start, constraint, regularizer, trained=True)
-                    setattr(self, f"_{name}", variable)
+                self._m = self._width("m", shape, spec.m0, spec.mc, spec.mr, trained=True)
+                self._e = self._width("e", shape, spec.e0, spec.ec, spec.er, trained=True)
+                self._e0 = self._width("e0", shape, spec.e00, spec.e0c, spec.e0r, trained=True)
             else:
                 self._k = self._width("k", shape, spec.k0, None, None, trained=False)
                 trained = spec.overflow_mode is not Overflow.WRAP
@@ -157,6 +155,29 @@ class Quantizer(keras.Layer):
         """
         # Behind a function, since Keras would take a variable that is an attribute for one of this layer's own.
         self._kernel, self._owner = lambda: kernel, owner
+
+    @property
+    def _widths(self) -> dict[str, Any]:
+        """The variables of the widths by name; empty before the quantizer is built."""
+        if self._sharing is None:
+            return {}
+        return {name: getattr(self, f"_{name}") for name in width_names(self.spec.q_type)}
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write the widths by name; Keras calls it."""
+        save_widths(store, self._widths)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read the widths by name; Keras calls it. Raises FileError for those of another type or shape."""
+        # Keras comes a second time, without data, by way of a layer's tuple of quantizers; the first reason counts.
+        if self._refusal and not store.keys():
+            raise FileError(self._refusal)
+        try:
+            load_widths(store, self._widths, self.name, self.spec.q_type)
+        except FileError as error:
+            self._refusal = "" if isinstance(self.spec, Dummy) else str(error)
+            raise
+        self._refusal = ""
 
     # --- forward -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,73 @@
+"""A quantizer's widths on disk: by name, so that neither their order nor which are trained decides what is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hgq_core.errors import FileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+__all__ = ["load_widths", "save_widths", "width_names"]
+
+_NAMES = {"kif": ("k", "i", "f"), "kbi": ("k", "i", "b"), "float": ("m", "e", "e0"), "dummy": ()}
+
+
+def width_names(q_type: str) -> tuple[str, ...]:
+    """Names of the widths of a quantizer type; no two types have the same.
+
+    >>> width_names("kbi")
+    ('k', 'i', 'b')
+    """
+    return _NAMES[q_type]
+
+
+def save_widths(store: MutableMapping[str, Any], widths: Mapping[str, Any]) -> None:
+    """Write every width under its name."""
+    for name, variable in widths.items():
+        store[name] = variable
+
+
+def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str) -> None:
+    """Assign every width from its name, or none.
+
+    Args:
+        store: what `save_widths` filled.
+        widths: variables by name.
+        quantizer: name of the quantizer, for the error.
+        q_type: its type.
+
+    Raises:
+        FileError: the file has the widths of another type or of another shape, or was written by position.
+    """
+    received, expected = set(store.keys()), set(width_names(q_type))
+    if received != expected:
+        message = (
+            f"quantizer {quantizer!r} of type {q_type!r}: the file has {_described(received)}, expected "
+            f"{_described(expected)}; build the model with the quantizer types it was saved with, or save it again"
+        )
+        raise FileError(message)
+    if expected and not widths:
+        message = f"quantizer {quantizer!r} is not built, so it cannot take widths from a file; call the model first"
+        raise FileError(message)
+    for name, variable in widths.items():
+        if tuple(store[name].shape) != tuple(variable.shape):
+            message = (
+                f"quantizer {quantizer!r}: width {name!r} has shape {tuple(store[name].shape)} in the file, expected "
+                f"shape {tuple(variable.shape)}; build the model with the layers and axes it was saved with"
+            )
+            raise FileError(message)
+    for name, variable in widths.items():
+        variable.assign(store[name])
+
+
+def _described(names: set[str]) -> str:
+    """Which type writes these names."""
+    if not names:
+        return "no widths"
+    kind = next((q_type for q_type, known in _NAMES.items() if set(known) == names), None)
+    listed = ", ".join(sorted(names))
+    if kind is not None:
+        return f"the widths {listed} of type {kind!r}"
+    return f"the widths {listed}, which no quantizer type has (a version before 0.1 wrote them by position)"
