@@ -352,5 +352,8 @@ class Quantizer(keras.Layer):
     def from_config(cls, config: dict[str, Any]) -> Quantizer:
         config = dict(config)
         check_format(config.pop("format", 1), cls.__name__)
-        config.pop("trainable", None)
-        return cls(keras.saving.deserialize_keras_object(config.pop("config")), **config)
+        trainable = config.pop("trainable", True)
+        quantizer = cls(keras.saving.deserialize_keras_object(config.pop("config")), **config)
+        # Not an argument, where it means that the widths are fixed numbers and never trained.
+        quantizer.trainable = trainable
+        return quantizer

@@ -102,8 +102,11 @@ class QLayer(keras.Layer):
         self._iqs = [self.make_quantizer(conf, name) for conf, name in zip(confs, names, strict=True)]
 
     def make_quantizer(self, conf: QuantizerConfig, name: str) -> Quantizer:
-        """A quantizer of this layer, of its data type and named after it."""
-        return Quantizer(conf, name=f"{self.name}_{name}", dtype=self.dtype_policy)
+        """A quantizer of this layer, of its data type, named after it and trained if it is."""
+        quantizer = Quantizer(conf, name=f"{self.name}_{name}", dtype=self.dtype_policy)
+        # Keras hands `trainable` on to the layers inside when it is set, and this one is made after that.
+        quantizer.trainable = self.trainable
+        return quantizer
 
     # --- hooks -------------------------------------------------------------------------------------------------------
 
