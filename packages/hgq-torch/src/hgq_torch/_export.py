@@ -13,6 +13,7 @@ from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_torch import _nodes
 from hgq_torch._dead import warn_if_dead
+from hgq_torch._trace import Tracer, is_leaf, place_of
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
@@ -30,11 +31,15 @@ _BINARY: dict[Any, type[Any]] = {
     "add": op.Add,
     "add_": op.Add,
     operator.sub: op.Subtract,
+    operator.isub: op.Subtract,
     torch.sub: op.Subtract,
     "sub": op.Subtract,
+    "sub_": op.Subtract,
     operator.mul: op.Multiply,
+    operator.imul: op.Multiply,
     torch.mul: op.Multiply,
     "mul": op.Multiply,
+    "mul_": op.Multiply,
     torch.maximum: op.Maximum,
     torch.minimum: op.Minimum,
     "maximum": op.Maximum,
@@ -49,14 +54,16 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     """The model at inference as a Graph: ``run(to_graph(model, x), x) == model.eval()(x)``.
 
     Bit for bit wherever `hgq_core.graph.prove` says that float32 is exact. Between quantized layers, ReLU, flatten,
-    reshape, concatenation and sums of two tensors are taken; dropout is left out.
+    reshape, concatenation and sums of two tensors are taken; dropout is left out. An operation in place is taken where
+    what it overwrites is not read again, as in ``Sequential(QLinear(4, 4), ReLU(inplace=True))``.
 
     Args:
         model: a module of quantized layers; its forward pass must be traceable by `torch.fx`.
         example: one input ``(batch, ...)``, or several, for their shapes.
 
     Raises:
-        UnsupportedError: a layer or an operation that is not quantized, or that no Graph node describes.
+        UnsupportedError: a layer or an operation that is not quantized, or that no Graph node describes; a tensor that
+            is read after it was overwritten.
         DataError: NaN or infinity in the weights.
         ShapeError: the model cannot take the example.
 
@@ -66,31 +73,20 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     (2,)
     """
     examples = (example,) if isinstance(example, Tensor) else tuple(example)
-    root = nn.Sequential(model) if _is_leaf(model) else model
-    traced = fx.GraphModule(root, _Tracer().trace(root))
+    root = nn.Sequential(model) if is_leaf(model) else model
+    traced = fx.GraphModule(root, Tracer().trace(root))
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:
         walk = _Walk(traced, "0" if root is not model else None)
-        with torch.no_grad():
-            walk.run(*examples)
+        # Tensors made in inference mode do not tell that they were overwritten.
+        with torch.inference_mode(False), torch.no_grad():
+            walk.run(*(x.clone(memory_format=torch.contiguous_format) for x in examples))
     finally:
         for module, was in training.items():
             module.training = was
     warn_if_dead(model)
     return walk.builder.build(walk.results)
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    return isinstance(module, QModule | Quantizer)
-
-
-class _Tracer(fx.Tracer):
-    """Sees quantized layers as units, and through everything that holds them."""
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Quantized layers and PyTorch's own."""
-        return _is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Walk(fx.Interpreter):
@@ -102,9 +98,17 @@ class _Walk(fx.Interpreter):
         self.names: dict[fx.Node, str] = {}
         self.results: list[str] = []
         self._root = root
+        self.extra_traceback = False  # our messages say it themselves
+        self._overwritten: dict[fx.Node, fx.Node] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        """The example's value; the Graph grows by the way."""
+        """The example's value; the Graph grows by the way.
+
+        PyTorch counts the writes to a tensor, for all of its views together. A value whose count this node changes has
+        been overwritten: it is not what its node of the Graph gives any more.
+        """
+        values = {m: value for m, value in self.env.items() if m in self.names}
+        writes = {m: value._version for m, value in values.items()}
         try:
             value = super().run_node(n)
         except RuntimeError as error:
@@ -114,6 +118,7 @@ class _Walk(fx.Interpreter):
         name = handler(n, value)
         if name is not None:
             self.names[n] = name
+        self._overwritten |= {m: n for m, value in values.items() if value._version != writes[m]}
         return value
 
     def _placeholder(self, n: fx.Node, value: Any) -> str:
@@ -183,6 +188,13 @@ class _Walk(fx.Interpreter):
         return self.builder.add(op.Reshape(tuple(value.shape[1:])), x, label=label)
 
     def _name(self, argument: Any, n: fx.Node) -> str:
+        if argument in self._overwritten:
+            message = (
+                f"{place_of(self._overwritten[argument])} works in place and overwrites {argument.name!r}, which "
+                f"{place_of(n)} reads afterwards; a graph has values and no memory: write it out of place (nn.ReLU(), "
+                "torch.relu(h), h + k), or read the result of the operation instead"
+            )
+            raise UnsupportedError(message)
         if isinstance(argument, fx.Node) and argument in self.names:
             return self.names[argument]
         message = (
