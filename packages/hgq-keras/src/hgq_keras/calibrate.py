@@ -11,7 +11,8 @@ from rich.progress import track
 
 from hgq_core.errors import ConfigError, DataError
 from hgq_keras.health import check_finite, warn_if_dead
-from hgq_keras.layers._base import QLayer, children, quantized_layers, walk
+from hgq_keras.layers._base import QLayer, quantized_layers
+from hgq_keras.layers._walk import children, walk
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
+from hgq_keras.layers._walk import children, walk
 from hgq_keras.ops import KERAS
 from hgq_keras.quantizer import Quantizer
 from hgq_keras.start import values_at_once
@@ -26,7 +27,6 @@ __all__ = [
     "Bits",
     "QLayer",
     "Shape",
-    "children",
     "configured",
     "constant_bits",
     "instances",
@@ -273,28 +273,6 @@ def quantized_layers(model: keras.Layer) -> list[QLayer]:
     """Every quantized layer of a model once, those of nested models included, in order."""
     layers = walk(model, lambda layer: () if isinstance(layer, QLayer) else children(layer))
     return [layer for layer in layers if isinstance(layer, QLayer)]
-
-
-def walk(model: keras.Layer, inside: Callable[[keras.Layer], Sequence[keras.Layer]]) -> Iterator[keras.Layer]:
-    """A layer and all that ``inside`` finds in it, depth first, each once."""
-    stack: list[keras.Layer] = [model]
-    seen: set[int] = set()
-    while stack:
-        layer = stack.pop()
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
-            stack.extend(reversed(inside(layer)))
-
-
-def children(layer: keras.Layer) -> list[keras.Layer]:
-    """The layers directly inside a model, or inside a layer that wraps others."""
-    if isinstance(layer, keras.Model):
-        return list(layer.layers)
-    found = [part for part in vars(layer).values() if isinstance(part, keras.Layer)]
-    # On PyTorch a layer is a module, which keeps layers apart from its other attributes.
-    modules = layer.children() if hasattr(layer, "children") else ()
-    return found + [part for part in modules if isinstance(part, keras.Layer)]
 
 
 def constant_bits(quantizer: Quantizer, shape: Sequence[int]) -> Any:
