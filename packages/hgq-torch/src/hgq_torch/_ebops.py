@@ -32,6 +32,8 @@ def ebops_by_layer(model: nn.Module) -> dict[str, float]:
 def ebops(model: nn.Module) -> float:
     """Effective bit operations of the model as its widths stand now, every layer once; needs no training step.
 
+    A layer that the forward pass applies twice counts once here, and twice in its graph, where it is built twice.
+
     >>> from hgq_torch.nn import QLinear
     >>> ebops(QLinear(4, 2))
     528.0
