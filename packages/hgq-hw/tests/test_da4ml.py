@@ -167,6 +167,27 @@ def test_numbers_of_more_than_32_bits_are_emulated_exactly(bits, latency_cutoff)
     assert np.array_equal(np.concatenate(received, axis=1) * 2**16, np.array(expected, dtype=np.float64))
 
 
+@pytest.mark.parametrize("overflow", [Overflow.SAT, Overflow.SAT_SYM])
+@pytest.mark.parametrize("f", [-38, -34, -33, -32, -31, -20])
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_very_coarse_saturation_is_exact(k, f, overflow):
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(1, 28, 0)))
+    product = builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of([[1023.0], [1021.0]])))
+    graph = builder.build([builder.add(Quantize(Formats.of(k, 39, f), Round.RND, overflow), product)])
+    for latency_cutoff in (None, 3):
+        assert equal(graph, da4ml.lower(graph, latency_cutoff=latency_cutoff), vectors(graph))
+
+
+def test_a_choice_that_no_back_end_can_align_is_refused():
+    builder = GraphBuilder()
+    x = builder.add(Input((1,), Formats.of(1, 44, -36)))
+    scaled = builder.add(Multiply(), x, builder.add(Constant.of([1023.0 * 2**-8])))
+    graph = builder.build([builder.add(Maximum(), scaled, builder.add(Constant.of([2.0**36])))])
+    with pytest.raises(UnsupportedError, match="cannot align"):
+        da4ml.lower(graph)
+
+
 def test_a_table_holds_exactly_the_trained_integers():
     table = np.array([0, -3, 2**20 + 1, 7, 7, 5, -(2**25), 1])
     builder = GraphBuilder()

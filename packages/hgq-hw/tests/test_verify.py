@@ -20,7 +20,7 @@ from hgq_core.errors import (
 )
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph, GraphBuilder, run
-from hgq_core.graph.ops import Constant, Input, Quantize
+from hgq_core.graph.ops import Compare, Constant, Contract, Input, Multiply, Quantize, Subtract
 from hgq_core.modes import Overflow, Round
 from hgq_hw import da4ml, vectors, verify
 
@@ -136,6 +136,24 @@ class TestRTL:
         monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
         graph = dense()
         assert verify(graph, da4ml.lower(graph), level="rtl").mismatches == 0
+
+    @pytest.mark.slow
+    def test_a_very_coarse_saturation(self):
+        builder = GraphBuilder()
+        x = builder.add(Input((2,), Formats.of(1, 28, 0)))
+        product = builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of([[1023.0], [1021.0]])))
+        graph = builder.build([builder.add(Quantize(Formats.of(1, 39, -32), Round.RND, Overflow.SAT), product)])
+        assert verify(graph, da4ml.lower(graph), level="rtl").mismatches == 0
+
+    @pytest.mark.slow
+    def test_a_pipelined_comparison_of_scaled_numbers(self):
+        builder = GraphBuilder()
+        x = builder.add(Input((1,), Formats.of(1, 2, 2)))
+        scaled = builder.add(Multiply(), x, builder.add(Constant.of([1.25])))
+        coarse = builder.add(Quantize(Formats.of(1, 0, 1), Round.RND_CONV, Overflow.WRAP), scaled)
+        difference = builder.add(Subtract(), coarse, scaled)
+        graph = builder.build([builder.add(Compare("=="), difference, y) for y in (difference, x)])
+        assert verify(graph, da4ml.lower(graph, latency_cutoff=4), level="rtl").mismatches == 0
 
     @pytest.mark.slow
     def test_a_convolution(self):

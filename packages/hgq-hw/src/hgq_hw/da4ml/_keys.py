@@ -1,6 +1,6 @@
-"""Mends one disagreement inside of da4ml 0.6.0.
+"""Multiplexers of da4ml 0.6.0: mends one disagreement about them, and refuses those that it cannot build.
 
-Its multiplexer selects by the highest bit of a key. For an unsigned key of three bits or more the emulator tests
+A multiplexer selects by the highest bit of a key. For an unsigned key of three bits or more the emulator tests
 ``key > 2**(width - 2)`` instead, while Verilog, VHDL and the Python evaluation test the bit. Here such a key is cut
 down to the one bit that counts, which is only wiring, and all of them agree.
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 from da4ml.types import CombLogic, Op, Pipeline, QInterval, minimal_kif
 
-__all__ = ["one_bit_keys", "one_bit_keys_of_pipeline"]
+from hgq_core.errors import UnsupportedError
+
+__all__ = ["one_bit_keys", "one_bit_keys_of_pipeline", "require_aligned_choices"]
 
 _MUX = 6
 _WRAP = 3
@@ -56,6 +58,30 @@ def one_bit_keys(logic: Any) -> Any:
 def one_bit_keys_of_pipeline(pipeline: Any) -> Any:
     """`one_bit_keys` in every stage."""
     return Pipeline(tuple(one_bit_keys(stage) for stage in pipeline.solutions))
+
+
+def require_aligned_choices(logic: Any) -> None:
+    """Raise UnsupportedError for a multiplexer that no back end of da4ml can build.
+
+    The result has the step of one operand and the other one is shifted to the left. da4ml gets the steps of very large
+    constants wrong, so that both would have to be shifted, or one to the right.
+    """
+    for position, op in enumerate(logic.ops):
+        if abs(op.opcode) != _MUX:
+            continue
+        first, second = (logic.ops[operand].qint for operand in (op.id0, op.id1))
+        fraction = minimal_kif(op.qint).fractional
+        moved = (op.data >> 32) & _KEY
+        moved -= (moved >> 31) << 32
+        shifts = [fraction - minimal_kif(first).fractional, fraction - minimal_kif(second).fractional + moved]
+        right = any(shift < 0 and any(qint[:2]) for shift, qint in zip(shifts, (first, second), strict=True))
+        if right or all(shifts):
+            message = (
+                f"operation {position} of the logic chooses between {tuple(first)} and {tuple(second)} (lowest, "
+                "highest, step), whose steps da4ml cannot align; quantize to a format with more fraction bits "
+                "(f of at least -31), or to fewer bits"
+            )
+            raise UnsupportedError(message)
 
 
 def _bit(key: Any, position: int) -> Any:

@@ -13,7 +13,7 @@ from hgq_core.graph.run import evaluate_node
 from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
-from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline
+from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline, require_aligned_choices
 from hgq_hw.da4ml._precision import exact_decimals
 from hgq_hw.da4ml._symbols import CONSTANT_BITS
 from hgq_hw.passes import canonical
@@ -79,6 +79,8 @@ def lower(
         pipeline = None
         if latency_cutoff is not None:
             pipeline = one_bit_keys_of_pipeline(to_pipeline(comb, latency_cutoff, verbose=False))
+        for logic in (comb,) if pipeline is None else (comb, *pipeline.solutions):
+            require_aligned_choices(logic)
     return Design(
         graph=graph,
         host=parts.host,

@@ -32,6 +32,10 @@ CONSTANT_BITS = 32
 """Most fraction bits of a constant in da4ml; it silently rounds longer ones."""
 
 
+COARSEST = 31
+"""A constant that is a multiple of a higher power of two than this has the step ``2**31`` in da4ml."""
+
+
 def _each(x: Any, function: Callable[[int, Any], Any]) -> Any:
     """``function(position, symbol)`` for every element of a batch of one, as an array of the same shape."""
     flat = x.ravel()
@@ -73,6 +77,11 @@ def quantize_symbol(v: Any, fmt: FixedPoint, round_mode: Round, overflow: Overfl
     if overflow is Overflow.WRAP and fmt.k == 0 and rounded.low < 0 and fmt.i > int(rounded.kif[1]) + 1:
         # da4ml does not extend the sign when a negative number becomes a wider unsigned one: add the modulus first.
         rounded = rounded.msb_mux(rounded + Decimal(2) ** fmt.i, rounded)
+    if fmt.f < -COARSEST:
+        # Saturation compares with multiples of the step: in units of the step they are small. A factor is only wiring.
+        unit = 2.0**-fmt.f
+        units = (rounded * (1 / unit)).quantize(fmt.k, fmt.i + fmt.f, 0, overflow_mode=overflow.value, round_mode="TRN")
+        return units * unit
     return rounded.quantize(fmt.k, fmt.i, fmt.f, overflow_mode=overflow.value, round_mode="TRN")
 
 
