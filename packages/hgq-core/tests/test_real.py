@@ -19,7 +19,7 @@ EXACT = {
     "pad": (op.Pad(((1, 0), (0, 0))), np.pad(X, ((0, 0), (1, 0), (0, 0)))),
     "broadcast": (op.Broadcast((4, 2, 3)), np.broadcast_to(X, (1, 4, 2, 3))),
     "repeat": (op.Repeat(2, 0), np.repeat(X, 2, axis=1)),
-    "gather": (op.Gather((2, 0), 1), X[:, :, [2, 0]]),
+    "gather": (op.Gather(np.array([2, 0]), 1), X[:, :, [2, 0]]),
     "maximum of a window": (op.Pool("max", (2,), (1,), ((0, 0),)), X.max(axis=1, keepdims=True)),
     "maximum of an axis": (op.Reduce("max", (0,)), X.max(axis=1)),
 }

@@ -21,6 +21,7 @@ from hgq_core.quantize import LN2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hgq_core.formats import Formats
     from hgq_core.graph.ir import Graph, Node
     from hgq_core.ops import Ops
 
@@ -205,7 +206,8 @@ def _costs(graph: Graph) -> dict[str, float]:
     costs: dict[str, float] = {}
     for node in graph:
         operands = [bits.get(name) for name in node.inputs]
-        bits[node.name] = _bits_of(node, operands)
+        data = [n for n, name in enumerate(node.inputs) if not isinstance(graph[name].op, op.Constant)]
+        bits[node.name] = _bits_of(node, operands, data)
         if node.ebops_factor:
             costs[node.name] = _node_cost(graph, node, operands) * node.ebops_factor
     return costs
@@ -214,13 +216,22 @@ def _costs(graph: Graph) -> dict[str, float]:
 _MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
 
 
-def _bits_of(node: Node, operands: Sequence[Any]) -> Any:
-    """Widths of an edge that EBOPs counts, ``(1, *shape)`` for data; None where no quantizer has set them."""
+def _bits_of(node: Node, operands: Sequence[Any], data: Sequence[int]) -> Any:
+    """Widths of an edge that EBOPs counts, ``(1, *shape)`` for data; None where no quantizer has set them.
+
+    Limits, a change of sign, and an affine map by constants that cost nothing leave them as they were.
+    """
     match node.op:
         case op.Quantize(formats=formats, overflow=overflow):
-            wide = formats.broadcast_to(node.shape)
-            k, i, f = (part[None].astype(float) for part in (wide.k, wide.i, wide.f))
-            return counted_bits(NUMPY, k, i, f, overflow)
+            return _counted(node, formats, overflow)
+        case op.Input(formats=formats) if formats is not None:
+            return _counted(node, formats, Overflow.WRAP)
+        case op.Relu() | op.Clip() | op.Negate():
+            return operands[0]
+        case op.Add() | op.Subtract() | op.Multiply() if len(data) == 1:
+            free = all(bits is None for n, bits in enumerate(operands) if n != data[0])
+            mine = operands[data[0]]
+            return np.broadcast_to(mine, (1, *node.shape)) if free and mine is not None else None
         case op.Lookup(bits=bits):
             return None if bits is None else np.broadcast_to(bits, node.shape)[None].astype(float)
         case op.Constant(bits=bits):
@@ -228,6 +239,12 @@ def _bits_of(node: Node, operands: Sequence[Any]) -> Any:
     if isinstance(node.op, _MOVES) and all(o is not None for o in operands):
         return evaluate_node(node, operands)
     return None
+
+
+def _counted(node: Node, formats: Formats, overflow: Overflow) -> Any:
+    wide = formats.broadcast_to(node.shape)
+    k, i, f = (part[None].astype(float) for part in (wide.k, wide.i, wide.f))
+    return counted_bits(NUMPY, k, i, f, overflow)
 
 
 def _node_cost(graph: Graph, node: Node, bits: Sequence[Any]) -> float:
@@ -238,9 +255,11 @@ def _node_cost(graph: Graph, node: Node, bits: Sequence[Any]) -> float:
     known = [b for b in bits if b is not None]
     constants = [isinstance(graph[name].op, op.Constant) for name in node.inputs]
     if isinstance(node.op, op.Add) and any(constants):
-        # A bias: the constant's bits at every output position.
+        # A bias: the constant's bits at every output position, besides the sum of what is data.
         biases = [b for b, constant in zip(bits, constants, strict=True) if constant and b is not None]
-        return float(sum(np.sum(np.broadcast_to(b, node.shape)) for b in biases))
+        summed = [b for b, constant in zip(bits, constants, strict=True) if not constant]
+        adders = merge_cost(NUMPY, summed, node.shape, ADDER) if len(summed) > 1 and len(known) == len(bits) else 0.0
+        return float(sum(np.sum(np.broadcast_to(b, node.shape)) for b in biases) + adders)
     if not bits or len(known) != len(bits):
         return 0.0
     linear = _linear_cost(node.op, bits, shapes)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["FixedPoint", "Formats", "MiniFloat", "integer_bits_for"]
 
 
+_MOST = 2**20
+"""More bits than any number has; a larger count is a mistake."""
+
+
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
     """One fixed-point format: multiples of ``2**-f`` in ``[-k * 2**i, 2**i - 2**-f]``.
@@ -85,10 +89,15 @@ class Formats:
         for name, part in zip("kif", arrays, strict=True):
             if part.dtype.kind == "b":
                 continue
-            if part.dtype.kind not in "iuf" or not np.all(np.isfinite(part)) or np.any(part != np.rint(part)):
-                message = f"{name} counts bits: received {part!r}, expected finite whole numbers"
+            whole = part.dtype.kind in "iuf" and np.all(np.isfinite(part)) and np.all(part == np.rint(part))
+            if not whole or np.any(np.abs(part) > _MOST):
+                message = f"{name} counts bits: received {part!r}, expected whole numbers of at most {_MOST}"
                 raise FormatError(message)
-        k_, i_, f_ = (np.array(part, dtype=np.int64) for part in np.broadcast_arrays(*arrays))
+        try:
+            k_, i_, f_ = (np.array(part, dtype=np.int64) for part in np.broadcast_arrays(*arrays))
+        except ValueError as error:
+            message = f"k, i, f of shapes {[part.shape for part in arrays]} do not broadcast together"
+            raise FormatError(message) from error
         if np.any((k_ != 0) & (k_ != 1)):
             message = f"k is the sign bit: received {np.unique(k_)}, expected 0 or 1"
             raise FormatError(message)
@@ -111,7 +120,7 @@ class Formats:
         f = np.where(integers == 0, 0, 53 - exponent - trailing)
         k = (array < 0).astype(np.int64)
         i = np.where(integers == 0, 0, exponent - ((mantissa == -0.5) & (k == 1)))
-        return cls(k, i.astype(np.int64), f.astype(np.int64))
+        return cls(*(np.asarray(part, np.int64) for part in (k, i, f)))  # of a single number too
 
     @property
     def shape(self) -> tuple[int, ...]:

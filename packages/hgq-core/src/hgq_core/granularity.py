@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hgq_core.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
@@ -41,12 +43,18 @@ class Granularity:
                 "expected exactly one of the two"
             )
             raise ConfigError(message)
+        for name in ("homogeneous_axis", "heterogeneous_axis"):
+            axes: object = getattr(self, name)
+            if axes is not None and not isinstance(axes, tuple | list):
+                message = f"{name}: received {axes!r}, expected a tuple of axes such as (0,)"
+                raise ConfigError(message)
 
     def resolve(self, shape: Sequence[int | None]) -> Sharing:
         """How a tensor of this shape shares its widths.
 
         Raises:
-            ConfigError: an axis is out of range or given twice, or a block does not divide its axis.
+            ConfigError: an axis is out of range or given twice, a block does not divide its axis, or there are blocks
+                and more than one axis of unknown size.
             ShapeError: an axis with its own widths has an unknown size.
         """
         given = self.homogeneous_axis if self.heterogeneous_axis is None else self.heterogeneous_axis
@@ -71,8 +79,8 @@ class Granularity:
                     f"fix the size, or share the widths there: homogeneous_axis=({axis},)"
                 )
                 raise ShapeError(message)
-            block = blocks.get(axis, 1)
-            if block < 1 or size % block:
+            block: object = blocks.get(axis, 1)
+            if not isinstance(block, int) or block < 1 or size % block:
                 message = f"blocks of {block} do not divide axis {axis} of size {size}"
                 raise ConfigError(message)
             split.append(size // block)
@@ -87,10 +95,14 @@ class Granularity:
             )
             raise ConfigError(message)
         joined = tuple(-1 if size is None else size for size in shape)
+        if blocks and joined.count(-1) > 1:
+            message = f"blocks need a fixed size along every axis but one, received shape {tuple(shape)}"
+            raise ConfigError(message)
         return Sharing(tuple(width), tuple(split) if blocks else None, joined, tuple(shared))
 
 
 def _normalized(axis: object, rank: int) -> int:
+    axis = int(axis) if isinstance(axis, np.integer) else axis
     if not isinstance(axis, int) or not -rank <= axis < rank:
         message = f"axis {axis!r} is out of range for a tensor with {rank} axes; expected {-rank} to {rank - 1}"
         raise ConfigError(message)

@@ -116,10 +116,20 @@ class Convolve:
                 f"{tuple(kernel)}; expected (batch, *spatial, c_in) and (*window, c_in / groups, c_out)"
             )
             raise ShapeError(message)
+        if not len(self.strides) == len(self.dilation) == len(self.pads) or min(*self.strides, *self.dilation) < 1:
+            message = (
+                f"{self}: expected a stride and a dilation of at least 1, and a pair of pads, for each spatial axis"
+            )
+            raise ShapeError(message)
         spatial = [
             self._extent(int(n), w, s, d, p)  # type: ignore[arg-type]  # spatial sizes are static
             for n, w, s, d, p in zip(x[1:-1], kernel, self.strides, self.dilation, self.pads, strict=False)
         ]
+        if any(n < 1 for n in spatial):
+            message = (
+                f"a kernel {tuple(kernel)} does not fit into data {tuple(x)}: the output would be {tuple(spatial)}"
+            )
+            raise ShapeError(message)
         return (x[0], *spatial, kernel[-1])
 
     def _extent(self, n: int, window: int, stride: int, dilation: int, pads: tuple[int, int]) -> int:

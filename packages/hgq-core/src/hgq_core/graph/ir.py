@@ -8,13 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import GraphError, ShapeError
-from hgq_core.graph.ops import ELEMENTWISE, Constant, Input, Lookup, Operation, Quantize, Reshape, Shape
+from hgq_core.graph.ops import (
+    ELEMENTWISE,
+    Compare,
+    Constant,
+    Input,
+    Lookup,
+    Operation,
+    Quantize,
+    Reduce,
+    Reshape,
+    Shape,
+)
 from hgq_core.graph.shapes import has_no_batch, output_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = ["Graph", "GraphBuilder", "Node"]
+
+_KINDS: dict[type, tuple[str, ...]] = {Reduce: ("sum", "max", "min"), Compare: ("<", "<=", "==", ">=", ">")}
+_FAR = 1000  # fraction bits of a float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +140,20 @@ def _check_formats(node: Node) -> None:
     """Formats of a Quantize or Lookup node must fit its shape, and constants a float64."""
     if isinstance(node.op, Quantize | Lookup):
         node.op.formats.broadcast_to(node.shape)
+        if np.any((node.op.formats.k != 0) & (node.op.formats.k != 1)):
+            message = f"node {node.name!r}: k is the sign bit, received {np.unique(node.op.formats.k)}, expected 0 or 1"
+            raise GraphError(message)
+    if isinstance(node.op, Reduce | Compare) and node.op.kind not in _KINDS[type(node.op)]:
+        message = f"node {node.name!r}: received kind {node.op.kind!r}, expected one of {_KINDS[type(node.op)]}"
+        raise GraphError(message)
     if isinstance(node.op, Constant):
         np.broadcast_to(node.op.fraction, node.shape)
+        if node.op.integers.dtype.kind not in "iu" or np.any(np.abs(node.op.fraction) > _FAR):
+            message = (
+                f"constant {node.name!r}: received {node.op.integers.dtype} with fraction bits up to "
+                f"{np.max(np.abs(node.op.fraction))}, expected integers with at most {_FAR}; see Constant.of"
+            )
+            raise GraphError(message)
         if np.any(np.abs(node.op.integers) > 2**53):
             message = f"constant {node.name!r} needs more than 53 bits; expected quantized numbers"
             raise GraphError(message)

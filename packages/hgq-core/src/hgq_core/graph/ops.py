@@ -84,8 +84,8 @@ class Constant:
         """
         array = np.asarray(values, dtype=np.float64)
         covering = Formats.covering(array)
-        scaled = np.ldexp(array, covering.f)
-        return cls(scaled.astype(np.int64), covering.f, None if bits is None else np.asarray(bits, dtype=np.int64))
+        scaled = np.asarray(np.ldexp(array, covering.f), np.int64)
+        return cls(scaled, covering.f, None if bits is None else np.asarray(bits, dtype=np.int64))
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -100,7 +100,8 @@ def _checked(node: Node, x: np.ndarray) -> np.ndarray:
     if formats is not None:
         if np.max(formats.width, initial=0) > 52 or not _moderate(x):
             held = quantize_values(IntegerArray.of(x), op.Quantize(formats, Round.TRN, Overflow.SAT))
-            outside = np.not_equal(held, IntegerArray.of(x))
+            exact: Any = IntegerArray.of(x)
+            outside = np.not_equal(held, exact)
         else:
             scaled = np.ldexp(x, formats.f)
             outside = (x < formats.lowest) | (x > formats.highest) | (scaled != np.rint(scaled))

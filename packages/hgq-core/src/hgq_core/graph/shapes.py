@@ -146,22 +146,47 @@ def _moved(op: Operation, shapes: Sequence[Shape]) -> Shape:
         if set(parts) != {len(x)}:
             message = f"{op} does not name every axis of shape {x} once (batch axis left out)"
             raise ShapeError(message)
+    if len(set(named)) != len(named):
+        message = f"{type(op).__name__}: an axis is given twice in {named}"
+        raise ShapeError(message)
     match op:
         case Concatenate(axis=axis):
             return _joined(axis, shapes)
         case Slice(start=start, stop=stop, step=step):
             return tuple(len(range(n)[a:b:c]) for n, a, b, c in zip(x, start, stop, step, strict=True))
         case Pad(pads=pads):
+            if any(n < 0 for pad in pads for n in pad):
+                message = f"{op}: expected no negative padding; cut with a Slice"
+                raise ShapeError(message)
             return tuple(n + sum(p) for n, p in zip(x, pads, strict=True))
         case Repeat(times=times, axis=axis):
             return (*x[:axis], x[axis] * times, *x[axis + 1 :])
         case Gather(indices=indices, axis=axis):
-            return (*x[:axis], len(indices), *x[axis + 1 :])
+            wanted = np.asarray(indices)
+            if wanted.ndim != 1 or np.any((wanted < 0) | (wanted >= x[axis])):
+                message = f"Gather: received indices {wanted.tolist()}, expected a list of 0 to {x[axis] - 1}"
+                raise ShapeError(message)
+            return (*x[:axis], len(wanted), *x[axis + 1 :])
         case Reduce(axes=axes, keepdims=keepdims):
             return tuple(1 if a in axes else n for a, n in enumerate(x) if keepdims or a not in axes)
-        case Scan(body=body, steps=steps):
-            return (steps, *body[body.outputs[0]].shape)
+        case Scan() as scan:
+            return _scanned(scan, shapes)
     return _rearranged(op, x)
+
+
+def _scanned(scan: Scan, shapes: Sequence[Shape]) -> Shape:
+    """The results of all steps; the body takes an element of the sequence and states, gives a result and states."""
+    body = scan.body
+    wanted = [tuple(node.shape) for node in body.inputs]
+    given = [tuple(shapes[0][1:]), *map(tuple, shapes[1:])]
+    after = [tuple(body[name].shape) for name in body.outputs[1:]]
+    if wanted != given or after != given[1:] or len(shapes[0]) == 0 or shapes[0][0] != scan.steps:
+        message = (
+            f"Scan of {scan.steps} step(s) received a sequence of shape {shapes[0]} and states {given[1:]}; its body "
+            f"takes {wanted} and gives states {after}: expected a sequence ({scan.steps}, ...) and equal shapes"
+        )
+        raise ShapeError(message)
+    return (scan.steps, *body[body.outputs[0]].shape)
 
 
 def _joined(axis: int, shapes: Sequence[Shape]) -> Shape:
