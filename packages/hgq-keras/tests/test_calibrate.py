@@ -5,11 +5,21 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError, DataError
-from hgq_keras import ebops, trace_minmax
+from hgq_keras import Quantizer, ebops, trace_minmax
 from hgq_keras.calibrate import quantizers
 from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLUT
 
 X = np.random.default_rng(13).normal(size=(40, 5)).astype(np.float32)
+
+
+class Dataset:
+    """As those of TensorFlow: has a length and an end, but no elements by number."""
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter([X, X])
 
 
 def network():
@@ -98,6 +108,15 @@ def test_layers_inside_a_wrapper_are_found(array):
         (np.full((3, 5), np.inf, np.float32), DataError, "NaN or infinity; clean the data"),
         (np.zeros((0, 5), np.float32), DataError, "no data to calibrate on"),
         ([X, X[:3]], ConfigError, "different lengths"),
+        ([], DataError, "no data to calibrate on"),
+        ({}, DataError, "no data to calibrate on"),
+        (None, DataError, "received NoneType, expected an array"),
+        ("X", DataError, "received str, expected an array"),
+        (3.0, DataError, "received float, expected an array"),
+        (Dataset(), DataError, "received Dataset, expected an array"),
+        ((row for row in X), DataError, "received generator, expected an array"),
+        ([[1.0], [1.0, 2.0], "x"], DataError, "received str, expected an array"),
+        ([[[1.0], [1.0, 2.0]]], DataError, "received list, which is no array"),
         (X[:, :3], ValueError, "first"),
         (X[:, :1], ValueError, "first"),
     ],
@@ -125,6 +144,68 @@ def test_a_dataset_with_nan_changes_nothing(array):
     before = ranges(model, array)
     with pytest.raises(DataError):
         trace_minmax(model, Spoiled())
+    assert same(ranges(model, array), before)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "all", None, True])
+def test_a_batch_has_at_least_one_row(batch_size, array):
+    model = network()
+    trace_minmax(model, X)
+    before = ranges(model, array)
+    with pytest.raises(ConfigError, match="batch_size: received .*, expected a positive number of rows"):
+        trace_minmax(model, X, batch_size=batch_size)
+    assert same(ranges(model, array), before)
+
+
+@pytest.mark.parametrize(("number", "kind", "said"), [(0, DataError, "0 batches"), (None, ConfigError, "an end")])
+def test_a_dataset_without_batches_or_end_changes_nothing(number, kind, said, array):
+    class Batches(keras.utils.PyDataset):
+        num_batches = number
+
+        def __getitem__(self, index):
+            return X
+
+    model = network()
+    trace_minmax(model, X)
+    before = ranges(model, array)
+    with pytest.raises(kind, match=said):
+        trace_minmax(model, Batches())
+    assert same(ranges(model, array), before)
+
+
+def test_nan_in_a_quantizer_of_its_own_is_refused():
+    x = keras.Input((5,))
+    model = keras.Model(x, Quantizer("kif", "datalane", name="alone")(x))
+    f = next(v for v in model.weights if v.name == "f")
+    f.assign(np.full(f.shape, np.nan))
+    with pytest.raises(DataError, match=r"layer 'alone'.*contains NaN or infinity"):
+        trace_minmax(model, X)
+
+
+def two_inputs(keyed):
+    a, b = keras.Input((5,), name="a"), keras.Input((5,), name="b")
+    y = QDense(2)(QAdd()([a, b]))
+    return keras.Model({"b": b, "a": a} if keyed else [b, a], {"y": y, "sum": QAdd()([a, b])})
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_inputs_and_outputs_by_name(keyed, array):
+    model = two_inputs(keyed)
+    inputs = {"a": X, "b": X * np.float32(16)}
+    results = trace_minmax(model, inputs, return_results=True, batch_size=16)
+    expected = model(inputs, training=False)
+    assert sorted(results) == ["sum", "y"]
+    for name, result in results.items():
+        np.testing.assert_array_equal(result, array(expected[name]))
+    largest = [float(q.array_kif[1].max()) for q in quantizers(model) if q.name.endswith(("iq_0", "iq_1"))]
+    assert sorted(largest) == [2.0, 2.0, 6.0, 6.0]
+
+
+def test_inputs_by_a_wrong_name_change_nothing(array):
+    model = two_inputs(False)
+    before = ranges(model, array)
+    with pytest.raises(ValueError, match='Missing data for input "b"'):
+        trace_minmax(model, {"a": X, "c": X})
     assert same(ranges(model, array), before)
 
 

@@ -9,14 +9,15 @@ import keras
 import numpy as np
 from rich.progress import track
 
-from hgq_core.errors import ConfigError, DataError
+from hgq_core.errors import ConfigError
+from hgq_keras.batches import batches
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._walk import children, walk
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 __all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
 
@@ -73,42 +74,47 @@ def trace_minmax(
 
     Args:
         model: a built model.
-        data: array ``(n, ...)``, or a list of arrays of a model with several inputs, or a ``keras.utils.PyDataset`` of
-            which only the inputs are used.
+        data: array ``(n, ...)``, or a list or a dict (by name) of arrays of a model with several inputs, or a
+            ``keras.utils.PyDataset`` of which only the inputs are used.
         reset: forget the ranges observed so far.
         batch_size: rows per call.
         verbose: 1 shows a progress bar.
         return_results: return the outputs instead of EBOPs.
 
     Returns:
-        Total EBOPs, or with ``return_results`` the model's outputs: one array, or a list of arrays.
+        Total EBOPs, or with ``return_results`` the model's outputs: one array, a list or a dict of arrays.
 
     Raises:
         DataError: no data, NaN or infinity in the data, in weights or in widths; nothing is changed then.
-        ConfigError: the inputs have different lengths, or the model is not built.
+        ConfigError: the inputs have different lengths, a batch size that is not positive, or the model is not built.
     """
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
         raise ConfigError(message)
-    batches = _batches(data, batch_size)
-    for layer in quantized_layers(model):
+    parts = batches(data, batch_size)
+    # The innermost first, so that the message names the layer and not the model.
+    for layer in (*quantized_layers(model), *quantizers(model), model):
         check_finite(layer)
-    results: list[list[np.ndarray]] = []
+    results: list[Any] = []
     with _all_or_nothing(model), calibrating(model):
         if reset:
             for quantizer in quantizers(model):
                 quantizer.reset_range()
         call = _inference(model)
-        for batch in track(batches, "calibrating", disable=not verbose):
+        for batch in track(parts, "calibrating", disable=not verbose):
             y = call(batch)
-            outputs = y if isinstance(y, list | tuple) else [y]
             if return_results:
-                results.append([keras.ops.convert_to_numpy(out) for out in outputs])
+                results.append(keras.tree.map_structure(keras.ops.convert_to_numpy, y))
     warn_if_dead(model)
-    if not return_results:
-        return ebops(model)
-    joined = [np.concatenate(parts) for parts in zip(*results, strict=True)]
-    return joined[0] if len(joined) == 1 else joined
+    return _joined(results) if return_results else ebops(model)
+
+
+def _joined(results: list[Any]) -> Any:
+    """The outputs of all batches: as the model gives them, but a list for a tuple and an array for a list of one."""
+    joined = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *results)
+    if not isinstance(joined, list | tuple):
+        return joined
+    return joined[0] if len(joined) == 1 else list(joined)
 
 
 def _inference(model: keras.Model) -> Callable[[Any], Any]:
@@ -131,32 +137,3 @@ def _inference(model: keras.Model) -> Callable[[Any], Any]:
         return y
 
     return call
-
-
-def _batches(data: Any, batch_size: int) -> list[Any]:
-    if isinstance(data, keras.utils.PyDataset):
-        items = [data[n] for n in range(data.num_batches)]
-        batches = [item[0] if isinstance(item, tuple) else item for item in items]
-        for batch in batches:
-            _check(batch if isinstance(batch, list | tuple) else [batch])
-        return batches
-    several = isinstance(data, list | tuple)
-    arrays = [np.asarray(part) for part in data] if several else [np.asarray(data)]
-    length = len(arrays[0])
-    if any(len(array) != length for array in arrays):
-        message = f"the inputs have different lengths: {[len(array) for array in arrays]}"
-        raise ConfigError(message)
-    _check(arrays)
-    cuts = range(0, length, batch_size)
-    return [[a[n : n + batch_size] for a in arrays] if several else arrays[0][n : n + batch_size] for n in cuts]
-
-
-def _check(arrays: Sequence[Any]) -> None:
-    """Raise DataError for an empty batch, NaN or infinity."""
-    for array in arrays:
-        if not len(array):
-            message = "received no data to calibrate on; expected at least one row"
-            raise DataError(message)
-        if not np.all(np.isfinite(array)):
-            message = "the calibration data contain NaN or infinity; clean the data first"
-            raise DataError(message)
