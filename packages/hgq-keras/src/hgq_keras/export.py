@@ -14,8 +14,11 @@ from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
+from hgq_keras.operands import operand_names
 from hgq_keras.plain import emit_plain
 from hgq_keras.quantizer import Quantizer
+from hgq_keras.subclasses import check_own_computation
+from hgq_keras.topology import wiring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,57 +77,39 @@ def _fixed(shape: Sequence[int | None], name: str) -> tuple[int, ...]:
 
 
 def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
-    """Emit every layer in the order of the model's configuration, which is Keras' public description of a topology."""
+    """Emit every layer of a model, each after those that it reads."""
+    label = prefix.rstrip("/") or model.name
     if isinstance(model, keras.Sequential):
+        check_own_computation(model, label)
         names = inputs
         for layer in model.layers:
             names = _emit(layer, names, builder, prefix)
         return names
-    config = model.get_config() if hasattr(model, "operations") else {}
-    if "input_layers" not in config:
+    wires = wiring(model)
+    if wires is None:
         raise UnsupportedError(_without_topology(model))
-    operations = {operation.name: operation for operation in model.operations}
-    values = dict(zip(_keys(config["input_layers"]), inputs, strict=True))
-    pending = [(entry["name"], n, call) for entry in config["layers"] for n, call in enumerate(entry["inbound_nodes"])]
+    check_own_computation(model, label)
+    values = dict(zip(wires.inputs, inputs, strict=True))
+    pending = wires.calls
     while pending:
-        ready = [item for item in pending if all(key in values for key in _tensors(item[2]))]
+        ready = [call for call in pending if all(key in values for key in call.reads)]
         if not ready:
-            message = f"model {model.name!r}: cannot order its layers {[item[0] for item in pending]}"
+            message = f"model {model.name!r}: cannot order its layers {[call.layer.name for call in pending]}"
             raise UnsupportedError(message)
-        for name, number, call in ready:
-            operands = [values[key] for key in _tensors(call)]
-            if call.get("kwargs", {}).get("training"):
+        for call in ready:
+            name = call.layer.name
+            if call.training:
                 message = f"layer {prefix + name!r}: it is called with training=True; leave that to fit and to model(x)"
                 raise UnsupportedError(message)
-            results = _emit(operations[name], operands, builder, prefix)
-            for index, result in enumerate(results):
-                values[name, number, index] = result
-        pending = [item for item in pending if item not in ready]
-    return [values[key] for key in _keys(config["output_layers"])]
+            operands = operand_names(call, values, Emitter(builder, prefix + name))
+            for index, result in enumerate(_emit(call.layer, operands, builder, prefix)):
+                values[name, call.number, index] = result
+        pending = [call for call in pending if not any(call is done for done in ready)]
+    return [values[key] for key in wires.outputs]
 
 
 def _without_topology(model: keras.Model) -> str:
     return f"model {model.name!r} is a subclass of keras.Model without a topology; build it with the functional API"
-
-
-def _keys(structure: Any) -> list[tuple[str, int, int]]:
-    """All ``[layer, node, tensor]`` triples in a nested list."""
-    if isinstance(structure, dict):
-        return [key for item in structure.values() for key in _keys(item)]
-    if len(structure) == 3 and isinstance(structure[0], str):
-        return [(structure[0], int(structure[1]), int(structure[2]))]
-    return [key for item in structure for key in _keys(item)]
-
-
-def _tensors(call: Any) -> list[tuple[str, int, int]]:
-    """The tensors that a call reads, in order."""
-    if isinstance(call, dict):
-        if call.get("class_name") == "__keras_tensor__":
-            return _keys(call["config"]["keras_history"])
-        return [key for item in call.values() for key in _tensors(item)]
-    if isinstance(call, list | tuple):
-        return [key for item in call for key in _tensors(item)]
-    return []
 
 
 def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
@@ -132,6 +117,7 @@ def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> 
     emitter = Emitter(builder, label)
     if isinstance(layer, keras.Model):
         return _walk(layer, inputs, builder, prefix=f"{label}/")
+    check_own_computation(layer, label)
     if isinstance(layer, Quantizer):
         check_finite(layer)
         return [emitter.quantizer(layer, inputs[0])]
