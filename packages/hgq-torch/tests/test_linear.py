@@ -9,6 +9,7 @@ from torch import nn
 
 import hgq_torch
 from hgq_core import LayerConfigScope
+from hgq_core.cost import ebops as graph_ebops
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_torch import nn as qnn
 
@@ -126,6 +127,25 @@ def test_ebops_equal_counting(shape, widths):
         half = qnn.QLinear(n_in, n_out, input_shape=input_shape, parallelization_factor=1)
         full = qnn.QLinear(n_in, n_out, input_shape=input_shape)
         assert hgq_torch.ebops(half) * torch.Size(rows).numel() == pytest.approx(hgq_torch.ebops(full))
+
+
+@pytest.mark.parametrize("made", ["dummy", lambda: hgq_torch.Quantizer("dummy")])
+@pytest.mark.parametrize("names", [("iq",), ("kq",), ("bq",), ("iq", "kq", "bq")])
+@pytest.mark.parametrize("input_shape", [(4,), (5, 4)])
+def test_a_number_without_a_format_counts_no_bits(made, names, input_shape):
+    dummies = {name: made() if callable(made) else made for name in names}
+    layer = qnn.QLinear(4, 3, input_shape=input_shape, beta0=1.0, **dummies)
+    x = torch.randn(20, *input_shape)
+    plain = qnn.QLinear(4, 3, input_shape=input_shape)
+    hgq_torch.calibrate(plain, x)
+    bias = plain.bq.counted_bits().sum().item() * len(x[0].reshape(-1, 4))
+    expected = {("bq",): hgq_torch.ebops(plain) - bias, ("iq",): bias, ("kq",): bias}.get(names, 0)
+    with torch.no_grad():
+        layer.bias.copy_(plain.bias)
+    assert hgq_torch.calibrate(layer, x) == expected
+    assert graph_ebops(hgq_torch.to_graph(layer, x[:1])) == expected
+    (layer.train()(x).sum() + hgq_torch.ebops_loss(layer)).backward()
+    assert all(layer.get_submodule(name).counted_bits().item() == 0 for name in names)
 
 
 def test_the_loss_of_all_layers_equals_layer_by_layer():

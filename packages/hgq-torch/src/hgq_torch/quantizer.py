@@ -110,11 +110,14 @@ class Quantizer(StoredWidths):
     def counted_bits(self, values: Tensor | None = None) -> Tensor:
         """The widths that EBOPs counts (bits), differentiable, broadcastable to the tensor.
 
-        A minifloat counts ``m + e + 1``, 0 for ``m = -1``.
+        A minifloat counts ``m + e + 1``, 0 for ``m = -1``. A dummy counts 0, of shape ``()``: a number without a format
+        has no hardware to count.
 
         Args:
             values: the weight, for a weight quantizer under WRAP, whose range is always that of the weight.
         """
+        if isinstance(self.spec, Dummy):
+            return torch.zeros(()) if values is None else values.new_zeros(())
         sharing = self.sharing
         if isinstance(self.spec, Float):
             m, e = self.width("m"), self.width("e")

@@ -177,11 +177,18 @@ class QLinear(QModule):
         if self.iq is None or not self.enable_ebops:
             return self.weight.new_zeros(())
         sizes = dict(zip(self.operation.terms[0], (1, *self.input_shape), strict=True)) | {"o": self.out_features}
-        kernel = self.kq.counted_bits(self.weight).transpose(0, 1)
-        total = contraction_cost(TORCH, self.operation, self.iq.counted_bits(), kernel, sizes)
+        data = self._bits(self.iq, 1 + len(self.input_shape))
+        kernel = self._bits(self.kq, 2, self.weight).transpose(0, 1)
+        total = contraction_cost(TORCH, self.operation, data, kernel, sizes)
         if self.bias is not None and self.bq is not None:
-            total = total + bias_cost(TORCH, self.bq.counted_bits(self.bias), self.output_shape)
+            total = total + bias_cost(TORCH, self._bits(self.bq, 1, self.bias), self.output_shape)
         return total * self.ebops_factor
+
+    def _bits(self, quantizer: Quantizer, rank: int, values: Tensor | None = None) -> Tensor:
+        """The widths that EBOPs counts; a dummy has none, and so no shape of its own."""
+        if isinstance(quantizer.spec, Dummy):
+            return self.weight.new_zeros((1,) * rank)
+        return quantizer.counted_bits(values)
 
     def quantized_weights(self) -> dict[str, Tensor]:
         """``weight`` and ``bias`` as the hardware has them, without gradient."""
