@@ -1,5 +1,6 @@
 """The file: what goes in comes out, and what is not whole is refused."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -112,3 +113,28 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
         save(example("scan")[0], path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_graph_is_not_saved_into_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileError, match="no folder .*absent"):
+        save(example(next(iter(GRAPHS)))[0], tmp_path / "absent" / "graph.hgq.npz")
+
+
+@pytest.mark.parametrize("schema", [0, -5, True, "1", 99])
+def test_a_schema_that_this_version_does_not_know_is_refused(saved, tmp_path, schema):
+    with np.load(saved) as file:
+        content = {name: file[name] for name in file.files}
+    document = json.loads(content.pop("document").tobytes()) | {"schema": schema}
+    np.savez(tmp_path / "graph.hgq.npz", document=np.frombuffer(json.dumps(document).encode(), np.uint8), **content)
+    with pytest.raises(FileError, match="schema"):
+        load(tmp_path / "graph.hgq.npz")
+
+
+@pytest.mark.parametrize("nodes", [[3], [[]], [{"class": "Node"}]])
+def test_a_document_that_describes_no_graph_is_refused_although_its_hash_is_right(tmp_path, nodes):
+    body = {"class": "Graph", "nodes": nodes, "outputs": []}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    document = json.dumps({"schema": 1, "hash": digest, "graph": body}).encode()
+    np.savez(tmp_path / "graph.hgq.npz", document=np.frombuffer(document, np.uint8))
+    with pytest.raises(FileError, match="does not describe a valid graph"):
+        load(tmp_path / "graph.hgq.npz")

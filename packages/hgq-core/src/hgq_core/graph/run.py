@@ -49,7 +49,7 @@ def run(graph: Graph, *inputs: Any) -> Any:
     """
     from hgq_core.graph.prove import prove  # the prover interprets graphs too, with intervals
 
-    numbers = all(isinstance(x, np.ndarray | list | float | int) for x in inputs)
+    numbers = all(isinstance(x, np.ndarray | list | tuple | float | int) for x in inputs)
     if not numbers:
         results = evaluate(graph, inputs)
         return results[0] if len(results) == 1 else results

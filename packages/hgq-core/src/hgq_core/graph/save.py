@@ -40,9 +40,12 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> Path:
         The path written.
 
     Raises:
-        FileError: the path does not end in ``.hgq.npz``.
+        FileError: the path does not end in ``.hgq.npz``, or its folder does not exist.
     """
     target = Path(path)
+    if not target.parent.is_dir():
+        message = f"graph file: there is no folder {os.fspath(target.parent)!r}; make it first"
+        raise FileError(message)
     if not target.name.endswith(".hgq.npz"):
         message = f"graph file: received {target.name!r}, expected a name that ends in '.hgq.npz'"
         raise FileError(message)
@@ -88,16 +91,20 @@ def load(path: str | os.PathLike[str]) -> Graph:
     ) as error:
         message = f"{os.fspath(path)!r} is damaged or is no HGQ graph file ({error}); export the graph again"
         raise FileError(message) from error
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
         message = f"{os.fspath(path)!r} has schema {schema}, this version reads up to {SCHEMA}; upgrade hgq-core"
         raise FileError(message)
     arrays = [content[f"array_{n}"] for n in range(len(content)) if f"array_{n}" in content]
-    if len(arrays) != len(content) or _hash(body, arrays) != expected:
+    if (
+        any(array.dtype != np.int64 for array in arrays)
+        or len(arrays) != len(content)
+        or _hash(body, arrays) != expected
+    ):
         message = f"{os.fspath(path)!r} is damaged: its content does not match its hash; export the graph again"
         raise FileError(message)
     try:
         graph = _decode(body, arrays)
-    except (HGQError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (HGQError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         message = f"{os.fspath(path)!r} does not describe a valid graph: {error}"
         raise FileError(message) from error
     if not isinstance(graph, Graph):
