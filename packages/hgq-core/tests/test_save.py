@@ -116,7 +116,7 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_graph_is_not_saved_into_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(FileError, match="no folder .*absent"):
+    with pytest.raises(FileError, match=r"no folder .*absent"):
         save(example(next(iter(GRAPHS)))[0], tmp_path / "absent" / "graph.hgq.npz")
 
 
