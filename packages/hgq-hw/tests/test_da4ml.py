@@ -182,7 +182,7 @@ def test_a_very_coarse_saturation_is_exact(k, f, overflow):
 def test_a_choice_that_no_back_end_can_align_is_refused():
     builder = GraphBuilder()
     x = builder.add(Input((1,), Formats.of(1, 44, -36)))
-    scaled = builder.add(Multiply(), x, builder.add(Constant.of([1023.0 * 2**-8])))
+    scaled = builder.add(Multiply(), x, builder.add(Constant.of([3.0 * 2**-5])))
     graph = builder.build([builder.add(Maximum(), scaled, builder.add(Constant.of([2.0**36])))])
     with pytest.raises(UnsupportedError, match="cannot align"):
         da4ml.lower(graph)

@@ -294,6 +294,36 @@ def test_one_format_for_a_tensor(tmp_path, backend, io_type):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("backend", ["Quartus", "Catapult"])
+def test_pools_with_one_format_for_a_tensor(tmp_path, backend):
+    net = Net()
+    x = net.shared(net(Input((4, 6, 2))))
+    none = ((0, 0), (0, 0))
+    outputs = [
+        net.shared(net(Pool("sum", (2, 2), (2, 2), none), x)),
+        net(Multiply(), net(Pool("sum", (2, 2), (2, 2), none), x), net.const(0.25)),
+        net(Pool("sum", (2, 3), (2, 3), none), x),
+        net(Pool("sum", (2, 2), (1, 2), ((1, 0), (0, 0))), x),
+        net(Pool("max", (2, 2), (2, 2), none), x),
+    ]
+    check(tmp_path / "p", outputs, net, (4, 6, 2), backend=backend)
+
+
+@pytest.mark.slow
+def test_stream_sums_over_windows_that_overlap_or_reach_over_the_edge(tmp_path):
+    net = Net()
+    x = net.shared(net(Input((4, 4, 2))))
+    y = net.shared(net(Pool("sum", (2, 2), (1, 1), ((0, 0), (0, 0))), x))
+    check(
+        tmp_path / "p",
+        net.shared(net(Pool("sum", (2, 2), (2, 2), ((1, 0), (0, 0))), y)),
+        net,
+        (4, 4, 2),
+        io_type="io_stream",
+    )
+
+
+@pytest.mark.slow
 def test_stream_average_normalisation_and_table(tmp_path):
     net = Net()
     x = net.shared(net(Input((6, 6, 2))))

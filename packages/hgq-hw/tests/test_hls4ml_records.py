@@ -44,6 +44,7 @@ from hgq_core.graph.ops import (
     Transpose,
 )
 from hgq_core.modes import Overflow, Round
+from hgq_hw import check
 from hgq_hw.hls4ml import lower
 from hgq_hw.hls4ml.boundary import effective, split
 from hgq_hw.hls4ml.legal import legalize
@@ -271,6 +272,39 @@ def test_an_output_that_is_read_again_gets_a_layer_of_its_own():
     z = builder.add(Add(), y, x)
     written = records(legalize(builder.build([y, z, z, x])).graph, PARALLEL)
     assert len(set(written.outputs)) == 4
+
+
+@pytest.mark.parametrize("backend", ["Vitis", "Quartus"])
+@pytest.mark.parametrize(
+    ("strides", "pads"), [((2, 2), ((1, 0), (0, 0))), ((1, 1), NO_PADS)], ids=["padded", "overlapping"]
+)
+def test_a_maximum_that_would_abort_the_simulation_of_a_stream_is_refused(tmp_path, strides, pads, backend):
+    def build(builder, x):
+        pooled = builder.add(Pool("max", (2, 2), strides, pads), x, label="peak")
+        return builder.add(Quantize(Formats.of(1, 1, 2), Round.TRN, Overflow.WRAP), pooled)
+
+    graph = graph_of(build, (4, 4, 2), per_element=False)
+    with pytest.raises(UnsupportedError, match=r"Pool 'peak/pool' of layer 'peak'.*strides.*io_parallel"):
+        lower(graph, tmp_path / "p", backend=backend, io_type="io_stream")
+    (issue,) = (issue for issue in check(graph, f"hls4ml:{backend}:io_stream") if issue.severity == "error")
+    assert issue.label == "peak"
+    lower(graph, tmp_path / "p", backend=backend)
+
+
+@pytest.mark.parametrize("op", [Pool("sum", (2, 2), (2, 2), NO_PADS), Pool("sum", (2, 3), (2, 3), NO_PADS)], ids=str)
+def test_back_ends_without_exact_averages_get_a_convolution(op):
+    graph = graph_of(of(op), (4, 6, 2), per_element=False)
+    boundary = split(graph)
+    legal = legalize(boundary.hardware, plain=True).graph
+    assert any(isinstance(node.op, Convolve) for node in legal)
+    x = np.random.default_rng(0).normal(0, 3, (40, 4, 6, 2))
+    sums = tile_sums(run(boundary.host, x), op.window)
+    assert np.array_equal(run(legal, run(boundary.host, x)), sums)
+
+
+def tile_sums(x, window):
+    """Sums over tiles, by slices."""
+    return sum(x[:, a :: window[0], b :: window[1]] for a in range(window[0]) for b in range(window[1]))
 
 
 def test_a_stream_has_one_format_for_a_tensor():

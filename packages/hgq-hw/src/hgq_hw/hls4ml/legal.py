@@ -42,11 +42,13 @@ class Legal:
     names: Mapping[str, str]
 
 
-def legalize(graph: Graph) -> Legal:
+def legalize(graph: Graph, *, plain: bool = False, stream: bool = False) -> Legal:
     """Rewrite a graph of fixed-point numbers for hls4ml.
 
     Args:
         graph: a graph whose Inputs have formats.
+        plain: for a back end without layers for contractions in general, and without exact averages.
+        stream: for io_stream, which pools over windows that do not overlap only.
 
     Returns:
         A graph of the same inputs and outputs, with only operations that `hgq_hw.hls4ml.layers` knows.
@@ -57,7 +59,7 @@ def legalize(graph: Graph) -> Legal:
     from hgq_hw.hls4ml import linear  # noqa: F401  # registers its rules
     from hgq_hw.hls4ml.rules import rule
 
-    legal = Legalizer(graph)
+    legal = Legalizer(graph, plain=plain, stream=stream)
     for node in graph:
         legal.begin(node)
         if isinstance(node.op, Input | Constant):
@@ -76,8 +78,10 @@ class Legalizer:
     Tensors are named by their node; shapes leave the batch axis out.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, plain: bool, stream: bool) -> None:
         self.graph = graph
+        self.plain = plain
+        self.stream = stream
         self.builder = GraphBuilder()
         self.names: dict[str, str] = {}
         self._constants: dict[str, NDArray[np.float64]] = {}

@@ -152,13 +152,16 @@ def _pool_max(op: Pool, legal: Legalizer, x: str) -> str:
 
 
 def _pool_sum(op: Pool, legal: Legalizer, x: str) -> str:
-    """hls4ml averages exactly over a power of two; other sums are contractions, or convolutions if windows overlap."""
+    """Vitis and Vivado average exactly over a power of two; other sums are contractions, or convolutions if windows
+    overlap. Quartus and Catapult average in the type of the data, and have no contraction: always a convolution.
+    """
     rank, shape = len(op.window), legal.shape(x)
     padded = any(map(any, op.pads))
-    if rank <= 2 and not padded and prod(op.window).bit_count() == 1:
+    averaged = not legal.plain and not (legal.stream and op.window != op.strides)
+    if rank <= 2 and not padded and averaged and prod(op.window).bit_count() == 1:
         return legal.add(op, x)
     tiled = op.window == op.strides and not any(n % w for n, w in zip(shape, op.window, strict=False))
-    if tiled and not padded:
+    if tiled and not padded and not legal.plain:
         split = [part for n, w in zip(shape, op.window, strict=False) for part in (n // w, w)]
         outer, inner, channel = "acdefg"[:rank], "hijklm"[:rank], "z"
         letters = "".join(a + h for a, h in zip(outer, inner, strict=True))

@@ -29,7 +29,7 @@ from hgq_core.errors import (
 from hgq_core.graph import Graph, prove, run
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
-from hgq_hw.hls4ml.options import MARK, PER_ELEMENT, PER_TENSOR, check_folder, check_options
+from hgq_hw.hls4ml.options import MARK, PER_TENSOR, check_folder, check_options
 from hgq_hw.hls4ml.records import Options, Records, records
 from hgq_hw.hls4ml.types import covering
 
@@ -85,9 +85,9 @@ def lower(
     check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
     check_folder(folder)
     boundary = split(graph)
-    legal = legalize(boundary.hardware)
-    fuse = backend not in PER_ELEMENT or io_type == "io_stream"
-    options = Options(fuse, io_type == "io_stream", backend in PER_TENSOR, f"{backend} {io_type}")
+    plain, stream = backend in PER_TENSOR, io_type == "io_stream"
+    legal = legalize(boundary.hardware, plain=plain, stream=stream)
+    options = Options(plain or stream, stream, plain, f"{backend} {io_type}")
     written = records(legal.graph, options)
     _check_doubles(legal.graph)
     model_config = {

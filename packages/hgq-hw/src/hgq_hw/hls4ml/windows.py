@@ -70,6 +70,13 @@ def _(op: Convolve, writer: Writer, node: Node) -> None:
 
 @layer.register(Pool)
 def _(op: Pool, writer: Writer, node: Node) -> None:
+    if writer.options.stream and (any(map(any, op.pads)) or op.window != op.strides):
+        # hls4ml's code asserts that there is neither: it would abort the process.
+        raise writer.refused(
+            node,
+            f"pools over windows {op.window} with strides {op.strides} and padding {op.pads}",
+            "io_stream needs strides equal to the window and no padding: use io_type='io_parallel', or change the pool",
+        )
     shape, out = writer.shape(node.inputs[0]), writer.shape(node.name)
     rank = len(op.window)
     fields: dict[str, Any] = _window("pool", shape, out, op.window, op)
