@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError, DataError
-from hgq_keras import Quantizer, ebops, trace_minmax
+from hgq_keras import Quantizer, QuantizerConfigScope, ebops, trace_minmax
 from hgq_keras.calibrate import quantizers
 from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLUT
 
@@ -152,7 +152,7 @@ def test_a_batch_has_at_least_one_row(batch_size, array):
     model = network()
     trace_minmax(model, X)
     before = ranges(model, array)
-    with pytest.raises(ConfigError, match="batch_size: received .*, expected a positive number of rows"):
+    with pytest.raises(ConfigError, match=r"batch_size: received .*, expected a positive number of rows"):
         trace_minmax(model, X, batch_size=batch_size)
     assert same(ranges(model, array), before)
 
@@ -225,3 +225,51 @@ def test_calibration_leaves_weights_and_statistics_alone(array):
 def test_progress_is_shown_on_request(capsys):
     trace_minmax(network(), X, verbose=1)
     assert "calibrating" in capsys.readouterr().out
+
+
+# --- bits shared between integer and fraction: a wider range is a coarser grid ----------------------------------------
+
+
+def chain(length):
+    """Sums of two inputs that cancel; every layer rounds its input to 4 bits."""
+    with QuantizerConfigScope(place="datalane", default_q_type="kbi", overflow_mode="WRAP", b0=4):
+        layers = [QDense(1, activation="relu", use_bias=False) for _ in range(length)]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.layers[0].kernel.assign([[1.0], [-1.0]])
+    for layer in model.layers[1:]:
+        layer.kernel.assign([[1.0]])
+    return model
+
+
+FINE_THEN_COARSE = np.array([[0.45, 0.2], [7.2, 14.0]], np.float32)
+
+
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_a_grid_that_a_later_batch_makes_coarser_is_calibrated_again(length, infer):
+    """Rounded to 4 bits below 8 or 16 the first row is 0.5 - 0: more than the finer grid of its own range shows."""
+    model = chain(length)
+    trace_minmax(model, FINE_THEN_COARSE, batch_size=2)
+    whole = infer(model, FINE_THEN_COARSE)
+    results = trace_minmax(model, FINE_THEN_COARSE, batch_size=1, return_results=True)
+    np.testing.assert_array_equal(infer(model, FINE_THEN_COARSE), whole)
+    np.testing.assert_array_equal(results, whole)
+
+
+def test_ranges_that_never_settle_are_refused_and_put_back(array):
+    class Growing(keras.Layer):
+        """Twice as large at each call."""
+
+        def __init__(self):
+            super().__init__()
+            self.factor = self.add_weight(shape=(), initializer="ones", trainable=False)
+
+        def call(self, x):
+            self.factor.assign(self.factor * 2.0)
+            return x * self.factor
+
+    with QuantizerConfigScope(place="datalane", default_q_type="kbi", overflow_mode="WRAP", b0=4):
+        model = keras.Sequential([keras.Input((5,)), Growing(), QDense(2)])
+    before = ranges(model, array)
+    with pytest.raises(ConfigError, match=r"ranges still grow after \d+ passes.*reset"):
+        trace_minmax(model, X)
+    assert same(ranges(model, array), before)

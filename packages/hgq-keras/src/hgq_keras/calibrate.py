@@ -10,6 +10,8 @@ import numpy as np
 from rich.progress import track
 
 from hgq_core.errors import ConfigError
+from hgq_core.modes import Overflow
+from hgq_core.spec import KBI
 from hgq_keras.batches import batches
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
@@ -44,9 +46,8 @@ def calibrating(model: keras.Layer) -> Iterator[None]:
 @contextmanager
 def _all_or_nothing(model: keras.Layer) -> Iterator[None]:
     """Puts the widths back if the block does not come to its end."""
-    before = [
-        (v, np.array(keras.ops.convert_to_numpy(v))) for q in quantizers(model) for v in q.non_trainable_variables
-    ]
+    mine = quantizers(model)
+    before = list(zip([v for q in mine for v in q.non_trainable_variables], _stored(mine), strict=True))
     finished = False
     try:
         yield
@@ -86,7 +87,8 @@ def trace_minmax(
 
     Raises:
         DataError: no data, NaN or infinity in the data, in weights or in widths; nothing is changed then.
-        ConfigError: the inputs have different lengths, a batch size that is not positive, or the model is not built.
+        ConfigError: the inputs have different lengths, a batch size that is not positive, a model that is not built or
+            whose numbers grow from pass to pass.
     """
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
@@ -95,18 +97,53 @@ def trace_minmax(
     # The innermost first, so that the message names the layer and not the model.
     for layer in (*quantized_layers(model), *quantizers(model), model):
         check_finite(layer)
-    results: list[Any] = []
     with _all_or_nothing(model), calibrating(model):
         if reset:
             for quantizer in quantizers(model):
                 quantizer.reset_range()
-        call = _inference(model)
-        for batch in track(parts, "calibrating", disable=not verbose):
-            y = call(batch)
-            if return_results:
-                results.append(keras.tree.map_structure(keras.ops.convert_to_numpy, y))
+        results = _settled(model, parts, verbose)
     warn_if_dead(model)
     return _joined(results) if return_results else ebops(model)
+
+
+def _settled(model: keras.Model, parts: list[Any], verbose: int) -> list[Any]:
+    """The outputs of every batch once the ranges hold all of them.
+
+    In kif the grid does not depend on the range, and one pass is enough. In kbi a batch that raises ``i`` makes the
+    grid coarser for the batches before it too: they are passed again until nothing changes.
+    """
+    mine = quantizers(model)
+    moving = [q for q in mine if _moves_its_grid(q)]
+    # A pass settles at least the first quantizer that is not; one layer that is called many times may take more.
+    most = 2 * len(moving) + 4
+    call = _inference(model)
+    for number in range(most):
+        before = _stored(mine)
+        label = "calibrating" if number == 0 else f"calibrating, pass {number + 1}"
+        results = [_arrays(call(batch)) for batch in track(parts, label, disable=not verbose)]
+        if not moving or all(map(np.array_equal, before, _stored(mine))):
+            return results
+    message = (
+        f"model {model.name!r}: ranges still grow after {most} passes over the same data, so no range holds them; "
+        "expected a model that gives the same numbers for the same data: reset its state, or use the type 'kif' "
+        "or overflow_mode='SAT' for data"
+    )
+    raise ConfigError(message)
+
+
+def _moves_its_grid(quantizer: Quantizer) -> bool:
+    """Whether the step of data changes with its range. Weights are the same in every batch."""
+    spec = quantizer.spec
+    return isinstance(spec, KBI) and spec.overflow_mode is Overflow.WRAP and quantizer.config.place == "datalane"
+
+
+def _stored(mine: list[Quantizer]) -> list[np.ndarray]:
+    """Copies of what calibration changes."""
+    return [np.array(keras.ops.convert_to_numpy(v)) for q in mine for v in q.non_trainable_variables]
+
+
+def _arrays(outputs: Any) -> Any:
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def _joined(results: list[Any]) -> Any:
