@@ -14,6 +14,7 @@ from keras import ops
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
+from hgq_keras.checks import not_negative
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
 from hgq_keras.layers._walk import children, walk
 from hgq_keras.ops import KERAS
@@ -50,6 +51,9 @@ class QLayer(keras.Layer):
         beta0: initial beta; None: as the scope says.
         ebops_factor: EBOPs of the layer are multiplied by it.
         **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: beta0 or ebops_factor negative or not finite, or no configuration of data for ``iq_conf, oq_conf``.
     """
 
     many_inputs = False
@@ -74,8 +78,10 @@ class QLayer(keras.Layer):
         self.enable_oq = bool(layer_option("enable_oq") if enable_oq is None else enable_oq)
         wanted = layer_option("enable_ebops") and self.enable_iq if enable_ebops is None else enable_ebops
         self.enable_ebops = bool(wanted)
-        self.beta0 = layer_option("beta0") if beta0 is None else beta0
-        self.ebops_factor = float(ebops_factor)
+        given = "beta0 of the LayerConfigScope" if beta0 is None else "beta0"
+        value = layer_option("beta0") if beta0 is None else beta0
+        self.beta0 = not_negative(value, f"layer {self.name!r}: {given}")
+        self.ebops_factor = not_negative(ebops_factor, f"layer {self.name!r}: ebops_factor")
         if isinstance(iq_conf, list | tuple):
             self._iq_conf: Any = [configured(conf, "datalane", "iq_conf") for conf in iq_conf]
         else:
@@ -215,7 +221,7 @@ class QLayer(keras.Layer):
             "enable_iq": self.enable_iq,
             "enable_oq": self.enable_oq,
             "enable_ebops": self.enable_ebops,
-            "beta0": float(self.beta0),
+            "beta0": self.beta0,
             "ebops_factor": self.ebops_factor,
         }
 
