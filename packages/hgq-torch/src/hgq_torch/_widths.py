@@ -98,6 +98,15 @@ class StoredWidths(nn.Module):
             values = initial(self._sharing.width_shape) if callable(initial) else initial
             self._store(name, values)
 
+    def forget_shape(self) -> None:
+        """Undo `build`; the parameters stay the same objects."""
+        self._sharing = None
+        for name in self.stored:
+            width = getattr(self, name)
+            width.data = torch.empty(0, dtype=width.dtype, device=width.device)
+            # What PyTorch's `materialize` does, backwards.
+            width.__class__ = UninitializedParameter if isinstance(width, nn.Parameter) else UninitializedBuffer
+
     def assign(self, **widths: Any) -> None:
         """Store these widths (bits); each broadcasts to the width tensor.
 

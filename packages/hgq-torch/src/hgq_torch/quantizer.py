@@ -125,8 +125,7 @@ class Quantizer(StoredWidths):
         k, i, f = self.kif()
         if values is not None and self._tracks and self._exempt:
             _, i, f = self._formats_of(sharing.split(TORCH, values.detach()), Mode.INFER)
-        spec = cast("KIF | KBI", self.spec)
-        return sharing.expand(TORCH, counted_bits(TORCH, k, i, f, spec.overflow_mode))
+        return sharing.expand(TORCH, counted_bits(TORCH, k, i, f, self.spec.overflow_mode))
 
     # --- the data's range under WRAP --------------------------------------------------------------------------------
 
@@ -173,6 +172,20 @@ class Quantizer(StoredWidths):
         """Maximum over replicas, in place, if `hgq_torch.synchronize` asked for it."""
         if self.process_group is not None:
             torch.distributed.all_reduce(extreme, torch.distributed.ReduceOp.MAX, group=self.process_group)
+
+    def stored_range(self) -> dict[str, Tensor] | None:
+        """A copy of the data's range, for `restore_range`; None while the widths have no shape."""
+        if not self.built:
+            return None
+        return {name: getattr(self, name).detach().clone() for name in ("i", "k")} if self._tracks else {}
+
+    def restore_range(self, kept: dict[str, Tensor] | None) -> None:
+        """The range as it was when `stored_range` gave ``kept``; widths that had no shape have none again."""
+        if kept is not None:
+            for name, width in kept.items():
+                self._store(name, width)
+        elif self.built:
+            self.forget_shape()
 
     def reset_range(self) -> None:
         """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
