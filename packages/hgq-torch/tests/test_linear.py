@@ -262,3 +262,30 @@ def test_replaced_quantizers_and_frozen_ranges_are_respected():
     layer.iq = hgq_torch.Quantizer("kif", "datalane", shape=(None, 4), f0=0, round_mode="TRN")
     x = torch.randn(5, 4)
     assert torch.equal(layer(x), composed(layer)(x))
+
+
+@pytest.mark.parametrize("name", ["iq", "kq", "bq"])
+@pytest.mark.parametrize("change", [{"qnoise_factor": 0.0}, {"scaler": 0.3}, {"affine": (2.0, 0.5)}])
+def test_what_is_set_after_construction_holds_in_the_next_step(name, change):
+    layer = qnn.QLinear(4, 3)
+    x = torch.randn(5, 4)
+    before = layer(x)
+    for attribute, value in change.items():
+        setattr(getattr(layer, name), attribute, value)
+    changed = layer(x)
+    assert torch.equal(changed, composed(layer)(x))
+    assert not torch.equal(changed, before)
+    for attribute in change:
+        setattr(getattr(layer, name), attribute, None)
+    assert torch.equal(layer(x), before)
+    assert layer.plan is not None
+
+
+def test_an_activation_or_a_cost_that_is_switched_afterwards_is_respected():
+    layer = qnn.QLinear(4, 3, beta0=1.0)
+    x = torch.randn(50, 4)
+    layer(x)
+    layer.activation = "relu"
+    assert layer(x).min() == 0
+    layer.enable_ebops = False
+    assert hgq_torch.ebops_loss(layer).item() == pytest.approx(layer.regularization().item())

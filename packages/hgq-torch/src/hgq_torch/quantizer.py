@@ -107,6 +107,11 @@ class Quantizer(StoredWidths):
             return Mode.CALIBRATE
         return Mode.TRAIN if self.training else Mode.INFER
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing surrounds the quantization: no scaler, no affine map, no noise factor."""
+        return self.scaler is None and self.affine is None and self.qnoise_factor is None
+
     def counted_bits(self, values: Tensor | None = None) -> Tensor:
         """The widths that EBOPs counts (bits), differentiable, broadcastable to the tensor.
 

@@ -156,11 +156,11 @@ class QLinear(QModule):
     def _step(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer in training; a compiler fuses the composed path itself."""
         iq, kq, bq = self.iq, self.kq, self.bq
-        if self.plan is not None and not self.plan.holds(iq, kq, bq):
+        if self.plan is not None and not self.plan.holds(self):
             self.plan = plan_of(self)
         if self.plan is None or iq is None or x.dtype is not self.weight.dtype:
             return self._plain(x)
-        if not all(q is None or (q.training and not q.calibrating) for q in (iq, kq, bq)):
+        if not all(q is None or (q.training and not q.calibrating and q.is_plain) for q in (iq, kq, bq)):
             return self._plain(x)
         return fused_step(self, self.plan, (iq, kq, bq), x)
 

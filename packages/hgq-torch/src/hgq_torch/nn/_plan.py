@@ -54,10 +54,16 @@ class Plan:
     """Whether the input's widths differ along the last axis only, or not at all."""
     cost: CostPlan | None
 
-    def holds(self, iq: Quantizer | None, kq: Quantizer, bq: Quantizer | None) -> bool:
-        """Whether these are still the quantizers that the plan was made for."""
-        given = None if bq is None else bq.spec
-        return iq is not None and self.data is iq.spec and self.kernel is kq.spec and self.bias is given
+    def holds(self, layer: QLinear) -> bool:
+        """Whether the layer is still what the plan was made for."""
+        iq, bq = layer.iq, layer.bq
+        return (
+            iq is not None
+            and self.data is iq.spec
+            and self.kernel is layer.kq.spec
+            and self.bias is (None if bq is None else bq.spec)
+            and self.relu is (layer.activation == "relu")
+        )
 
 
 def plan_of(layer: QLinear) -> Plan | None:
@@ -88,9 +94,6 @@ def _covered(quantizer: Quantizer, kind: type[Any], overflow: Overflow, rounds: 
         and not spec.blocks
         and (overflow is Overflow.SAT_SYM or not spec.is_weight)
         and (not isinstance(spec, KBI) or (isinstance(spec.bc, Bounds) and spec.bc.low >= 0))
-        and quantizer.scaler is None
-        and quantizer.affine is None
-        and quantizer.qnoise_factor is None
     )
 
 
