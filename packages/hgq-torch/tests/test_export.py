@@ -7,7 +7,7 @@ from torch import nn
 
 import hgq_torch
 from hgq_core.cost import ebops
-from hgq_core.errors import DataError, UnsupportedError
+from hgq_core.errors import ConfigError, DataError, UnsupportedError
 from hgq_core.graph import load, prove, run, save
 from hgq_core.graph.ops import Add, Relu, Reshape
 from hgq_torch import Quantizer
@@ -150,3 +150,93 @@ def test_not_a_number_in_a_weight_names_it():
         model[0].weight[0, 0] = float("nan")
     with pytest.raises(DataError, match=r"0\.weight"):
         hgq_torch.to_graph(model, torch.zeros(1, 6))
+
+
+class Residuals(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.a, self.b = qnn.QLinear(4, 4), qnn.QLinear(4, 4)
+        self.relu, self.flat, self.body = nn.ReLU(), nn.Flatten(), body
+
+    def forward(self, x):
+        return self.body(self, x)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda s, x: s.b(x=s.a(x=x)),
+        lambda s, x: s.b(s.relu(input=s.flat(input=s.a(x)))),
+        lambda s, x: s.b(nn.functional.relu(input=s.a(x), inplace=True)),
+        lambda s, x: torch.cat(tensors=[s.a(x), s.b(x)], dim=1),
+        lambda s, x: torch.cat([s.a(x), s.b(x)], axis=-1),
+        lambda s, x: torch.concatenate((s.a(x), s.b(x)), dim=1),
+        lambda s, x: s.b(torch.flatten(input=torch.reshape(input=s.a(x), shape=(-1, 2, 2)), start_dim=1)),
+        lambda s, x: torch.add(input=s.a(x), other=s.b(x)),
+        lambda s, x: torch.maximum(s.a(x), other=s.b(x)),
+        lambda s, x: s.a(x).sub(other=s.b(x)),
+    ],
+)
+def test_keywords_are_read_as_positions_are(body):
+    model = Residuals(body)
+    x = torch.randn(50, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hgq_torch._calibrate.warn_if_dead", lambda model: None)
+        hgq_torch.calibrate(model, x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hgq_torch._export.warn_if_dead", lambda model: None)
+        graph = hgq_torch.to_graph(model, x[:1])
+    np.testing.assert_array_equal(run(graph, x.numpy()), model.eval()(x).detach().numpy())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda s, x: torch.add(s.a(x), s.b(x), alpha=2),
+        lambda s, x: s.a(x).add(s.b(x), alpha=2),
+        lambda s, x: torch.cat(s.a(x).split(2, dim=1), dim=1),
+        lambda s, x: torch.cat(tensors=[s.a(x), s.b(x)]),
+    ],
+)
+def test_a_keyword_that_changes_the_result_is_not_passed_over(body):
+    with pytest.raises(UnsupportedError, match="no Graph node"):
+        hgq_torch.to_graph(Residuals(body), torch.zeros(1, 4))
+
+
+# PyTorch's compiler warns of a part of its own.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.compile(qnn.QLinear(6, 2)),
+        lambda: torch.compile(chain_of_two()),
+        lambda: nn.Sequential(torch.compile(chain_of_two()), nn.ReLU()),
+        lambda: nn.Sequential(qnn.QLinear(6, 6), torch.compile(qnn.QLinear(6, 2))),
+    ],
+)
+def test_a_compiled_model_is_exported_as_the_one_it_was_made_of(make):
+    model = make()
+    x = torch.randn(20, 6)
+    graph = hgq_torch.to_graph(model, x[:1])
+    plain = [layer for layer in model.modules() if isinstance(layer, qnn.QLinear)]
+    expected = x
+    for layer in plain:
+        expected = layer.eval()(expected)
+    expected = torch.relu(expected) if isinstance(list(model.children())[-1], nn.ReLU) else expected
+    np.testing.assert_array_equal(run(graph, x.numpy()), expected.detach().numpy())
+
+
+def chain_of_two():
+    return nn.Sequential(qnn.QLinear(6, 4), qnn.QLinear(4, 2))
+
+
+def test_an_error_is_ours_alone():
+    with pytest.raises(UnsupportedError) as caught:
+        hgq_torch.to_graph(nn.Sequential(nn.Tanh()), torch.zeros(1, 4))
+    assert "While executing" not in str(caught.value)
+
+
+def test_a_model_in_low_precision_is_refused_by_name():
+    model = nn.Sequential(qnn.QLinear(4, 3)).to(torch.bfloat16)
+    with pytest.raises(ConfigError, match=r"QLinear\(4, 3\).*bfloat16.*float32"):
+        hgq_torch.to_graph(model, torch.zeros(1, 4))

@@ -10,7 +10,7 @@ from torch import nn
 import hgq_torch
 from hgq_core import LayerConfigScope
 from hgq_core.cost import ebops as graph_ebops
-from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_torch import nn as qnn
 
 SHAPES = [((7,), 7, 9), ((3, 7), 7, 9), ((16,), 16, 4), ((5, 2, 3), 3, 40)]
@@ -289,3 +289,41 @@ def test_an_activation_or_a_cost_that_is_switched_afterwards_is_respected():
     assert layer(x).min() == 0
     layer.enable_ebops = False
     assert hgq_torch.ebops_loss(layer).item() == pytest.approx(layer.regularization().item())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_is_refused(dtype):
+    with pytest.raises(ConfigError, match=r"dtype: received torch\.\w+16, expected torch\.float32"):
+        qnn.QLinear(4, 3, dtype=dtype)
+    layer = qnn.QLinear(4, 3).to(dtype)
+    for mode in (True, False):
+        with pytest.raises(ConfigError, match=r"QLinear\(4, 3\).*16.*\.float\(\)"):
+            layer.train(mode)(torch.zeros(2, 4, dtype=dtype))
+
+
+def test_data_that_is_wider_than_the_weights_is_refused_and_narrower_data_is_taken():
+    layer = qnn.QLinear(4, 3)
+    for mode in (True, False):
+        for dtype in (torch.float64, torch.complex64):
+            with pytest.raises(DataError, match=rf"QLinear\(4, 3\): received {dtype}.*weights.*torch\.float32"):
+                layer.train(mode)(torch.zeros(2, 4, dtype=dtype))
+        assert layer.train(mode)(torch.ones(2, 4, dtype=torch.int32)).dtype is torch.float32
+        assert layer.train(mode)(torch.ones(2, 4, dtype=torch.bfloat16)).dtype is torch.float32
+    wide = qnn.QLinear(4, 3).double()
+    assert wide(torch.zeros(2, 4)).dtype is torch.float64
+
+
+def test_an_empty_batch_has_no_range_to_follow():
+    fused, plain = qnn.QLinear(4, 3), composed(qnn.QLinear(4, 3))
+    for module in (fused, plain, hgq_torch.Quantizer("kif", shape=(None, 4))):
+        with pytest.raises(DataError, match=r"empty.*\(0, 4\).*leave it out"):
+            module.train()(torch.zeros(0, 4))
+        assert module.eval()(torch.zeros(0, 4)).shape[0] == 0
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (4, 0), (-1, 3), (4, 2.5)])
+def test_a_layer_without_features_is_refused(sizes):
+    with pytest.raises(ConfigError, match=r"(in|out)_features: received .*, expected a whole number of at least 1"):
+        qnn.QLinear(*sizes)
+    with pytest.raises(ConfigError, match="input_shape"):
+        qnn.QLinear(4, 3, input_shape=(0, 4))

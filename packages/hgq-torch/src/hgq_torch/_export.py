@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -13,7 +13,7 @@ from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_torch import _nodes
 from hgq_torch._dead import warn_if_dead
-from hgq_torch._trace import Tracer, is_leaf, place_of
+from hgq_torch._trace import Tracer, is_leaf, place_of, uncompiled
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
@@ -47,7 +47,9 @@ _BINARY: dict[Any, type[Any]] = {
 }
 _RELU: set[Any] = {torch.relu, torch.relu_, nn.functional.relu, "relu", "relu_"}
 _RESHAPE: set[Any] = {torch.flatten, torch.reshape, "flatten", "reshape", "view", "unflatten", "unsqueeze", "squeeze"}
-_SHAPE: set[Any] = {getattr, operator.getitem, "size"}
+_CONCATENATE: set[Any] = {torch.cat, torch.concat, torch.concatenate}
+# What PyTorch calls its operands.
+_X, _OTHER, _PARTS, _AXIS = ("input", "x", "a", "x1"), ("other", "x2"), ("tensors",), ("dim", "axis")
 
 
 def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
@@ -72,6 +74,7 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     >>> graph[graph.outputs[0]].shape
     (2,)
     """
+    model = uncompiled(model)
     examples = (example,) if isinstance(example, Tensor) else tuple(example)
     root = nn.Sequential(model) if is_leaf(model) else model
     traced = fx.GraphModule(root, Tracer().trace(root))
@@ -138,7 +141,8 @@ class _Walk(fx.Interpreter):
         path = str(n.target)
         module = self.module.get_submodule(path)
         label = "" if path == self._root else path
-        x = self._name(n.args[0], n)
+        source = next(iter((*n.args, *n.kwargs.values())), None)
+        x = self._name(source, n)
         if isinstance(module, QModule):
             return module.to_nodes(self.builder, x, label)
         if isinstance(module, Quantizer):
@@ -146,7 +150,7 @@ class _Walk(fx.Interpreter):
         if isinstance(module, nn.ReLU):
             return self.builder.add(op.Relu(), x, label=label)
         if isinstance(module, nn.Flatten | nn.Unflatten):
-            return self._reshaped(n, x, value, label)
+            return self._reshaped(source, x, value, label)
         if isinstance(module, _PASS):
             return x
         hint = next((f"use {name} instead" for kind, name in _HINTS.items() if isinstance(module, kind)), None)
@@ -158,20 +162,24 @@ class _Walk(fx.Interpreter):
 
     def _call_function(self, n: fx.Node, value: Any) -> str | None:
         target: Any = n.target
-        if not isinstance(value, Tensor) or (target in _SHAPE and not isinstance(value, Tensor)):
+        if not isinstance(value, Tensor):
             return None
         if target in _RELU:
-            return self.builder.add(op.Relu(), self._name(n.args[0], n), label=n.name)
+            (x, *_), _ = _operands(n, _X)
+            return self.builder.add(op.Relu(), self._name(x, n), label=n.name)
         if target in _RESHAPE:
-            return self._reshaped(n, self._name(n.args[0], n), value, n.name)
-        if target in _BINARY and len(n.args) == 2 and not n.kwargs:
-            operands = [self._name(a, n) for a in n.args]
-            return self.builder.add(_BINARY[target](), *operands, label=n.name, ebops_factor=0.0)
-        if target in (torch.cat, torch.concat):
-            parts = [self._name(part, n) for part in n.args[0]]  # type: ignore[union-attr]  # a sequence of nodes
-            axis = int(n.args[1] if len(n.args) > 1 else n.kwargs.get("dim", 0)) % value.ndim  # type: ignore[arg-type]
-            if axis:
-                return self.builder.add(op.Concatenate(axis - 1), *parts, label=n.name)
+            (x, *_), _ = _operands(n, _X)
+            return self._reshaped(x, self._name(x, n), value, n.name)
+        if target in _BINARY:
+            pair, rest = _operands(n, _X, _OTHER)
+            if len(pair) == 2 and not rest:
+                names = [self._name(x, n) for x in pair]
+                return self.builder.add(_BINARY[target](), *names, label=n.name, ebops_factor=0.0)
+        if target in _CONCATENATE:
+            (parts, *given), _ = _operands(n, _PARTS, _AXIS)
+            axis = int(given[0] if given else 0) % value.ndim
+            if axis and isinstance(parts, tuple | list):
+                return self.builder.add(op.Concatenate(axis - 1), *(self._name(x, n) for x in parts), label=n.name)
         message = (
             f"{n.op} {getattr(target, '__name__', target)!r} ({n.format_node()}) has no Graph node; between quantized "
             "layers use relu, flatten, reshape, cat along a feature axis, +, -, * and maximum of two tensors"
@@ -180,12 +188,12 @@ class _Walk(fx.Interpreter):
 
     _call_method = _call_function
 
-    def _reshaped(self, n: fx.Node, x: str, value: Tensor, label: str) -> str:
-        source = self.env[cast("fx.Node", n.args[0])]
+    def _reshaped(self, x: Any, name: str, value: Tensor, label: str) -> str:
+        source = self.env[x]
         if value.shape[0] != source.shape[0]:
             message = f"{label!r} moves the batch axis: {tuple(source.shape)} to {tuple(value.shape)}; keep axis 0"
             raise UnsupportedError(message)
-        return self.builder.add(op.Reshape(tuple(value.shape[1:])), x, label=label)
+        return self.builder.add(op.Reshape(tuple(value.shape[1:])), name, label=label)
 
     def _name(self, argument: Any, n: fx.Node) -> str:
         if argument in self._overwritten:
@@ -202,3 +210,11 @@ class _Walk(fx.Interpreter):
             "parameter has no format: put it into a quantized layer"
         )
         raise UnsupportedError(message)
+
+
+def _operands(n: fx.Node, *spellings: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+    """The operands of a call, by position or by any spelling of their keyword, and the keywords that are left."""
+    found, rest = list(n.args), dict(n.kwargs)
+    for names in spellings[len(found) :]:
+        found += [rest.pop(name) for name in names if name in rest]
+    return found, rest

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hgq_core.errors import DataError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["extremes", "rows_of_a_block", "summed_to"]
+__all__ = ["check_not_empty", "extremes", "rows_of_a_block", "summed_to"]
 
 _BLOCK_BYTES = 1 << 19
 _LANES = 32
@@ -23,6 +25,13 @@ def rows_of_a_block(x: Tensor, n_out: int) -> int:
     per_row = x[0].numel()
     width = max(per_row, per_row // x.shape[-1] * n_out)
     return max(_BLOCK_BYTES // (width * x.element_size()), 1)
+
+
+def check_not_empty(x: Tensor) -> None:
+    """Raises DataError if there is nothing whose range could be followed."""
+    if not x.numel():
+        message = f"received an empty tensor of shape {tuple(x.shape)}, whose range cannot be followed; leave it out"
+        raise DataError(message)
 
 
 def extremes(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:

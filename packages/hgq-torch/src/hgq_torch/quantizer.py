@@ -16,6 +16,7 @@ from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
+from hgq_torch._reduce import check_not_empty
 from hgq_torch._widths import StoredWidths
 from hgq_torch.ops import TORCH
 
@@ -155,6 +156,7 @@ class Quantizer(StoredWidths):
     def _followed(self, x: Tensor, own: Tensor, mode: Mode) -> tuple[Tensor, Tensor]:
         """Sign and whole integer bits that follow the batch; stored, except at inference."""
         spec = cast("KIF | KBI", self.spec)
+        check_not_empty(x)
         axes = self.sharing.shared_axes
         low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
         needed_for = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
@@ -205,6 +207,7 @@ class Quantizer(StoredWidths):
 
         Raises:
             ShapeError: x does not fit the widths.
+            DataError: x is empty, where the range follows it.
         """
         if self._sharing is None and not isinstance(self.spec, Dummy):
             data = self.place == "datalane"

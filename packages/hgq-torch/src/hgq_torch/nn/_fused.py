@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from hgq_core.modes import Round
 from hgq_core.ops import EMPTY
-from hgq_torch._reduce import extremes, rows_of_a_block, summed_to
+from hgq_torch._reduce import check_not_empty, extremes, rows_of_a_block, summed_to
 from hgq_torch.ops import power_of_two
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def _data_grid(x: Tensor, stored: Tensor, q: Quantizer, plan: Plan) -> tuple[Ten
 
     In units of the step, a positive extreme H needs bit_length(H) bits and a negative one L needs bit_length(-L - 1).
     """
+    check_not_empty(x)
     f = torch.round(_clamp_(stored, plan.data.fc))
     scale = power_of_two(f)
     step = scale.reciprocal()

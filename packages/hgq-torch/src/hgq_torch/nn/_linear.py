@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.cost import bias_cost, contraction_cost
-from hgq_core.errors import ConfigError, ShapeError, UnsupportedError
+from hgq_core.errors import ConfigError, DataError, ShapeError, UnsupportedError
 from hgq_core.graph import ops as op
 from hgq_core.linear import Contract
 from hgq_core.spec import Dummy
@@ -53,10 +53,10 @@ class QLinear(QModule):
         beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
         parallelization_factor: how many of the positions of ``input_shape[:-1]`` are built in hardware, -1 for all.
         device: of the parameters.
-        dtype: of the parameters.
+        dtype: of the parameters, float32 or float64.
 
     Raises:
-        ConfigError: an unknown option.
+        ConfigError: an unknown option, a size below 1, or low precision.
 
     Shape: ``(batch, *input_shape) -> (batch, *input_shape[:-1], out_features)``.
 
@@ -90,16 +90,18 @@ class QLinear(QModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        options: dict[str, Any] = {"device": device, "dtype": dtype}
+        _check_sizes(in_features=in_features, out_features=out_features)
+        options: dict[str, Any] = {"device": device, "dtype": _checked_dtype(dtype)}
         if oq is not None and enable_oq is None:
             enable_oq = True
         super().__init__(enable_iq=enable_iq, enable_oq=enable_oq, enable_ebops=enable_ebops, beta0=beta0, **options)
         self.in_features, self.out_features = in_features, out_features
         self.activation = _checked_activation(activation)
         self.input_shape = (in_features,) if input_shape is None else tuple(input_shape)
-        if not self.input_shape or self.input_shape[-1] != in_features:
+        if not self.input_shape or self.input_shape[-1] != in_features or 0 in self.input_shape:
             message = (
-                f"input_shape: received {self.input_shape}, expected a shape that ends in in_features={in_features}"
+                f"input_shape: received {self.input_shape}, expected a shape that ends in in_features={in_features}, "
+                "without an axis of size 0"
             )
             raise ConfigError(message)
         self.output_shape = (*self.input_shape[:-1], out_features)
@@ -136,6 +138,8 @@ class QLinear(QModule):
 
         Raises:
             ShapeError: x has another shape.
+            DataError: x has a wider type than the weights, or, in training, no rows.
+            ConfigError: the weights are in low precision.
         """
         if x.shape[1:] != self.input_shape:
             message = (
@@ -147,11 +151,25 @@ class QLinear(QModule):
             # Sums of products are exact in the weights' type only.
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.to(self.weight.dtype))
+        if x.dtype is not self.weight.dtype or self.weight.dtype not in _EXACT:
+            self._check_types(x)
         if not self.training or torch.compiler.is_compiling():
             y = self._plain(x)
         else:
             y = self._step(x)
         return y if self.oq is None else self.oq(y)
+
+    def _check_types(self, x: Tensor) -> None:
+        own, layer = self.weight.dtype, f"QLinear({self.in_features}, {self.out_features})"
+        if own not in _EXACT:
+            message = (
+                f"{layer}: its weights are {own}, in which sums of products are not exact; expected torch.float32 or "
+                "torch.float64: call .float() on the model, and use torch.autocast for the layers around it"
+            )
+            raise ConfigError(message)
+        if torch.promote_types(x.dtype, own) is not own:
+            message = f"{layer}: received {x.dtype}, its weights are {own}; convert the data, x.to({own}), or the model"
+            raise DataError(message)
 
     def _step(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer in training; a compiler fuses the composed path itself."""
@@ -233,6 +251,23 @@ class QLinear(QModule):
     def extra_repr(self) -> str:
         """Features, bias and activation."""
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}, activation={self.activation!r}"
+
+
+_EXACT = (torch.float32, torch.float64)
+
+
+def _checked_dtype(dtype: torch.dtype | None) -> torch.dtype | None:
+    if (torch.get_default_dtype() if dtype is None else dtype) not in _EXACT:
+        message = f"dtype: received {dtype}, expected torch.float32 or torch.float64, in which sums are exact"
+        raise ConfigError(message)
+    return dtype
+
+
+def _check_sizes(**sizes: Any) -> None:
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__") or size < 1:
+            message = f"{name}: received {size!r}, expected a whole number of at least 1"
+            raise ConfigError(message)
 
 
 def _checked_activation(name: str | None) -> str | None:
