@@ -132,6 +132,28 @@ def test_the_compiled_and_the_plain_prediction_are_one(array):
     np.testing.assert_array_equal(model.predict(X, verbose=0), array(model(X, training=False)))
 
 
+# JAX computes in float32 unless it is told otherwise before it starts.
+WIDEST = "float32" if keras.backend.backend() == "jax" else "float64"
+
+
+@pytest.mark.parametrize("q_type", ["kif", "kbi", "float"])
+@pytest.mark.parametrize("noisy", [True, False])
+def test_the_widest_type_trains_and_is_its_graph(noisy, q_type, array, same_as_graph):
+    options = {} if q_type == "float" else {"overflow_mode": "SAT" if noisy else "WRAP", "stochastic": noisy}
+    with QuantizerConfigScope(place="datalane", default_q_type=q_type, **options):
+        layers = [QBatchNormalization(dtype=WIDEST), QDense(3, activation="relu", dtype=WIDEST, enable_oq=True)]
+        model = keras.Sequential([keras.Input((5,), dtype=WIDEST), *layers, QDense(2, dtype=WIDEST)])
+    model.compile("adam", "mse")
+    before = stored(model, array)
+    history = model.fit(X.astype(WIDEST), Y, batch_size=32, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    after = stored(model, array)
+    assert any(not np.array_equal(after[path], before[path]) for path in before if path.endswith(("/f", "/b", "/m")))
+    assert array(model(X, training=False)).dtype == WIDEST
+    if q_type != "float":
+        same_as_graph(model, X)
+
+
 def test_a_trained_model_equals_its_graph_also_on_other_data(same_as_graph):
     model = keras.Sequential([keras.Input((5,)), QBatchNormalization(), QDense(6, activation="relu"), QDense(2)])
     model.compile(keras.optimizers.Adam(0.02), "mse")

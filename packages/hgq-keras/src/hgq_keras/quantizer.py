@@ -38,6 +38,11 @@ def straight_through(width: Any) -> Any:
     return width + ops.stop_gradient(ops.round(width) - width)
 
 
+def _width_dtype() -> str:
+    """The type of losses, which regularisers of widths and EBOPs enter, but never less than float32."""
+    return "float64" if keras.config.floatx() == "float64" else "float32"
+
+
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class Quantizer(keras.Layer):
     """Quantizes a tensor element by element, with widths that are trained by gradient.
@@ -142,7 +147,7 @@ class Quantizer(keras.Layer):
             trainable=trained,
             constraint=constraint if trained else None,
             regularizer=regularizer if trained else None,
-            dtype="float32",
+            dtype=_width_dtype(),
             autocast=False,
         )
 
@@ -214,7 +219,7 @@ class Quantizer(keras.Layer):
 
     def _fixed(self, x: Any, mode: Mode) -> Any:
         spec = self.fixed_spec
-        k, i, second = read(self._k), read(self._i), read(self._f if isinstance(spec, KIF) else self._b)
+        k, i, second = self._beside_data("k"), self._beside_data("i"), self._beside_data(self._second)
         follows = spec.overflow_mode is Overflow.WRAP and (mode is not Mode.INFER or spec.is_weight)
         # In kif the step does not depend on i: training quantizes first and takes the extremes of the result.
         after = follows and mode is Mode.TRAIN and isinstance(spec, KIF)
@@ -226,14 +231,25 @@ class Quantizer(keras.Layer):
             i_used = i
         noise = None
         if self._seed is not None and mode is Mode.TRAIN:
-            noise = keras.random.uniform(ops.shape(x), seed=self._seed)
+            noise = keras.random.uniform(ops.shape(x), dtype=self.compute_dtype, seed=self._seed)
         xq = quantize_op(self._shared.shared_axes, spec, k, wrap=mode is Mode.INFER, noise=noise)(x, i_used, second)
         if after:
             self._follow(xq, k, i, ops.round(second), mode)
         return xq
 
     def _float(self, x: Any) -> Any:
-        return minifloat_op(self._shared.shared_axes)(x, read(self._m), read(self._e), read(self._e0))
+        return minifloat_op(self._shared.shared_axes)(
+            x, self._beside_data("m"), self._beside_data("e"), self._beside_data("e0")
+        )
+
+    @property
+    def _second(self) -> str:
+        """Name of the width beside the integer bits."""
+        return "f" if isinstance(self.spec, KIF) else "b"
+
+    def _beside_data(self, name: str) -> Any:
+        """A stored width in the type of the data, which TensorFlow does not mix with another."""
+        return ops.cast(read(getattr(self, f"_{name}")), self.compute_dtype)
 
     def _follow(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
         """Sign and integer bits that hold x, stored but at inference."""
@@ -297,7 +313,7 @@ class Quantizer(keras.Layer):
     def _counted(self, verbs: Ops, whole: Callable[[Any], Any]) -> Any:
         spec = self.spec
         if isinstance(spec, Dummy):
-            return verbs.broadcast_to(np.zeros((), np.float32), (1,) * self._rank)
+            return verbs.broadcast_to(np.zeros((), _width_dtype()), (1,) * self._rank)
         sharing = self._shared
         if isinstance(spec, Float):
             m = whole(self._m)
@@ -321,9 +337,9 @@ class Quantizer(keras.Layer):
         k, i, f = self.array_kif
         spec = self.fixed_spec
         if spec.is_weight and spec.overflow_mode is Overflow.WRAP and values is not None:
-            second = ops.round(read(self._f if isinstance(spec, KIF) else self._b))
-            tensor = self._shared.split(KERAS, ops.convert_to_tensor(values))
-            _, i_tensor = self._follow(tensor, read(self._k), read(self._i), second, Mode.INFER)
+            second = ops.round(self._beside_data(self._second))
+            tensor = self._shared.split(KERAS, ops.convert_to_tensor(values, dtype=self.compute_dtype))
+            _, i_tensor = self._follow(tensor, self._beside_data("k"), self._beside_data("i"), second, Mode.INFER)
             i = np.rint(ops.convert_to_numpy(i_tensor)).astype(np.float64)
             f = f if isinstance(spec, KIF) else ops.convert_to_numpy(second) - i
         k, i, f = (self._shared.expand(NUMPY, part) for part in np.broadcast_arrays(k, i, f))

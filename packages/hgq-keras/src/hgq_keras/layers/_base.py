@@ -164,7 +164,9 @@ class QLayer(keras.Layer):
             tensors = [q(x, training=training) for q, x in zip(self._iqs, tensors, strict=True)]
         y = self.compute(tensors, training)
         if training and self.enable_ebops:
-            self.add_loss(self._beta * self.count_ebops(KERAS, _tensor_bits) * self.ebops_factor)
+            count = ops.convert_to_tensor(self.count_ebops(KERAS, _tensor_bits))
+            # In the type of the widths, as their regularisers: Keras adds up losses of one type only.
+            self.add_loss(ops.cast(self._beta, count.dtype) * count * self.ebops_factor)
         return y if self._oq is None else self._oq(y, training=training)
 
     # --- what users and exporters read -------------------------------------------------------------------------------
