@@ -362,6 +362,15 @@ def test_an_output_wider_than_a_double_is_refused(tmp_path):
         lower(builder.build([builder.add(Relu(), x)]), tmp_path)
 
 
+def test_an_output_that_is_constant_is_refused_by_name():
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(1, 2, 2)))
+    graph = builder.build([builder.add(Relu(), x), builder.add(Constant.of([1.0, 2.0]), label="known")])
+    (issue,) = (issue for issue in check(graph, "hls4ml:vitis") if issue.severity == "error")
+    assert issue.label == "known"
+    assert "does not depend on any input" in issue.problem
+
+
 def test_missing_hls4ml(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "hls4ml"]:
         monkeypatch.delitem(sys.modules, name)

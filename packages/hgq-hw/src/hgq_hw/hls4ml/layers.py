@@ -12,6 +12,7 @@ from hgq_core.formats import FixedPoint
 from hgq_core.graph.ops import (
     Add,
     Concatenate,
+    Constant,
     Contract,
     Input,
     Lookup,
@@ -50,6 +51,8 @@ def layer(op: Operation, writer: Writer, node: Node) -> None:
 
 def output_layer(writer: Writer, node: Node) -> str:
     """The layer that gives an output; hls4ml wants one that computes, that nothing else reads, given once."""
+    if isinstance(node.op, Constant):
+        raise writer.refused(node, "is an output and does not depend on any input", "add it behind the model instead")
     name = writer.out.names[node.name]
     inert = isinstance(node.op, Input | Reshape)
     busy = bool(writer.graph.consumers(node.name)) or name in writer.out.outputs
