@@ -42,4 +42,4 @@ def emulate(logic: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _beyond_compiled(op: Any) -> bool:
     if op.opcode not in _LIMITED and -op.opcode not in _LIMITED:
         return False
-    return op.qint.min < 0 and sum(minimal_kif(op.qint)) > _WIDEST
+    return bool(op.qint.min < 0 and sum(minimal_kif(op.qint)) > _WIDEST)
