@@ -129,10 +129,25 @@ def test_report_writes_a_page(model, tmp_path):
         (("verify", "{model}", "--target", "hls4ml", "--latency-cutoff", "3"), "da4ml"),
         (("report", "{model}", "report.pdf"), ".html"),
         (("convert", "{model}", "{folder}/out", "--name", "1st"), "identifier"),
+        (("convert", "{model}", "{folder}/out", "--name", "always"), "'always'"),
+        (("convert", "{model}", "{folder}/out", "--name", "Entity"), "'Entity'"),
+        (("convert", "{model}", "{folder}/out", "--name", "shift_adder"), "'shift_adder'"),
+        (("convert", "{model}", "{folder}/out", "-t", "hls4ml", "--no-compare", "--name", "int"), "'int'"),
+        (("convert", "{model}", "{folder}/out", "--latency-cutoff", "1e-9"), "at least 0.1"),
+        (("convert", "{model}", "{model}/out"), "is a file"),
+        (("convert", "{model}", "{model}/out", "-t", "hls4ml", "--no-compare"), "is a file"),
+        (("convert", "{model}", "/proc/out"), "choose a place that you may write to"),
+        (("report", "{model}", "/proc/out.html"), "choose a place that you may write to"),
+        (("report", "{model}", "{model}/out.html"), "is a file"),
+        (("verify", "{model}", "--level", "emulator", "--seed", "-1"), "at least 0"),
+        (("verify", "{model}", "--level", "emulator", "--data", "{folder}/words.npy"), "expected real numbers"),
+        (("verify", "{model}", "--level", "emulator", "--data", "{folder}/nothing.npy"), "at least one"),
     ],
     ids=str,
 )
 def test_bad_input_is_one_clear_sentence(arguments, says, model, tmp_path):
+    np.save(tmp_path / "words.npy", np.array([["one", "two"]]))
+    np.save(tmp_path / "nothing.npy", np.zeros((0, 6)))
     result = hgq(*(argument.format(model=model, folder=tmp_path) for argument in arguments))
     assert result.exit_code == 1
     assert says in result.stderr

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hgq_core.errors import HGQError
+from hgq_core.errors import HGQError, MissingDependencyError
 from hgq_core.graph import Graph, acts_on_real, prove, real_tensors
 from hgq_core.graph.ops import Constant, Contract, Input, Lookup, Quantize
 from hgq_hw._models import as_graph
 from hgq_hw._targets import Target
+from hgq_hw._tools import missing_da4ml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ _DA4ML_WIDTH = 48
 _DA4ML_FRACTION = 32
 _SLOW_KERNEL = 64 * 64
 _BIG_TABLE = 2**14
+_INSTALL = "install it, or choose another target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def _overflows(proof: Proof) -> Iterator[Issue]:
 
 
 def _da4ml(graph: Graph) -> Iterator[Issue]:
+    if problem := missing_da4ml():
+        yield Issue("error", "", "", problem, _INSTALL)
     for node in graph:
         match node.op:
             case Constant():
@@ -154,6 +158,8 @@ def _hls4ml(graph: Graph, target: Target) -> Iterator[Issue]:
     try:
         with tempfile.TemporaryDirectory(prefix="hgq-check-") as scratch:
             lower(graph, Path(scratch) / "project", backend=target.backend, io_type=target.io_type)
+    except MissingDependencyError as error:
+        yield Issue("error", "", "", str(error), _INSTALL)
     except HGQError as error:
         node = next((node for node in graph if repr(node.name) in str(error)), None)
         name, label = ("", "") if node is None else (node.name, node.label)

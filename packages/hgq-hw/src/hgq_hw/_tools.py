@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from hgq_core.errors import MissingDependencyError, ToolError
 
-__all__ = ["JOBS", "compiler_environment", "need_programs", "simulator_environment"]
+__all__ = ["JOBS", "compiler_environment", "missing_da4ml", "need_programs", "simulator_environment"]
 
 JOBS = 2
 """Compile jobs at once."""
 
 _REMEDY = "install a C++ compiler, make and perl (Debian, Ubuntu: apt-get install g++ make perl)"
+
+
+def missing_da4ml() -> str | None:
+    """Why da4ml cannot be imported, with the remedy; None if it can."""
+    try:
+        import_module("da4ml.trace")
+    except ImportError as error:
+        return f"lowering to da4ml needs the package da4ml ({error}): python3 -m pip install 'hgq-hw[da4ml]'"
+    return None
 
 
 def need_programs(*programs: str) -> None:

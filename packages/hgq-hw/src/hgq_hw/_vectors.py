@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hgq_core.errors import ShapeError
+from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.formats import Formats
 from hgq_core.graph import real_tensors
 from hgq_core.graph.ops import Input, Quantize
@@ -33,7 +33,15 @@ def vectors(
     Returns:
         One float64 array ``(batch, *shape)`` per input. Corners are lowest, highest, zero and one step around each;
         numbers outside of the format, and between its steps, occur only where the graph itself quantizes them.
+
+    Raises:
+        ConfigError: a negative seed or number of vectors.
+        DataError: data that is not real numbers, or is empty.
+        ShapeError: data of another shape than the inputs.
     """
+    if seed < 0 or random < 0:
+        message = f"vectors: received seed {seed} and random {random}, expected numbers of at least 0"
+        raise ConfigError(message)
     given = () if data is None else data if isinstance(data, tuple) else (data,)
     if given and len(given) != len(graph.inputs):
         message = (
@@ -60,12 +68,18 @@ def vectors(
 
 
 def _checked(node: Node, data: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(data, dtype=np.float64)
-    if array.shape[1:] != node.shape:
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        message = f"data for input {node.name!r}: received an array of {array.dtype}, expected real numbers"
+        raise DataError(message)
+    if not array.ndim or array.shape[1:] != node.shape:
         expected = f"(batch, {', '.join(map(str, node.shape))})"
         message = f"data for input {node.name!r}: received shape {array.shape}, expected {expected}"
         raise ShapeError(message)
-    return array
+    if not len(array):
+        message = f"data for input {node.name!r}: received no vectors, expected at least one; leave data out for none"
+        raise DataError(message)
+    return array.astype(np.float64)
 
 
 def _ranges(graph: Graph, node: Node) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

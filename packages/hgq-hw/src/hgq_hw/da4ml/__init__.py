@@ -9,12 +9,10 @@ design.write("firmware", language="verilog")
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from hgq_core.errors import MissingDependencyError
+from hgq_hw._tools import missing_da4ml
 
-if find_spec("da4ml") is None:
-    message = "lowering to da4ml needs the package da4ml: python3 -m pip install 'hgq-hw[da4ml]'"
+if message := missing_da4ml():
     raise MissingDependencyError(message)
 
 from hgq_hw.da4ml import _symbols  # noqa: F401  # registers quantize and lookup for da4ml's arrays

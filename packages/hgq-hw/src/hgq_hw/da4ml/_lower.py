@@ -29,6 +29,9 @@ __all__ = ["lower"]
 WIDEST = 48
 """Most bits of an intermediate: da4ml derives widths from float64 logarithms, which are exact up to about there."""
 
+SHORTEST = 0.1
+"""Least delay of a pipeline stage: an adder alone takes 1, and every stage holds a copy of all that crosses it."""
+
 
 def lower(
     graph: Graph,
@@ -59,11 +62,15 @@ def lower(
 
     Raises:
         UnsupportedError: something that da4ml cannot express exactly; names the node.
-        ConfigError: unknown solver option, a latency cutoff that is not positive, formats for inputs that do not exist.
+        ConfigError: unknown solver option, a latency cutoff below a tenth of an adder, formats for inputs that do not
+            exist.
     """
     options = _options(solver)
-    if latency_cutoff is not None and not latency_cutoff > 0:
-        message = f"latency_cutoff: received {latency_cutoff!r}, expected a positive number of adder delays, or None"
+    if latency_cutoff is not None and not latency_cutoff >= SHORTEST:
+        message = (
+            f"latency_cutoff: received {latency_cutoff!r} adder delays for a pipeline stage, expected at least "
+            f"{SHORTEST} (2 to 10 is usual), or None for combinational logic"
+        )
         raise ConfigError(message)
     prepared = graph if input_formats is None else with_input_formats(graph, input_formats)
     require_quantized(prepared)  # before the passes, which need to know what every number can be

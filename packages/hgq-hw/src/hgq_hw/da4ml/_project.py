@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from da4ml.codegen import HLSModel, RTLModel
 
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_hw._files import new_folder
+from hgq_hw._names import CPP, HDL, check_name
 from hgq_hw.da4ml._precision import exact_decimals
 
 if TYPE_CHECKING:
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["LANGUAGES", "require_wires", "write_project"]
 
 LANGUAGES = ("verilog", "vhdl", "vitis")
-_RESERVED = {
-    "module",
-    "input",
-    "output",
-    "wire",
-    "reg",
-    "entity",
-    "architecture",
-    "signal",
-    "begin",
-    "end",
-    "void",
-    "int",
-}
 
 
 def write_project(design: Design, path: str | Path, *, language: str, name: str, force: bool) -> Path:
@@ -42,9 +28,7 @@ def write_project(design: Design, path: str | Path, *, language: str, name: str,
     if language not in LANGUAGES:
         message = f"language: received {language!r}, expected one of {LANGUAGES}"
         raise ConfigError(message)
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.lower() in _RESERVED:
-        message = f"name: received {name!r}, expected an identifier that is not a keyword, such as 'hgq_design'"
-        raise ConfigError(message)
+    check_name("name", name, HDL | CPP)
     if language != "vitis":
         require_wires(design)
     target = Path(path)

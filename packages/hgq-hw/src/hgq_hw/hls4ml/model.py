@@ -27,6 +27,7 @@ from hgq_core.errors import (
     VerificationError,
 )
 from hgq_core.graph import Graph, prove, run
+from hgq_hw._files import writing
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
 from hgq_hw.hls4ml.options import MARK, PER_TENSOR, check_folder, check_options
@@ -129,14 +130,14 @@ class HLSModel:
             Its folder.
 
         Raises:
-            FileError: the folder holds something else by now.
+            FileError: the folder holds something else by now, or cannot be written.
         """
         folder = self.output_dir
         check_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         mark = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
-        (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
-        with _quiet():
+        with writing(folder), _quiet():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
             self.model_graph.write()
         return folder
 

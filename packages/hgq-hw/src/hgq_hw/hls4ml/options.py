@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hgq_core.errors import ConfigError, FileError, MissingDependencyError, UnsupportedError
+from hgq_hw._files import check_reachable
+from hgq_hw._names import CPP, check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +50,7 @@ def check_options(
     if strategy == "distributed_arithmetic" and find_spec("da4ml") is None:
         message = "strategy 'distributed_arithmetic' needs da4ml: python3 -m pip install 'hgq-hw[da4ml]'"
         raise MissingDependencyError(message)
-    if not re.fullmatch(r"[A-Za-z]\w*", project_name, flags=re.ASCII):
-        message = f"project_name: received {project_name!r}, expected a C++ identifier such as 'hgq_design'"
-        raise ConfigError(message)
+    check_name("project_name", project_name, CPP)
     if reuse_factor < 1 or reuse_factor != int(reuse_factor):
         message = f"reuse_factor: received {reuse_factor!r}, expected a whole number of at least 1"
         raise ConfigError(message)
@@ -62,6 +61,7 @@ def check_options(
 
 def check_folder(folder: Path) -> None:
     """Raises FileError if a project written to ``folder`` would overwrite something else."""
+    check_reachable(folder)
     if folder.exists() and not folder.is_dir():
         message = f"{folder} is a file; expected a folder for the project: choose another output_dir"
         raise FileError(message)
