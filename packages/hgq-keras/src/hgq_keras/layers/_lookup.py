@@ -9,13 +9,14 @@ import numpy as np
 from keras import ops
 
 from hgq_core.cost import lookup_cost
-from hgq_core.errors import ConfigError, UnsupportedError
+from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.graph.ops import Lookup
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import fixed_point
 from hgq_core.spec import KBI, KIF
 from hgq_keras.layers._base import Bits, QLayer, Shape, configured
+from hgq_keras.unary import check_elementwise, shared_values
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
@@ -32,7 +33,7 @@ class QUnaryFunctionLUT(QLayer):
     """``y = oq(activation(iq(x)))`` as a table over every representable input.
 
     Args:
-        activation: function of one number, or its Keras name; not softmax, which mixes elements.
+        activation: function of one number, or its Keras name; not softmax or glu, which mix elements.
         iq_conf: input quantizer; None: the scope's datalane quantizer.
         oq_conf: output quantizer; None: the scope's table quantizer.
         allow_heterogeneous_input: False shares one input width over the tensor.
@@ -64,11 +65,7 @@ class QUnaryFunctionLUT(QLayer):
             oq_conf = oq_conf.replaced(k0=0)
         super().__init__(iq_conf=iq_conf, oq_conf=oq_conf, enable_iq=enable_iq, enable_oq=enable_oq, **kwargs)
         self.activation = keras.activations.get(activation)
-        if self.activation is keras.activations.softmax:
-            message = (
-                f"layer {self.name!r}: softmax is not a function of one number; expected an elementwise activation"
-            )
-            raise ConfigError(message)
+        check_elementwise(self.activation, self.name)
         self.allow_heterogeneous_input = bool(allow_heterogeneous_input)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
         self.override_oq_k0_to_0 = bool(override_oq_k0_to_0)
@@ -79,8 +76,9 @@ class QUnaryFunctionLUT(QLayer):
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return tuple(input_shape)
 
-    def compute(self, inputs: list[Any], training: bool | None) -> Any:  # noqa: ARG002 (the template passes it)
-        return self.activation(inputs[0])
+    def compute(self, inputs: list[Any], training: bool | None) -> Any:
+        """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
+        return self.activation(inputs[0]) if training else shared_values(self.activation, inputs[0])
 
     def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
         if self._oq is None or not self._iqs:
@@ -114,11 +112,11 @@ class QUnaryFunctionLUT(QLayer):
 
     def _output_formats(self, shape: tuple[int, ...]) -> Formats:
         """The output quantizer's formats; at the place ``table`` its widths carry a batch axis."""
-        k, i, f = (part.astype(np.int64) for part in self.oq.array_kif)
-        return Formats.of(*(np.broadcast_to(part, (1, *shape))[0] for part in np.broadcast_arrays(k, i, f)))
+        full = self.oq.formats((1, *shape))
+        return Formats.of(full.k[0], full.i[0], full.f[0])
 
     def _table(self, row: np.ndarray, fraction: int) -> np.ndarray:
-        """Every representable input through the function, in the framework's numerics, then the output quantizer."""
+        """Every representable input through the function, as at inference, then the output quantizer."""
         k, i, f, *out = (int(n) for n in row)
         width = max(k + i + f, 0)
         if width > _LARGEST:
@@ -129,7 +127,8 @@ class QUnaryFunctionLUT(QLayer):
         codes = np.arange(2**width)
         signed = np.where(codes >= 2 ** (width - 1), codes - 2**width, codes) if k and width else codes
         inputs = np.ldexp(signed.astype(np.float64), -f).astype("float32")
-        values = ops.convert_to_numpy(self.activation(ops.convert_to_tensor(inputs))).astype(np.float64)
+        values = ops.convert_to_numpy(shared_values(self.activation, ops.convert_to_tensor(inputs)))
+        values = values.astype(np.float64)
         if not np.all(np.isfinite(values)):
             message = (
                 f"layer {self.name!r}: the function is not finite for some representable input; limit the input range"
