@@ -1,5 +1,7 @@
 """`to_graph`: the Graph computes what the model computes, costs what it costs, and refuses what it cannot hold."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 import hgq_torch
 from hgq_core.cost import ebops
-from hgq_core.errors import ConfigError, DataError, UnsupportedError
+from hgq_core.errors import ConfigError, DataError, DeadLayerWarning, ShapeError, UnsupportedError
 from hgq_core.graph import load, prove, run, save
 from hgq_core.graph.ops import Add, Relu, Reshape
 from hgq_torch import Quantizer
@@ -180,11 +182,10 @@ class Residuals(nn.Module):
 def test_keywords_are_read_as_positions_are(body):
     model = Residuals(body)
     x = torch.randn(50, 4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hgq_torch._calibrate.warn_if_dead", lambda model: None)
+    with warnings.catch_warnings():
+        # A layer that the forward pass does not call is dead after calibration.
+        warnings.simplefilter("ignore", DeadLayerWarning)
         hgq_torch.calibrate(model, x)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hgq_torch._export.warn_if_dead", lambda model: None)
         graph = hgq_torch.to_graph(model, x[:1])
     np.testing.assert_array_equal(run(graph, x.numpy()), model.eval()(x).detach().numpy())
 
@@ -240,3 +241,20 @@ def test_a_model_in_low_precision_is_refused_by_name():
     model = nn.Sequential(qnn.QLinear(4, 3)).to(torch.bfloat16)
     with pytest.raises(ConfigError, match=r"QLinear\(4, 3\).*bfloat16.*float32"):
         hgq_torch.to_graph(model, torch.zeros(1, 4))
+
+
+def test_the_branch_of_inference_is_exported_from_a_model_in_training():
+    def body(s, x):
+        return s.a(x) if s.training else s.b(x)
+
+    model = Residuals(body).train()
+    graph = hgq_torch.to_graph(model, torch.zeros(1, 4))
+    assert {node.label for node in graph} & {"a", "b"} == {"b"}
+    assert model.training
+    assert model.b.training
+
+
+@pytest.mark.parametrize("example", [np.zeros((1, 4)), [torch.zeros(1, 4), None]])
+def test_an_example_that_is_no_tensor_is_refused(example):
+    with pytest.raises(ShapeError, match=r"example: received .*expected a tensor"):
+        hgq_torch.to_graph(qnn.QLinear(4, 3), example)

@@ -76,12 +76,15 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     """
     model = uncompiled(model)
     examples = (example,) if isinstance(example, Tensor) else tuple(example)
+    if not all(isinstance(x, Tensor) for x in examples):
+        kinds = ", ".join(type(x).__name__ for x in examples)
+        message = f"example: received {kinds}, expected a tensor (batch, ...) for each input"
+        raise ShapeError(message)
     root = nn.Sequential(model) if is_leaf(model) else model
-    traced = fx.GraphModule(root, Tracer().trace(root))
-    training = {module: module.training for module in model.modules()}
-    model.eval()
+    training = {module: module.training for module in root.modules()}
+    root.eval()  # before it is read: a forward pass may branch on `training`
     try:
-        walk = _Walk(traced, "0" if root is not model else None)
+        walk = _Walk(fx.GraphModule(root, Tracer().trace(root)), "0" if root is not model else None)
         # Tensors made in inference mode do not tell that they were overwritten.
         with torch.inference_mode(False), torch.no_grad():
             walk.run(*(x.clone(memory_format=torch.contiguous_format) for x in examples))
