@@ -93,10 +93,10 @@ def test_which_variables_are_trained():
 
 
 def test_constraints_and_regularisers_act_on_the_stored_floats(array):
-    quantizer = Quantizer("kif", "datalane", overflow_mode="SAT", f0=6, fc=MinMax(0, 4), fr=0.5, ir=None)
+    quantizer = Quantizer("kif", "datalane", overflow_mode="SAT", f0=2, fc=MinMax(0, 4), fr=0.5, ir=None)
     quantizer.build((None, 3))
     f = next(v for v in quantizer.trainable_variables if v.name == "f")
-    f.assign(f.constraint(f))
+    f.assign(f.constraint(f + 4.0))
     np.testing.assert_array_equal(array(f), [[4, 4, 4]])
     assert float(array(sum(quantizer.losses))) == 6.0
 

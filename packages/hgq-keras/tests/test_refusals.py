@@ -1,10 +1,12 @@
 """Options that cannot work are refused where they are given, by name, before anything is built or trained."""
 
+import keras
 import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError
-from hgq_keras import LayerConfigScope
+from hgq_keras import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
+from hgq_keras.constraints import Constant, Min, MinMax
 from hgq_keras.layers import QDense
 
 X = np.random.default_rng(5).normal(size=(4, 6)).astype(np.float32)
@@ -26,3 +28,48 @@ def test_zero_and_numbers_of_numpy_are_numbers():
     layer = QDense(2, beta0=np.float32(0.5), ebops_factor=0)
     assert (layer.beta0, layer.ebops_factor) == (0.5, 0.0)
     assert QDense.from_config(layer.get_config()).beta0 == 0.5
+
+
+# --- quantizers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"heterogeneous_axis": 1}, r"heterogeneous_axis: received 1, expected a tuple of axes"),
+        ({"homogeneous_axis": "1"}, r"homogeneous_axis: received '1', expected a tuple of axes"),
+        ({"heterogeneous_axis": (0.5,)}, r"heterogeneous_axis: received \(0.5,\), expected a tuple of axes"),
+        ({"affine": 3}, r"affine: received 3, expected \(scale, shift\)"),
+        ({"affine": (1, 2, 3)}, r"affine: received \(1, 2, 3\), expected \(scale, shift\)"),
+        ({"affine": ("a", 1)}, r"affine: received 'a', expected \(scale, shift\)"),
+        ({"affine": "ab"}, r"affine: received 'ab', expected \(scale, shift\)"),
+        ({"scaler": "x"}, r"scaler: received 'x', expected a finite number other than 0"),
+        ({"i_decay_speed": "x"}, r"i_decay_speed: received 'x', expected bits per step"),
+        ({"i_decay_speed": None}, r"i_decay_speed: received None, expected bits per step"),
+        ({"qnoise_factor": "x"}, r"qnoise_factor: received 'x', expected a number from 0 to 1"),
+        ({"qnoise_factor": np.nan}, r"qnoise_factor: received nan, expected a number from 0 to 1"),
+        ({"f0": 1000}, r"f0: received 1000, which fc=MinMax.* does not allow; expected -24 to 24"),
+        ({"f0": -25}, r"f0: received -25, which fc=MinMax.* does not allow"),
+        ({"i0": 24}, r"i0: received 24, which ic=MinMax.* does not allow; expected -23 to 23"),
+        ({"f0": 6, "fc": MinMax(0, 4)}, r"f0: received 6, which fc=MinMax.* does not allow; expected 0 to 4"),
+        ({"q_type": "kbi", "b0": 40}, r"b0: received 40, which bc=MinMax.* does not allow; expected 0 to 24"),
+        ({"q_type": "kbi", "b0": 3, "bc": Constant(4)}, r"b0: received 3, which bc=Constant.* does not allow"),
+        ({"q_type": "float", "m0": 9}, r"m0: received 9, which mc=MinMax.* does not allow; expected -1 to 8"),
+    ],
+)
+def test_a_quantizer_is_given_what_it_can_use(options, said):
+    with pytest.raises(ConfigError, match=said):
+        QuantizerConfig(**{"q_type": "kif", "place": "datalane"} | options)
+
+
+def test_a_scope_does_not_bring_a_width_that_is_not_allowed():
+    with QuantizerConfigScope("kif", f0=1000), pytest.raises(ConfigError, match="f0: received 1000"):
+        QuantizerConfig("kif", "datalane")
+
+
+def test_a_default_width_starts_at_the_edge_of_a_narrow_constraint():
+    narrow = QuantizerConfig("kbi", "weight", bc=MinMax(0, 6))
+    assert (narrow["b0"], narrow.spec.b0) == (6, 6)
+    assert QuantizerConfig("kif", "datalane", fc=Min(7), f0=keras.initializers.Constant(3.0))["fc"].min_value == 7
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(narrow))
+    assert again["b0"] == 6

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,6 +11,7 @@ import keras
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
+from hgq_keras.checks import check_axes, checked_affine, checked_noise, checked_scaler, real, start_inside
 from hgq_keras.constraints import as_constraint
 from hgq_keras.regularizers import as_regularizer
 
@@ -24,6 +24,7 @@ FORMAT = 1
 """Version of the configurations that are written; newer ones are refused."""
 
 _CONSTRAINTS = ("ic", "fc", "bc", "mc", "ec", "e0c")
+_LIMITED = {"i0": "ic", "f0": "fc", "b0": "bc", "m0": "mc", "e0": "ec", "e00": "e0c"}
 _REGULARIZERS = ("ir", "fr", "br", "mr", "er", "e0r")
 
 
@@ -43,7 +44,8 @@ class QuantizerConfig(Mapping[str, Any]):
 
     Raises:
         ConfigError: unknown type, place, mode or parameter; both kinds of axes; a scaler of 0; a k0 other than 0 and 1;
-            a noise factor outside [0, 1].
+            a noise factor outside [0, 1]; an initial width outside of its constraint. A default width that lies
+            outside of the constraint starts at its edge.
 
     >>> QuantizerConfig("kbi", "weight", b0=6)["b0"]
     6
@@ -58,7 +60,10 @@ class QuantizerConfig(Mapping[str, Any]):
         qnoise_factor: float | None = None,
         **parameters: Any,
     ) -> None:
+        check_axes(parameters)
         self.q_type, self.place, given = resolved_parameters(q_type, place, parameters)
+        if "i_decay_speed" in given:
+            real(given["i_decay_speed"], "i_decay_speed", "bits per step, 0 to inf")
         # Every parameter, those with a default too, so that another scope does not fill them in when it is read back.
         defaults = make_spec(self.q_type, given)
         resolved = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
@@ -71,20 +76,16 @@ class QuantizerConfig(Mapping[str, Any]):
         if isinstance(resolved.get("k0"), int | float) and resolved["k0"] not in (0, 1):
             message = f"k0: received {resolved['k0']}, expected 1 to keep negative numbers or 0"
             raise ConfigError(message)
+        usual = make_spec(self.q_type, {})
+        for name, limit in _LIMITED.items():
+            if name in resolved:
+                start, default = resolved[name], getattr(usual, name)
+                resolved[name] = start_inside(name, start, limit, resolved[limit], default, given=name in parameters)
         self._parameters = resolved
         self.spec: Spec = make_spec(self.q_type, resolved)
-        if scaler is not None and (not isfinite(scaler) or scaler == 0):
-            message = f"scaler: received {scaler}, expected a finite number other than 0"
-            raise ConfigError(message)
-        if affine is not None and (len(affine) != 2 or not all(map(isfinite, affine)) or affine[0] == 0):
-            message = f"affine: received {affine}, expected (scale, shift) with a scale other than 0"
-            raise ConfigError(message)
-        if qnoise_factor is not None and not 0 <= qnoise_factor <= 1:
-            message = f"qnoise_factor: received {qnoise_factor}, expected 0 to 1"
-            raise ConfigError(message)
-        self.scaler = scaler
-        self.affine = None if affine is None else (float(affine[0]), float(affine[1]))
-        self.qnoise_factor = qnoise_factor
+        self.scaler = checked_scaler(scaler)
+        self.affine = checked_affine(affine)
+        self.qnoise_factor = checked_noise(qnoise_factor)
 
     def __getitem__(self, name: str) -> Any:
         return self._parameters[name]
