@@ -38,11 +38,9 @@ def dense_costs(layers: Sequence[QModule]) -> tuple[list[Tensor], list[QLinear]]
     for layer in layers:
         if not isinstance(layer, QLinear) or layer.plan is None or layer.plan.cost is None:
             continue
-        if not layer.enable_ebops or not layer.plan.holds(layer):
-            continue
         iq, kq, bq = layer.iq, layer.kq, layer.bq
         mine = {q for q in (iq, kq, bq) if q is not None}
-        if mine & seen:
+        if not layer.enable_ebops or not layer.plan.holds(layer.activation, iq, kq, bq) or mine & seen:
             continue
         seen |= mine
         covered.append(layer)

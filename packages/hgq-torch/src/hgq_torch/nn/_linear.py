@@ -174,7 +174,7 @@ class QLinear(QModule):
     def _step(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer in training; a compiler fuses the composed path itself."""
         iq, kq, bq = self.iq, self.kq, self.bq
-        if self.plan is not None and not self.plan.holds(self):
+        if self.plan is not None and not self.plan.holds(self.activation, iq, kq, bq):
             self.plan = plan_of(self)
         if self.plan is None or iq is None or x.dtype is not self.weight.dtype:
             return self._plain(x)

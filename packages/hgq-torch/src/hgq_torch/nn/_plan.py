@@ -54,16 +54,11 @@ class Plan:
     """Whether the input's widths differ along the last axis only, or not at all."""
     cost: CostPlan | None
 
-    def holds(self, layer: QLinear) -> bool:
+    def holds(self, activation: str | None, iq: Quantizer | None, kq: Quantizer, bq: Quantizer | None) -> bool:
         """Whether the layer is still what the plan was made for."""
-        iq, bq = layer.iq, layer.bq
-        return (
-            iq is not None
-            and self.data is iq.spec
-            and self.kernel is layer.kq.spec
-            and self.bias is (None if bq is None else bq.spec)
-            and self.relu is (layer.activation == "relu")
-        )
+        given = None if bq is None else bq.spec
+        same = iq is not None and self.data is iq.spec and self.kernel is kq.spec and self.bias is given
+        return same and self.relu is (activation == "relu")
 
 
 def plan_of(layer: QLinear) -> Plan | None:
