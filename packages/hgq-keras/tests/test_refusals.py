@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_keras import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.constraints import Constant, Min, MinMax
-from hgq_keras.layers import QDense
+from hgq_keras.layers import QAdd, QConv1D, QConv2D, QDense, QEinsumDense
 
 X = np.random.default_rng(5).normal(size=(4, 6)).astype(np.float32)
 
@@ -73,3 +73,52 @@ def test_a_default_width_starts_at_the_edge_of_a_narrow_constraint():
     assert QuantizerConfig("kif", "datalane", fc=Min(7), f0=keras.initializers.Constant(3.0))["fc"].min_value == 7
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(narrow))
     assert again["b0"] == 6
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: QConv2D(4, 3, groups=0), "groups: received 0, expected a positive integer"),
+        (lambda: QConv2D(4, 3, groups=-1), "groups: received -1, expected a positive integer"),
+        (lambda: QConv2D(4, 3, groups=3), "4 filters cannot be divided into 3 groups"),
+        (lambda: QConv2D("4", 3), "filters: received '4', expected a positive integer"),
+        (lambda: QConv2D(4, 3, padding=1), "padding 1 is unknown"),
+        (lambda: QConv2D(4, 3, padding="causal"), "padding 'causal' is unknown"),
+        (lambda: QConv2D(4, 0), "kernel_size: received 0, expected a positive integer"),
+        (lambda: QConv2D(4, (3,)), r"kernel_size: received \(3,\), expected 2 positive"),
+        (lambda: QConv1D(4, 3, strides=None), "strides: received None, expected a positive integer"),
+        (lambda: QDense(True), "units: received True, expected a positive integer"),
+        (lambda: QDense(2, parallelization_factor="x"), "parallelization_factor: received 'x', expected -1"),
+        (lambda: QDense(2, parallelization_factor=0), "parallelization_factor: received 0, expected -1"),
+        (lambda: QEinsumDense("ab,bc->ac", "x"), "output_shape: received 'x', expected a positive integer"),
+    ],
+)
+def test_a_layer_is_given_what_it_can_build(make, said):
+    with pytest.raises(ConfigError, match=said):
+        make()
+
+
+@pytest.mark.parametrize("options", [{"kernel_size": 7}, {"kernel_size": 3, "dilation_rate": 3}])
+def test_a_kernel_that_is_larger_than_the_image_is_refused(options):
+    with pytest.raises(ShapeError, match=r"layer 'mine': a kernel of .* is larger than the data of \(5, 6\)"):
+        QConv2D(2, name="mine", **options)(keras.Input((5, 6, 1)))
+    assert QConv2D(2, padding="same", **options)(keras.Input((5, 6, 1))).shape == (None, 5, 6, 2)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 5)])
+def test_an_equation_for_another_rank_is_refused(shape):
+    with pytest.raises(ShapeError, match=r"layer 'mine': received shape .*, expected 3, one for each letter of 'abc'"):
+        QEinsumDense("abc,cd->abd", (None, 3), name="mine")(keras.Input(shape))
+
+
+@pytest.mark.parametrize("place", ["weight", "bias"])
+@pytest.mark.parametrize("argument", ["iq_conf", "oq_conf"])
+def test_data_do_not_take_the_configuration_of_a_weight(argument, place):
+    conf = QuantizerConfig("kif", place, heterogeneous_axis=())
+    with pytest.raises(ConfigError, match=rf"layer 'mine': {argument} is a configuration for the place '{place}'"):
+        QDense(2, name="mine", **{argument: conf})
+    with pytest.raises(ConfigError, match=rf"layer 'mine': iq_conf is a configuration for the place '{place}'"):
+        QAdd([QuantizerConfig(), conf], name="mine")

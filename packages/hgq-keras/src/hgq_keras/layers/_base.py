@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from math import prod
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -28,6 +29,7 @@ __all__ = [
     "Bits",
     "QLayer",
     "Shape",
+    "check_factor",
     "configured",
     "constant_bits",
     "instances",
@@ -83,16 +85,27 @@ class QLayer(keras.Layer):
         self.beta0 = not_negative(value, f"layer {self.name!r}: {given}")
         self.ebops_factor = not_negative(ebops_factor, f"layer {self.name!r}: ebops_factor")
         if isinstance(iq_conf, list | tuple):
-            self._iq_conf: Any = [configured(conf, "datalane", "iq_conf") for conf in iq_conf]
+            self._iq_conf: Any = [self._of_data(conf, "iq_conf") for conf in iq_conf]
         else:
-            self._iq_conf = configured(iq_conf, "datalane", "iq_conf")
-        self._oq_conf = configured(oq_conf, "datalane", "oq_conf")
+            self._iq_conf = self._of_data(iq_conf, "iq_conf")
+        self._oq_conf = self._of_data(oq_conf, "oq_conf")
         self.reported_dead = False
         self._iqs: list[Quantizer] = []
         self._oq = self.make_quantizer(self._oq_conf, "oq") if self.enable_oq else None
         if not self.many_inputs:
             self._make_input_quantizers(1)
         self.supports_masking = True
+
+    def _of_data(self, conf: Any, argument: str) -> QuantizerConfig:
+        """A configuration for what flows through the layer, which has a batch axis and other values at each call."""
+        conf = configured(conf, "datalane", argument)
+        if conf.place in ("weight", "bias"):
+            message = (
+                f"layer {self.name!r}: {argument} is a configuration for the place {conf.place!r}; "
+                f"expected one for data: QuantizerConfig({conf.q_type!r}, 'datalane', ...)"
+            )
+            raise ConfigError(message)
+        return conf
 
     def _make_input_quantizers(self, number: int) -> None:
         if not self.enable_iq or self._iqs:
@@ -261,12 +274,20 @@ def parallel_share(factor: int, instances: int) -> float:
     >>> parallel_share(-1, 36), parallel_share(6, 36)
     (1.0, 0.16666666666666666)
     """
+    check_factor(factor)
     if factor == -1:
         return 1.0
     if not 1 <= factor <= max(instances, 1):
         message = f"parallelization_factor: received {factor}, expected -1 or 1 to {instances}, the number of instances"
         raise ConfigError(message)
     return factor / max(instances, 1)
+
+
+def check_factor(factor: Any) -> None:
+    """Raise ConfigError for a parallelization factor that no number of instances could have."""
+    if isinstance(factor, bool) or not isinstance(factor, Integral) or (factor < 1 and factor != -1):
+        message = f"parallelization_factor: received {factor!r}, expected -1 for all instances, or how many, from 1"
+        raise ConfigError(message)
 
 
 def instances(positions: Sequence[int | None], name: str) -> int:

@@ -8,6 +8,7 @@ import keras
 
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.linear import Convolve, explicit_pads
+from hgq_keras.checks import positive_integer
 from hgq_keras.layers._base import Shape, instances
 from hgq_keras.layers._linear import LinearLayer
 
@@ -38,18 +39,22 @@ class _Conv(LinearLayer):
                 f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
             )
             raise ConfigError(message)
-        if padding.lower() not in (("valid", "same", "causal") if self.rank == 1 else ("valid", "same")):
-            message = f"layer {self.name!r}: padding {padding!r} is unknown; expected 'valid', 'same' or (1D) 'causal'"
+        paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
+        if not isinstance(padding, str) or padding.lower() not in paddings:  # type: ignore[redundant-expr]  # users
+            message = f"layer {self.name!r}: padding {padding!r} is unknown; expected one of {paddings}"
             raise ConfigError(message)
-        if filters < 1 or filters % groups:
-            message = f"layer {self.name!r}: {filters} filters cannot be divided into {groups} groups"
+        self.filters = positive_integer(filters, f"layer {self.name!r}: filters")
+        self.groups = positive_integer(groups, f"layer {self.name!r}: groups")
+        if self.filters % self.groups:
+            message = (
+                f"layer {self.name!r}: {filters} filters cannot be divided into {groups} groups; "
+                "expected a multiple of the groups"
+            )
             raise ConfigError(message)
-        self.filters = filters
         self.kernel_size = _axes(kernel_size, self.rank, "kernel_size")
         self.strides = _axes(strides, self.rank, "strides")
         self.dilation_rate = _axes(dilation_rate, self.rank, "dilation_rate")
         self.padding = padding.lower()
-        self.groups = groups
 
     def declare(self, shape: Shape) -> tuple[Convolve, tuple[int, ...], tuple[int, ...], int]:
         if len(shape) != self.rank + 2 or any(n is None for n in shape[1:]):
@@ -63,6 +68,13 @@ class _Conv(LinearLayer):
             message = f"layer {self.name!r}: {channels} channels cannot be divided into {self.groups} groups"
             raise ShapeError(message)
         pads = explicit_pads(self.padding, spatial, self.kernel_size, self.strides, self.dilation_rate)
+        reach = [(w - 1) * d + 1 for w, d in zip(self.kernel_size, self.dilation_rate, strict=True)]
+        if any(r > n + sum(pad) for r, n, pad in zip(reach, spatial, pads, strict=True)):
+            message = (
+                f"layer {self.name!r}: a kernel of {self.kernel_size} and dilation {self.dilation_rate} is larger "
+                f"than the data of {tuple(spatial)}; expected a smaller kernel, or padding 'same'"
+            )
+            raise ShapeError(message)
         operation = Convolve(self.strides, pads, self.dilation_rate, self.groups)
         kernel = (*self.kernel_size, channels // self.groups, self.filters)
         return operation, kernel, (self.filters,), instances(operation.shape(shape, kernel)[1:-1], self.name)
@@ -80,11 +92,11 @@ class _Conv(LinearLayer):
 
 
 def _axes(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) != rank or any(not isinstance(n, int) or n < 1 for n in values):
+    values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+    if len(values) != rank:
         message = f"{name}: received {value!r}, expected {rank} positive integer(s)"
         raise ConfigError(message)
-    return values
+    return tuple(positive_integer(n, name) for n in values)
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")

@@ -11,8 +11,18 @@ from hgq_core.cost import bias_cost, contraction_cost, convolution_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
+from hgq_keras.checks import positive_integer
 from hgq_keras.kernels import relu
-from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, instances, parallel_share
+from hgq_keras.layers._base import (
+    Bits,
+    QLayer,
+    Shape,
+    check_factor,
+    configured,
+    constant_bits,
+    instances,
+    parallel_share,
+)
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -62,6 +72,7 @@ class LinearLayer(QLayer):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
+        check_factor(parallelization_factor)
         self.parallelization_factor = parallelization_factor
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
@@ -177,11 +188,8 @@ class QDense(LinearLayer):
     """
 
     def __init__(self, units: int, activation: Any = None, use_bias: bool = True, **kwargs: Any) -> None:
-        if not isinstance(units, int) or units < 1:  # type: ignore[redundant-expr]  # users pass anything
-            message = f"units: received {units!r}, expected a positive integer"
-            raise ConfigError(message)
         super().__init__(activation, use_bias, **kwargs)
-        self.units = units
+        self.units = positive_integer(units, "units")
 
     def declare(self, shape: Shape) -> tuple[Contract, tuple[int, ...], tuple[int, ...], int]:
         if len(shape) < 2 or shape[-1] is None:
@@ -214,12 +222,18 @@ class QEinsumDense(LinearLayer):
         kwargs.pop("use_bias", None)
         super().__init__(activation, bool(bias_axes), **kwargs)
         self.equation = equation
-        self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+        self.partial_output_shape = _partial_shape(output_shape)
         self.bias_axes = bias_axes
 
     def declare(self, shape: Shape) -> tuple[Contract, tuple[int, ...], tuple[int, ...], int]:
         operation, elided = _explicit(self.equation, len(shape))
         first, kernel, output = operation.terms
+        if len(first) != len(shape):
+            message = (
+                f"layer {self.name!r}: received shape {shape} with {len(shape)} axes, expected {len(first)}, "
+                f"one for each letter of {first!r} in {self.equation!r}"
+            )
+            raise ShapeError(message)
         sizes: dict[str, int | None] = dict(zip(first, shape, strict=True))
         explicit = [letter for letter in output if letter not in elided and letter != first[0]]
         if len(explicit) != len(self.partial_output_shape):
@@ -256,6 +270,12 @@ class QEinsumDense(LinearLayer):
             "output_shape": self.partial_output_shape,
             "bias_axes": self.bias_axes,
         }
+
+
+def _partial_shape(value: Any) -> tuple[int | None, ...]:
+    """Sizes of the output's own axes; raises ConfigError for anything but positive integers and None."""
+    sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return tuple(None if size is None else positive_integer(size, "output_shape") for size in sizes)
 
 
 def _explicit(equation: str, rank: int) -> tuple[Contract, str]:
