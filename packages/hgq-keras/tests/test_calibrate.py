@@ -152,7 +152,7 @@ def test_a_batch_has_at_least_one_row(batch_size, array):
     model = network()
     trace_minmax(model, X)
     before = ranges(model, array)
-    with pytest.raises(ConfigError, match=r"batch_size: received .*, expected a positive number of rows"):
+    with pytest.raises(ConfigError, match=r"batch_size: received .*, expected a positive integer"):
         trace_minmax(model, X, batch_size=batch_size)
     assert same(ranges(model, array), before)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from hgq_core.errors import ConfigError, DataError
+from hgq_keras.checks import positive_integer
 
 __all__ = ["batches"]
 
@@ -23,9 +24,7 @@ def batches(data: Any, batch_size: int) -> list[Any]:
         DataError: no data, NaN or infinity, or something that is not numbers in an array.
         ConfigError: a batch size that is no positive integer, inputs of different lengths, an endless dataset.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        message = f"batch_size: received {batch_size!r}, expected a positive number of rows"
-        raise ConfigError(message)
+    batch_size = positive_integer(batch_size, "batch_size")
     if isinstance(data, keras.utils.PyDataset):
         return _of_dataset(data)
     whole = _checked(data)

@@ -7,6 +7,8 @@ from math import inf, isfinite
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hgq_core.errors import ConfigError
 from hgq_keras.constraints import Constant, Max, Min, MinMax
 
@@ -123,12 +125,15 @@ def start_inside(name: str, start: Any, limit: str, constraint: Any, usual: Any,
         ConfigError: a chosen width outside of the limits, which would give numbers that no format holds.
     """
     low, high = limits(constraint)
-    if isinstance(start, bool) or not isinstance(start, Real) or low <= start <= high or not isfinite(start):
+    if isinstance(start, bool) or not isinstance(start, int | float | np.number):
+        return start
+    if low <= start <= high or not isfinite(start):
         return start
     if given or start != usual:
         message = f"{name}: received {start}, which {limit}={constraint!r} does not allow; expected {low:g} to {high:g}"
         raise ConfigError(message)
-    return type(start)(min(max(start, low), high))
+    edge = low if start < low else high
+    return int(edge) if edge.is_integer() else edge
 
 
 def limits(constraint: keras.constraints.Constraint | None) -> tuple[float, float]:
