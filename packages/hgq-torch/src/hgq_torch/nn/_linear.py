@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.cost import bias_cost, contraction_cost
-from hgq_core.errors import ConfigError, DataError, ShapeError, UnsupportedError
+from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.graph import ops as op
 from hgq_core.linear import Contract
 from hgq_core.spec import Dummy
@@ -216,12 +216,7 @@ class QLinear(QModule):
         return result
 
     def to_nodes(self, builder: GraphBuilder, x: str, label: str) -> str:
-        """Quantize, Contract, Add, Relu, Quantize.
-
-        Raises:
-            UnsupportedError: EBOPs are counted, and an affine map follows the input quantizer.
-        """
-        self._check_counted(label)
+        """Quantize, Contract, Add, Relu, Quantize."""
         factor = self.ebops_factor if self.enable_ebops else 0.0
         weights = self.quantized_weights()
         if self.iq is not None:
@@ -237,16 +232,6 @@ class QLinear(QModule):
         if self.activation == "relu":
             x = builder.add(op.Relu(), x, label=label, ebops_factor=factor)
         return x if self.oq is None else _nodes.quantize(builder, self.oq, x, label, "oq")
-
-    def _check_counted(self, label: str) -> None:
-        """A graph counts the widths of what enters the contraction; a product and a sum have none of their own."""
-        if self.iq is None or self.iq.affine is None or isinstance(self.iq.spec, Dummy) or not self.enable_ebops:
-            return
-        message = (
-            f"layer {label or 'QLinear'!r}: its iq has affine={self.iq.affine}, after which a graph knows no width to "
-            "count EBOPs by; fold the map into weight and bias, or give enable_ebops=False"
-        )
-        raise UnsupportedError(message)
 
     def extra_repr(self) -> str:
         """Features, bias and activation."""
