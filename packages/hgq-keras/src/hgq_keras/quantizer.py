@@ -8,8 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from hgq_core.cost import counted_bits
-from hgq_core.errors import ConfigError, DataError, FileError
+from hgq_core.errors import ConfigError, FileError
 from hgq_core.formats import Formats
 from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY, Ops
@@ -20,6 +19,7 @@ from hgq_keras.ops import KERAS, read
 from hgq_keras.start import alive
 from hgq_keras.stored import load_widths, save_widths, width_names
 from hgq_keras.tracking import Mode, follow
+from hgq_keras.widths import Width, counted, declared, straight_through, width_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,16 +31,6 @@ __all__ = ["Quantizer"]
 
 _MOST = 126.0
 """More integer bits than any constraint leaves: an element that is dead even so is dead whatever its data."""
-
-
-def straight_through(width: Any) -> Any:
-    """A stored width read as a whole number of bits: half to even, gradient passed through unchanged."""
-    return width + ops.stop_gradient(ops.round(width) - width)
-
-
-def _width_dtype() -> str:
-    """The type of losses, which regularisers of widths and EBOPs enter, but never less than float32."""
-    return "float64" if keras.config.floatx() == "float64" else "float32"
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -106,20 +96,9 @@ class Quantizer(keras.Layer):
                 self._sharing = spec.granularity.resolve(tuple(input_shape))
             except ValueError as error:
                 raise type(error)(f"quantizer {self.name!r}: {error}") from error
-            shape = self._sharing.width_shape
             self.input_spec = self._accepted(input_shape)
-            if isinstance(spec, Float):
-                self._m = self._width("m", shape, spec.m0, spec.mc, spec.mr, trained=True)
-                self._e = self._width("e", shape, spec.e0, spec.ec, spec.er, trained=True)
-                self._e0 = self._width("e0", shape, spec.e00, spec.e0c, spec.e0r, trained=True)
-            else:
-                self._k = self._width("k", shape, spec.k0, None, None, trained=False)
-                trained = spec.overflow_mode is not Overflow.WRAP
-                self._i = self._width("i", shape, spec.i0, spec.ic, spec.ir if trained else None, trained=trained)
-                if isinstance(spec, KIF):
-                    self._f = self._width("f", shape, spec.f0, spec.fc, spec.fr, trained=True)
-                else:
-                    self._b = self._width("b", shape, spec.b0, spec.bc, spec.br, trained=True)
+            for width in declared(spec):
+                setattr(self, f"_{width.name}", self._variable(width))
         super().build(input_shape)
 
     def _accepted(self, shape: Sequence[int | None]) -> Any:
@@ -129,25 +108,18 @@ class Quantizer(keras.Layer):
         axes = {n: shape[n] for n in range(first, len(shape)) if widths[n] != 1 and shape[n] is not None}
         return keras.layers.InputSpec(ndim=len(shape), axes=axes)
 
-    def _width(
-        self, name: str, shape: tuple[int, ...], start: Any, constraint: Any, regularizer: Any, *, trained: bool
-    ) -> Any:
-        if isinstance(start, int | float | np.number):
-            if not np.isfinite(start):
-                message = f"quantizer {self.name!r}: initial width {name} is {start}, expected a finite number of bits"
-                raise DataError(message)
-            start = keras.initializers.Constant(float(start))
-        trained = trained and self.spec.trainable  # type: ignore[union-attr]  # Dummy has no widths
-        if self._kernel is not None and name in ("f", "b"):
+    def _variable(self, width: Width) -> Any:
+        start = width.initializer(self.name)
+        if self._kernel is not None and width.name in ("f", "b"):
             start = alive(start, self._kernel(), self._owner, self.fixed_spec, self._shared, self._k, self._i)
         return self.add_weight(
-            shape=shape,
+            shape=self._shared.width_shape,
             initializer=start,
-            name=name,
-            trainable=trained,
-            constraint=constraint if trained else None,
-            regularizer=regularizer if trained else None,
-            dtype=_width_dtype(),
+            name=width.name,
+            trainable=width.trained,
+            constraint=width.constraint if width.trained else None,
+            regularizer=width.regularizer if width.trained else None,
+            dtype=width_dtype(),
             autocast=False,
         )
 
@@ -284,18 +256,15 @@ class Quantizer(keras.Layer):
     def kif(self) -> tuple[Any, Any, Any]:
         """``k, i, f`` as whole numbers (bits) with straight-through gradients, of the shape of the widths."""
         spec, _ = self.fixed_spec, self._shared
-        i = straight_through(read(self._i))
-        if isinstance(spec, KIF):
-            return read(self._k), i, straight_through(read(self._f))
-        return read(self._k), i, straight_through(read(self._b)) - i
+        i, second = straight_through(read(self._i)), straight_through(read(getattr(self, f"_{self._second}")))
+        return read(self._k), i, second if isinstance(spec, KIF) else second - i
 
     @property
     def array_kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same as float64 arrays."""
         spec, _ = self.fixed_spec, self._shared
-        k, i, f = (ops.convert_to_numpy(v) for v in (self._k, self._i, self._f if isinstance(spec, KIF) else self._b))
-        k, i, f = k.astype(np.float64), np.rint(i.astype(np.float64)), np.rint(f.astype(np.float64))
-        return k, i, f if isinstance(spec, KIF) else f - i
+        k, i, second = (self._whole(name) for name in ("k", "i", self._second))
+        return k, i, second if isinstance(spec, KIF) else second - i
 
     @property
     def bits(self) -> Any:
@@ -303,29 +272,22 @@ class Quantizer(keras.Layer):
 
         0 for a dummy: a number without a format has no hardware to count.
         """
-        return self._counted(KERAS, lambda variable: straight_through(read(variable)))
+        return self._counted(KERAS, lambda name: straight_through(read(getattr(self, f"_{name}"))))
 
     @property
     def array_bits(self) -> np.ndarray:
         """The same as a float64 array."""
-        return np.asarray(self._counted(NUMPY, lambda v: np.rint(ops.convert_to_numpy(v)).astype(np.float64)))
+        return np.asarray(self._counted(NUMPY, self._whole))
 
-    def _counted(self, verbs: Ops, whole: Callable[[Any], Any]) -> Any:
-        spec = self.spec
-        if isinstance(spec, Dummy):
-            return verbs.broadcast_to(np.zeros((), _width_dtype()), (1,) * self._rank)
+    def _whole(self, name: str) -> np.ndarray:
+        """A stored width as a float64 array of whole numbers."""
+        return np.rint(ops.convert_to_numpy(getattr(self, f"_{name}")).astype(np.float64))
+
+    def _counted(self, verbs: Ops, whole: Callable[[str], Any]) -> Any:
+        if isinstance(self.spec, Dummy):
+            return verbs.broadcast_to(np.zeros((), width_dtype()), (1,) * self._rank)
         sharing = self._shared
-        if isinstance(spec, Float):
-            m = whole(self._m)
-            bits = verbs.where(m < 0, m * 0.0, m + whole(self._e) + 1.0)
-        elif isinstance(spec, KBI) and spec.overflow_mode is not Overflow.SAT:
-            b = whole(self._b)
-            bits = verbs.where(b > 0, b, b * 0.0)
-        else:
-            i = whole(self._i)
-            f = whole(self._f) if isinstance(spec, KIF) else whole(self._b) - i
-            bits = counted_bits(verbs, whole(self._k), i, f, spec.overflow_mode)
-        return sharing.expand(verbs, bits)
+        return sharing.expand(verbs, counted(verbs, self.spec, whole))
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.
