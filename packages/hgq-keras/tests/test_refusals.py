@@ -50,7 +50,7 @@ def test_zero_and_numbers_of_numpy_are_numbers():
         ({"qnoise_factor": np.nan}, r"qnoise_factor: received nan, expected a number from 0 to 1"),
         ({"f0": 1000}, r"f0: received 1000, which fc=MinMax.* does not allow; expected -24 to 24"),
         ({"f0": -25}, r"f0: received -25, which fc=MinMax.* does not allow"),
-        ({"i0": 24}, r"i0: received 24, which ic=MinMax.* does not allow; expected -23 to 23"),
+        ({"i0": 24, "overflow_mode": "SAT"}, r"i0: received 24, which ic=MinMax.* does not allow; expected -23 to 23"),
         ({"f0": 6, "fc": MinMax(0, 4)}, r"f0: received 6, which fc=MinMax.* does not allow; expected 0 to 4"),
         ({"q_type": "kbi", "b0": 40}, r"b0: received 40, which bc=MinMax.* does not allow; expected 0 to 24"),
         ({"q_type": "kbi", "b0": 3, "bc": Constant(4)}, r"b0: received 3, which bc=Constant.* does not allow"),
@@ -60,6 +60,10 @@ def test_zero_and_numbers_of_numpy_are_numbers():
 def test_a_quantizer_is_given_what_it_can_use(options, said):
     with pytest.raises(ConfigError, match=said):
         QuantizerConfig(**{"q_type": "kif", "place": "datalane"} | options)
+
+
+def test_integer_bits_that_follow_the_data_may_begin_outside_of_their_constraint():
+    assert QuantizerConfig("kif", "datalane", i0=4, ic=MinMax(-1, 1), overflow_mode="WRAP")["i0"] == 4
 
 
 def test_a_scope_does_not_bring_a_width_that_is_not_allowed():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.errors import ConfigError, FileError
+from hgq_core.modes import Overflow
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
 from hgq_keras.checks import check_axes, checked_affine, checked_noise, checked_scaler, real, start_inside
@@ -78,7 +79,8 @@ class QuantizerConfig(Mapping[str, Any]):
             raise ConfigError(message)
         usual = make_spec(self.q_type, {})
         for name, limit in _LIMITED.items():
-            if name in resolved:
+            # Under WRAP `i` only begins there: it follows the data, and stays inside its constraint as it does.
+            if name in resolved and not (name == "i0" and resolved["overflow_mode"] is Overflow.WRAP):
                 start, default = resolved[name], getattr(usual, name)
                 resolved[name] = start_inside(name, start, limit, resolved[limit], default, given=name in parameters)
         self._parameters = resolved
