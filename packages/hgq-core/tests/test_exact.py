@@ -75,7 +75,7 @@ def test_sums_of_constants_do_not_round():
 
 def test_a_constant_may_be_an_output_of_a_wide_graph():
     g = Builder(WIDE)
-    assert run(g.graph(g.x, g.constant(3.0)), [[1.0]])[1] == 3.0
+    assert run(g.graph(g.x, g.constant(3.0)), [[1.0], [2.0]])[1].tolist() == [[3.0], [3.0]]
 
 
 def test_a_wide_format_holds_exactly_what_it_says():

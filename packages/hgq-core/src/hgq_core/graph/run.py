@@ -58,7 +58,12 @@ def run(graph: Graph, *inputs: Any) -> Any:
         outputs = evaluate(graph, arrays)
     else:
         outputs = tuple(y.values for y in evaluate(graph, [IntegerArray.of(x) for x in arrays]))
-    outputs = tuple(y + 0.0 for y in outputs)  # a negative zero is a zero
+    batch = arrays[0].shape[:1] if arrays else (1,)
+    outputs = tuple(
+        # A negative zero is a zero; a constant is the same in every row.
+        (y if y.ndim > len(graph[name].shape) else np.broadcast_to(y, (*batch, *y.shape))) + 0.0
+        for name, y in zip(graph.outputs, outputs, strict=True)
+    )
     return outputs[0] if len(outputs) == 1 else outputs
 
 
