@@ -201,10 +201,11 @@ def test_inputs_and_outputs_by_name(keyed, array):
     assert sorted(largest) == [2.0, 2.0, 6.0, 6.0]
 
 
-def test_inputs_by_a_wrong_name_change_nothing(array):
-    model = two_inputs(False)
+@pytest.mark.parametrize("keyed", [True, False])
+def test_inputs_by_a_wrong_name_change_nothing(keyed, array):
+    model = two_inputs(keyed)
     before = ranges(model, array)
-    with pytest.raises(ValueError, match='Missing data for input "b"'):
+    with pytest.raises(ConfigError, match=r"received inputs \['a', 'c'\], expected \['a', 'b'\]; \['b'\] missing"):
         trace_minmax(model, {"a": X, "c": X})
     assert same(ranges(model, array), before)
 

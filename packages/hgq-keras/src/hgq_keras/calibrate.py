@@ -87,13 +87,14 @@ def trace_minmax(
 
     Raises:
         DataError: no data, NaN or infinity in the data, in weights or in widths; nothing is changed then.
-        ConfigError: the inputs have different lengths, a batch size that is not positive, a model that is not built or
-            whose numbers grow from pass to pass.
+        ConfigError: inputs of different lengths or other names than the model's, a batch size that is not positive, a
+            model that is not built or whose numbers grow from pass to pass.
     """
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
         raise ConfigError(message)
     parts = batches(data, batch_size)
+    _check_names(model, parts[0])
     # The innermost first, so that the message names the layer and not the model.
     for layer in (*quantized_layers(model), *quantizers(model), model):
         check_finite(layer)
@@ -104,6 +105,19 @@ def trace_minmax(
         results = _settled(model, parts, verbose)
     warn_if_dead(model)
     return _joined(results) if return_results else ebops(model)
+
+
+def _check_names(model: keras.Model, part: Any) -> None:
+    """Raise ConfigError for inputs by name that are not those of the model; each framework would say it its own way."""
+    if not isinstance(part, dict) or not hasattr(model, "inputs"):
+        return
+    structure = model.input
+    expected = set(structure) if isinstance(structure, dict) else {tensor.name for tensor in model.inputs}
+    if missing := sorted(expected - set(part)):
+        message = (
+            f"model {model.name!r}: received inputs {sorted(part)}, expected {sorted(expected)}; {missing} missing"
+        )
+        raise ConfigError(message)
 
 
 def _settled(model: keras.Model, parts: list[Any], verbose: int) -> list[Any]:
