@@ -112,7 +112,7 @@ def verify(
     if not count:
         message = "x: received no vectors, expected at least one; leave x out to have them generated"
         raise DataError(message)
-    expected = _reference(graph, inputs)
+    expected = _outputs(run(graph, *inputs))
     received = _outputs(_simulated(design, inputs, level))
     if [y.shape for y in received] != [y.shape for y in expected]:
         message = (
@@ -123,14 +123,6 @@ def verify(
     if any(not np.array_equal(a, b) for a, b in zip(expected, received, strict=True)):
         raise VerificationError(_explain(graph, design, inputs, expected, received, level))
     return Verification(level, count, sum(y.size for y in expected))
-
-
-def _reference(graph: Graph, inputs: tuple[NDArray[Any], ...]) -> tuple[NDArray[np.float64], ...]:
-    """The outputs of the graph; one that depends on constants only has no batch axis, and is repeated."""
-    values = zip(graph.outputs, _outputs(run(graph, *inputs)), strict=True)
-    return tuple(
-        np.broadcast_to(y, (len(inputs[0]), *y.shape)) if y.shape == graph[name].shape else y for name, y in values
-    )
 
 
 def _outputs(values: Any) -> tuple[NDArray[np.float64], ...]:
@@ -177,7 +169,7 @@ def _first_inside(graph: Graph, design: _Probes, inputs: tuple[NDArray[Any], ...
     names = [node.name for node in graph if node.name in known and node.inputs and not isinstance(node.op, Constant)]
     if not names:
         return ""
-    values = _reference(Graph(graph.nodes, tuple(names)), inputs)
+    values = _outputs(run(Graph(graph.nodes, tuple(names)), *inputs))
     for name, reference in zip(names, values, strict=True):
         probed = design.probe(name, *inputs)
         if not np.array_equal(probed, reference):

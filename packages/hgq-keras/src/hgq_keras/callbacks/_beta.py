@@ -33,7 +33,8 @@ class BetaScheduler(EpochCallback):
 
     def __init__(self, beta_fn: Callable[[int], float]) -> None:
         super().__init__()
-        if not callable(beta_fn):
+        received: object = beta_fn  # users pass anything
+        if not callable(received):
             message = (
                 f"BetaScheduler: received {beta_fn!r}, expected a function of the epoch; "
                 "write PieceWiseSchedule([(0, beta, 'constant')]) for a constant"

@@ -110,7 +110,8 @@ class StopIf(EpochCallback):
                 f"StopIf: received patience_epochs={patience_epochs}, patience_steps={patience_steps}; expected >= 0"
             )
             raise ConfigError(message)
-        if not callable(stop_condition):
+        received: object = stop_condition  # users pass anything
+        if not callable(received):
             message = (
                 f"StopIf: received {stop_condition!r}, expected a function of the logs, or of the logs and the model"
             )
