@@ -26,6 +26,7 @@ EXACT = {
 ARITHMETIC = {
     "sum of a window": op.Pool("sum", (2,), (1,), ((0, 0),)),
     "sum of an axis": op.Reduce("sum", (0,)),
+    "minimum of an axis": op.Reduce("min", (0,)),
     "negation": op.Negate(),
     "limits": op.Clip(0, 1),
 }

@@ -102,7 +102,7 @@ def trace_minmax(
         if reset:
             for quantizer in quantizers(model):
                 quantizer.reset_range()
-        results = _settled(model, parts, verbose)
+        results = _settled(model, parts, verbose, keep=return_results)
     warn_if_dead(model)
     return _joined(results) if return_results else ebops(model)
 
@@ -120,8 +120,8 @@ def _check_names(model: keras.Model, part: Any) -> None:
         raise ConfigError(message)
 
 
-def _settled(model: keras.Model, parts: list[Any], verbose: int) -> list[Any]:
-    """The outputs of every batch once the ranges hold all of them.
+def _settled(model: keras.Model, parts: list[Any], verbose: int, *, keep: bool) -> list[Any]:
+    """The outputs of every batch, if they are to be kept, once the ranges hold all of them.
 
     In kif the grid does not depend on the range, and one pass is enough. In kbi a batch that raises ``i`` makes the
     grid coarser for the batches before it too: they are passed again until nothing changes.
@@ -134,7 +134,11 @@ def _settled(model: keras.Model, parts: list[Any], verbose: int) -> list[Any]:
     for number in range(most):
         before = _stored(mine)
         label = "calibrating" if number == 0 else f"calibrating, pass {number + 1}"
-        results = [_arrays(call(batch)) for batch in track(parts, label, disable=not verbose)]
+        results = []
+        for batch in track(parts, label, disable=not verbose):
+            outputs = call(batch)
+            if keep:
+                results.append(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
         if not moving or all(map(np.array_equal, before, _stored(mine))):
             return results
     message = (
@@ -154,10 +158,6 @@ def _moves_its_grid(quantizer: Quantizer) -> bool:
 def _stored(mine: list[Quantizer]) -> list[np.ndarray]:
     """Copies of what calibration changes."""
     return [np.array(keras.ops.convert_to_numpy(v)) for q in mine for v in q.non_trainable_variables]
-
-
-def _arrays(outputs: Any) -> Any:
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def _joined(results: list[Any]) -> Any:

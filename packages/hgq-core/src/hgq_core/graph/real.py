@@ -22,7 +22,7 @@ def acts_on_real(operation: op.Operation) -> bool:
     (True, False)
     """
     if isinstance(operation, op.Pool | op.Reduce):
-        return operation.kind != "sum"
+        return operation.kind == "max"
     return isinstance(operation, op.Input | _MOVES | _SELECTS)
 
 
