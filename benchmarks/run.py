@@ -28,30 +28,30 @@ TARGETS = {("hgq-keras, jax", 2048): 1.6, ("hgq-keras, jax", 16600): 1.4}
 TARGETS |= {("hgq-torch, eager", 2048): 3.3, ("hgq-torch, eager", 16600): 2.0}
 
 
-def keras_step(python: str, batches: list[int], rounds: int) -> list[dict[str, Any]]:
+def keras_step(python: str, batch: int, rounds: int, *options: str) -> dict[str, Any]:
     """One process of ``keras_step.py`` in the environment of this Python."""
-    command = [python, str(HERE / "keras_step.py"), "--rounds", str(rounds), "--batch", *map(str, batches)]
+    command = [python, str(HERE / "keras_step.py"), "--rounds", str(rounds), "--batch", str(batch), *options]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"}
     )
-    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return rows
+    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
 
 
 def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) -> list[dict[str, Any]]:
     """The jet model on Keras with JAX: ours and the peer's step over plain Keras, medians over processes in turns."""
-    runs: dict[str, list[list[dict[str, Any]]]] = {"hgq-keras, jax": []}
+    ways = {"hgq-keras, jax": (sys.executable,), "the same, malloc's defaults": (sys.executable, "--default-malloc")}
     if peer:
-        runs["HGQ2 0.2.0, jax"] = []
+        ways["HGQ2 0.2.0, jax"] = (peer,)
+    runs: dict[tuple[str, int], list[dict[str, Any]]] = {(name, batch): [] for name in ways for batch in batches}
     for _ in range(turns):
-        for name, python in zip(runs, [sys.executable, peer], strict=False):
-            runs[name].append(keras_step(str(python), batches, rounds))
+        for (name, batch), processes in runs.items():
+            python, *options = ways[name]
+            processes.append(keras_step(python, batch, rounds, *options))
     rows = []
-    for name, processes in runs.items():
-        for number, batch in enumerate(batches):
-            same = [process[number] for process in processes]
-            row = {key: statistics.median(item[key] for item in same) for key in ("plain_ms", "quantized_ms", "ratio")}
-            rows.append({"name": name, "batch": batch, **row, "ratios": [item["ratio"] for item in same]})
+    for (name, batch), processes in runs.items():
+        row = {key: statistics.median(item[key] for item in processes) for key in ("plain_ms", "quantized_ms", "ratio")}
+        rows.append({"name": name, "batch": batch, **row, "ratios": [item["ratio"] for item in processes]})
     return rows
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_keras.kernels import einsum, relu, sums
+from hgq_keras.kernels import einsum, relu, sum_then, sums
 
 BACKEND = keras.backend.backend()
 
@@ -87,3 +87,12 @@ def test_sums_adds_every_row_once_whatever_the_size_of_a_block(rows, axes):
     for result, every in zip(results, (a * b, a - b), strict=True):
         oracle = every.sum(axis=axes, keepdims=True) if axes else every
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), oracle)
+
+
+@pytest.mark.parametrize("axes", [(0,), (0, 1)])
+def test_sum_then_gives_the_sum_and_hands_the_gradient_on(axes):
+    rng = np.random.default_rng(0)
+    product, g = whole_numbers(rng, 40, 8), whole_numbers(rng, 40, 8)
+    total, after = sum_then(keras.ops.convert_to_tensor(product), axes, keras.ops.convert_to_tensor(g))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(total), product.sum(axis=axes, keepdims=True))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(after), g)

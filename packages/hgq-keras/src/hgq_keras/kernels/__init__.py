@@ -3,6 +3,8 @@
 ``sums(function, arrays, axes)``: ``function(*arrays)`` gives a tuple of arrays; their sums over ``axes``, kept with
 size 1. ``function`` is elementwise over arrays that all have the batch axis; widths are closed over.
 
+``sum_then(product, axes, g)``: the sum over ``axes``, kept with size 1, and ``g``, which is not overwritten before.
+
 ``einsum(equation, a, b)``: a sum of products of two tensors, with an explicit output.
 
 ``relu(x)``: ``max(x, 0)``.
@@ -11,9 +13,9 @@ size 1. ``function`` is elementwise over arrays that all have the batch axis; wi
 import keras
 
 if keras.backend.backend() == "jax":
-    from hgq_keras.kernels.jax_blocks import sums
+    from hgq_keras.kernels.jax_blocks import sum_then, sums
     from hgq_keras.kernels.jax_linear import einsum, relu
 else:
-    from hgq_keras.kernels.plain import einsum, relu, sums
+    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums
 
-__all__ = ["einsum", "relu", "sums"]
+__all__ = ["einsum", "relu", "sum_then", "sums"]

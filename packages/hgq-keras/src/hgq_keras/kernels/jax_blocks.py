@@ -18,7 +18,7 @@ from hgq_keras.kernels import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["sums"]
+__all__ = ["sum_then", "sums"]
 
 _BLOCK = 2**13
 """Elements of a block."""
@@ -55,3 +55,12 @@ def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: 
         rest = function(*(a[blocks * rows :] for a in arrays))
         totals = [total + jnp.sum(r, axes, keepdims=True) for total, r in zip(totals, rest, strict=True)]
     return tuple(totals)
+
+
+def sum_then(product: Any, axes: tuple[int, ...], g: Any) -> tuple[Any, Any]:
+    """The sum over ``axes``, kept with size 1, and ``g``, an operand of ``product``, for what is computed after it.
+
+    Without an order XLA may compute the next gradient while the sum still needs ``g``; with it, in the memory of ``g``.
+    """
+    total = plain.sum_then(product, axes, g)
+    return jax.lax.optimization_barrier(total) if jax.default_backend() == "cpu" else total

@@ -9,7 +9,7 @@ from keras import ops
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["einsum", "relu", "sums"]
+__all__ = ["einsum", "relu", "sum_then", "sums"]
 
 
 def relu(x: Any) -> Any:
@@ -21,6 +21,11 @@ def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: 
     """Sums over ``axes`` of what ``function`` gives, with those axes kept."""
     results = function(*arrays)
     return tuple(ops.sum(r, axis=axes, keepdims=True) for r in results) if axes else results
+
+
+def sum_then(product: Any, axes: tuple[int, ...], g: Any) -> tuple[Any, Any]:
+    """The sum over ``axes``, kept with size 1, and ``g``."""
+    return ops.sum(product, axis=axes, keepdims=True), g
 
 
 def einsum(equation: str, a: Any, b: Any) -> Any:

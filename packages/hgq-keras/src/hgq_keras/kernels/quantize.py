@@ -9,7 +9,7 @@ from keras import ops
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
 from hgq_core.spec import KBI, KIF
-from hgq_keras.kernels import sums
+from hgq_keras.kernels import sum_then, sums
 from hgq_keras.kernels.fusion import once
 from hgq_keras.ops import KERAS
 
@@ -48,7 +48,8 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
             if spec.overflow_mode is Overflow.WRAP:
                 # The factor stays outside of the sum: XLA would spread it over an array of the size of x.
                 product = g * (x - xq)
-                return g, ops.zeros_like(i), LN2 * (KERAS.sum(product, axes) if axes else product)
+                total, g = sum_then(product, axes, g) if axes else (product, g)
+                return g, ops.zeros_like(i), LN2 * total
 
             def widths(g: Any, x: Any, xq: Any) -> tuple[Any, Any]:
                 _, di, df = grid_gradients(KERAS, g, x, xq, grid)
