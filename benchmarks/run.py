@@ -57,8 +57,8 @@ def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) ->
 
 def torch_rows(batches: list[int], repeats: int) -> list[dict[str, Any]]:
     """The jet model on PyTorch, eager, without a compiled operator."""
-    code = "import json, sys, torch_step; print(json.dumps([torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1]))"
-    code += " for b in map(int, sys.argv[2:])]))"
+    code = "import json, sys, process; process.pin(); process.keep_memory(); import torch_step; print(json.dumps("
+    code += "[torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1])) for b in map(int, sys.argv[2:])]))"
     command = [sys.executable, "-c", code, str(repeats), *map(str, batches)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
     return [

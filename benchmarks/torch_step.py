@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import torch
+from process import keep_memory, pin
 from torch import nn
 
 import hgq_torch
@@ -119,6 +120,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--profile", action="store_true", help="print the operators of a step instead")
     options = parser.parse_args()
+    pin()
+    keep_memory()
     if options.profile:
         print(profile(options.batches[0]))
         return
