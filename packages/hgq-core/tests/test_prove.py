@@ -211,3 +211,19 @@ def test_a_coarse_constant_beside_a_zero_is_proved():
     x = builder.add(op.Input((2,), Formats.of(1, 4, -2)))
     y = builder.add(op.Add(), x, builder.add(op.Constant.of([8.0, 0.0])))
     assert prove(builder.build([y])).float32_exact
+
+
+def test_numbers_beyond_float32_inside_a_scan_are_seen():
+    """The body divides by 2**140 and multiplies again: nothing of that shows outside of it."""
+    body = GraphBuilder()
+    x, state = (body.add(op.Input((1,), Formats.of(0, 2, 0))) for _ in range(2))
+    down, up = (body.add(op.Constant.of([factor])) for factor in (2.0**-140, 2.0**140))
+    small = body.add(op.Multiply(), body.add(op.Multiply(), x, down), up)
+    inner = body.build([small, state])
+    b = GraphBuilder()
+    inputs = [b.add(op.Input(shape, Formats.of(0, 2, 0))) for shape in ((4, 1), (1,))]
+    proof = prove(b.build([b.add(op.Scan(inner, 4), *inputs, name="scan")]))
+    assert proof.exponents["scan"] == (-140, 141)  # 2**140 is a constant of 141 bits
+    assert not proof.float32_exact
+    assert proof.exact_in(53)
+    assert [(f.node, f.kind) for f in proof.findings] == [("scan", "inexact")]

@@ -60,3 +60,17 @@ def test_an_input_with_formats_is_not_real():
     builder = GraphBuilder()
     x = builder.add(op.Input((3,), Formats.of(1, 2, 2)), name="x")
     assert real_tensors(builder.build([builder.add(op.Relu(), x)])) == set()
+
+
+@pytest.mark.parametrize(("operation", "allowed"), [(op.Maximum(), True), (op.Minimum(), False), (op.Add(), False)])
+def test_of_two_inputs_only_the_larger_may_be_taken(operation, allowed):
+    builder = GraphBuilder()
+    x, y = (builder.add(op.Input((3,))) for _ in range(2))
+    z = builder.add(operation, x, y)
+    graph = builder.build([builder.add(op.Quantize(Formats.of(1, 4, 2), Round.RND, Overflow.SAT), z)])
+    assert acts_on_real(operation) == allowed
+    if allowed:
+        prove(graph)
+    else:
+        with pytest.raises(GraphError, match="not quantized"):
+            prove(graph)

@@ -100,7 +100,7 @@ def _ranges(graph: Graph, node: Node) -> tuple[NDArray[np.float64], NDArray[np.f
             else [[1], [2], [2]]
         )
         low, high, step = _limits(Formats.of(*joined))
-        limits = [tuple(np.full(node.shape, x) for x in (low.min(), high.max(), step.min()))]  # type: ignore[list-item]
+        limits = [(np.full(node.shape, low.min()), np.full(node.shape, high.max()), np.full(node.shape, step.min()))]
     low, high, step = (np.stack(parts) for parts in zip(*limits, strict=True))
     return low.min(axis=0), high.max(axis=0), step.min(axis=0)
 

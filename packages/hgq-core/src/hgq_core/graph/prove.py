@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Proof:
     Attributes:
         formats: narrowest formats of each edge, without the batch axis; real edges are missing.
         bits: bits that the widest partial sum in a node needs, counted from the node's own smallest step, sign left
-            out; of a constant, those of its widest number.
+            out; of a constant, those of its widest number; of a Scan, the most in its body over all steps.
         exponents: for each of these nodes the binary exponents of its smallest step and its largest partial sum.
         overflow: for each WRAP node, ``"proved"`` that it never wraps, or ``"possible"``; a node in the body of a Scan
             is called ``scan/node`` and judged over all steps.
@@ -113,7 +113,7 @@ def prove(graph: Graph) -> Proof:
     for node in graph:
         operands = [values[name] for name in node.inputs]
         judged = set(overflow)
-        result, needed = _interval(node, operands, overflow)
+        result, needs = _interval(node, operands, overflow)
         values[node.name] = result
         if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
             _judge(overflow, node.name, node.op, operands[0])
@@ -126,14 +126,14 @@ def prove(graph: Graph) -> Proof:
             continue
         if not isinstance(node.op, op.Constant):
             formats[node.name] = formats_of(result)
-        bits[node.name], exponents[node.name] = needed, _exponents(result)
-        if needed > _FLOAT32:
-            detail = f"needs {needed} bits where float32 has {_FLOAT32}: narrow the inputs or the weights of this node"
-            findings.append(Finding(node.name, node.label, "inexact", detail, needed))
-        elif max(map(abs, exponents[node.name])) > _EXPONENT:
-            low, high = exponents[node.name]
-            detail = f"spans 2**{low} to 2**{high}, beyond the normal numbers of float32: scale the data or the weights"
-            findings.append(Finding(node.name, node.label, "inexact", detail, needed))
+        bits[node.name], exponents[node.name] = needs.bits, (needs.low, needs.high)
+        if needs.bits > _FLOAT32:
+            detail = f"needs {needs.bits} bits where float32 has {_FLOAT32}: narrow its inputs or its weights"
+            findings.append(Finding(node.name, node.label, "inexact", detail, needs.bits))
+        elif max(-needs.low, needs.high) > _EXPONENT:
+            span = f"spans 2**{needs.low} to 2**{needs.high}"
+            detail = f"{span}, beyond the normal numbers of float32: scale the data or the weights"
+            findings.append(Finding(node.name, node.label, "inexact", detail, needs.bits))
     proof = Proof(formats, bits, exponents, overflow, tuple(findings))
     graph.memo["proof"] = proof
     return proof
@@ -145,20 +145,36 @@ def _judge(overflow: dict[str, str], name: str, operation: op.Quantize, x: Inter
     overflow[name] = "proved" if never else "possible"
 
 
-def _interval(node: Node, operands: list[Interval | None], overflow: dict[str, str]) -> tuple[Interval | None, int]:
-    """The interval of a node, None for a real edge, and the bits that its widest partial sum needs."""
+class _Needs(NamedTuple):
+    """What a floating-point type must have to hold a node's numbers and partial sums exactly."""
+
+    bits: int
+    low: int
+    """Binary exponent of the smallest step."""
+    high: int
+    """Binary exponent of the largest partial sum."""
+
+    def joined(self, other: _Needs) -> _Needs:
+        return _Needs(max(self.bits, other.bits), min(self.low, other.low), max(self.high, other.high))
+
+
+_NOTHING = _Needs(0, 0, 0)
+
+
+def _interval(node: Node, operands: list[Interval | None], overflow: dict[str, str]) -> tuple[Interval | None, _Needs]:
+    """The interval of a node, None for a real edge, and what it needs."""
     if isinstance(node.op, op.Input):
-        return (None, 0) if node.op.formats is None else _with_bits(Interval.full(node.op.formats, node.shape))
+        return (None, _NOTHING) if node.op.formats is None else _with_needs(Interval.full(node.op.formats, node.shape))
     if isinstance(node.op, op.Constant):
-        return _with_bits(Interval.of(node.op.values))
+        return _with_needs(Interval.of(node.op.values))
     known = [operand for operand in operands if operand is not None]
     if len(known) == len(operands):
         return _evaluated(node, known, node.name, overflow)
     if isinstance(node.op, op.Quantize):
         symmetric = node.op.overflow is Overflow.SAT_SYM
-        return _with_bits(Interval.full(node.op.formats, node.shape, symmetric=symmetric))
+        return _with_needs(Interval.full(node.op.formats, node.shape, symmetric=symmetric))
     if acts_on_real(node.op):
-        return None, 0
+        return None, _NOTHING
     message = (
         f"{type(node.op).__name__} {node.name!r} (layer {node.label!r}) acts on an input that is not quantized; "
         "put a Quantizer before it"
@@ -166,8 +182,8 @@ def _interval(node: Node, operands: list[Interval | None], overflow: dict[str, s
     raise GraphError(message)
 
 
-def _evaluated(node: Node, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, int]:
-    """The node on intervals, and the bits that it needs; constants enter as the plain arrays that they are."""
+def _evaluated(node: Node, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, _Needs]:
+    """The node on intervals, and what it needs; constants enter as the plain arrays that they are."""
     if isinstance(node.op, op.Scan):
         return _unrolled(node.op, operands, name, overflow)
     plain = [
@@ -176,32 +192,33 @@ def _evaluated(node: Node, operands: list[Interval], name: str, overflow: dict[s
         else operand.fresh
         for n, operand in enumerate(operands)
     ]
-    return _with_bits(Interval.of(evaluate_node(node, plain)))
+    return _with_needs(Interval.of(evaluate_node(node, plain)))
 
 
-def _unrolled(scan: op.Scan, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, int]:
-    """The fixed number of steps on intervals, and the most bits that a node of the body needs in any of them."""
+def _unrolled(scan: op.Scan, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, _Needs]:
+    """The fixed number of steps on intervals, and the most that a node of the body needs in any of them."""
     sequence, *states = operands
     results: list[Any] = []
-    needed = 0
+    needs = _NOTHING
     for t in range(scan.steps)[:: -1 if scan.reverse else 1]:
         values: dict[str, Interval] = {}
         feed = iter([sequence[:, t], *states])
         for node in scan.body:
             if isinstance(node.op, op.Input):
                 values[node.name] = next(feed)
-            elif isinstance(node.op, op.Constant):
-                values[node.name] = Interval.of(node.op.values)
+                continue
+            inner = [values[operand] for operand in node.inputs]
+            if isinstance(node.op, op.Constant):
+                values[node.name], own = _with_needs(Interval.of(node.op.values))
             else:
-                inner = [values[operand] for operand in node.inputs]
-                values[node.name], bits = _evaluated(node, inner, f"{name}/{node.name}", overflow)
-                needed = max(needed, bits)
-                if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
-                    _judge(overflow, f"{name}/{node.name}", node.op, inner[0])
+                values[node.name], own = _evaluated(node, inner, f"{name}/{node.name}", overflow)
+            needs = needs.joined(own)
+            if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
+                _judge(overflow, f"{name}/{node.name}", node.op, inner[0])
         results.append(values[scan.body.outputs[0]])
         states = [values[output] for output in scan.body.outputs[1:]]
     stacked: Any = np.stack(results[::-1] if scan.reverse else results, axis=1)
-    return stacked, max(needed, _bits(stacked))
+    return stacked, needs.joined(_with_needs(stacked)[1])
 
 
 def _exponents(x: Interval) -> tuple[int, int]:
@@ -217,8 +234,8 @@ def _is_point(x: Interval) -> bool:
     return x.low is x.high
 
 
-def _with_bits(x: Interval) -> tuple[Interval, int]:
-    return x, _bits(x)
+def _with_needs(x: Interval) -> tuple[Interval, _Needs]:
+    return x, _Needs(_bits(x), *_exponents(x))
 
 
 def _bits(x: Interval) -> int:

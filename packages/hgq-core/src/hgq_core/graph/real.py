@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["acts_on_real", "real_tensors"]
 
 _MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
-_SELECTS = op.Relu | op.Maximum | op.Minimum
+_SELECTS = op.Relu | op.Maximum
 
 
 def acts_on_real(operation: op.Operation) -> bool:

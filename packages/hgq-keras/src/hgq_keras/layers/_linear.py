@@ -137,7 +137,7 @@ class LinearLayer(QLayer):
             spatial = [int(n) for n in shape[1:-1]]  # type: ignore[arg-type]  # declare has refused unknown sizes
             total = convolution_cost(verbs, self.operation, bits(self.iq), bits(self.kq), spatial, kernel_shape)
         if self.bq is not None:
-            positions = [int(n) for n in self.operation.shape(shape, kernel_shape)[1:]]  # type: ignore[arg-type]
+            positions = [int(n) for n in self.operation.shape(shape, kernel_shape)[1:]]  # type: ignore[arg-type]  # declare has refused unknown sizes
             total = total + bias_cost(verbs, bits(self.bq), positions)
         return total * self._share
 
@@ -245,12 +245,12 @@ class QEinsumDense(LinearLayer):
                 message = f"layer {self.name!r}: axis {letter!r} is {known} in the input and {size} in output_shape"
                 raise ShapeError(message)
             sizes[letter] = known if size is None else size
-        kernel_shape = tuple(sizes[letter] for letter in kernel)
-        if any(n is None for n in kernel_shape):
-            message = f"layer {self.name!r}: the kernel's shape {kernel_shape} must be fixed"
+        kernel_shape = tuple(n for letter in kernel if (n := sizes[letter]) is not None)
+        if len(kernel_shape) < len(kernel):
+            message = f"layer {self.name!r}: the kernel's shape {tuple(sizes[c] for c in kernel)} must be fixed"
             raise ShapeError(message)
         free = [sizes[letter] for letter in first[1:] if letter in output and letter not in kernel]
-        return operation, kernel_shape, self._bias_shape(output, sizes), instances(free, self.name)  # type: ignore[return-value]
+        return operation, kernel_shape, self._bias_shape(output, sizes), instances(free, self.name)
 
     def _bias_shape(self, output: str, sizes: dict[str, int | None]) -> tuple[int, ...]:
         if not self.bias_axes:
