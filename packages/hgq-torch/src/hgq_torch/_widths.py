@@ -103,9 +103,9 @@ class StoredWidths(nn.Module):
         self._sharing = None
         for name in self.stored:
             width = getattr(self, name)
-            width.data = torch.empty(0, dtype=width.dtype, device=width.device)
-            # What PyTorch's `materialize` does, backwards.
-            width.__class__ = UninitializedParameter if isinstance(width, nn.Parameter) else UninitializedBuffer
+            shapeless: Any = UninitializedParameter if isinstance(width, nn.Parameter) else UninitializedBuffer
+            fresh = shapeless(requires_grad=width.requires_grad, dtype=width.dtype, device=width.device)
+            torch.utils.swap_tensors(width, fresh)
 
     def assign(self, **widths: Any) -> None:
         """Store these widths (bits); each broadcasts to the width tensor.
