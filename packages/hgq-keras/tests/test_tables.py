@@ -38,6 +38,14 @@ def test_a_function_that_mixes_elements_is_refused(function):
         QUnaryFunctionLUT(function, name="t")
 
 
+def test_a_result_that_depends_on_the_place_is_refused_however_small_the_difference():
+    def drifts(x):
+        return x + ops.cast(ops.arange(ops.shape(x)[-1]), x.dtype) * 2.0**-20
+
+    with pytest.raises(ConfigError, match="depends on the others"):
+        QUnaryFunctionLUT(drifts)
+
+
 @pytest.mark.parametrize(
     "function",
     ["relu", "silu", "hard_tanh", "exponential", ops.log, ops.sign, lambda x: ops.where(x > 0, x, -2.0 * x)],

@@ -124,7 +124,7 @@ def start_inside(name: str, start: Any, limit: str, constraint: Any, usual: Any,
     Raises:
         ConfigError: a chosen width outside of the limits, which would give numbers that no format holds.
     """
-    low, high = limits(constraint)
+    low, high = _limits(constraint)
     if isinstance(start, bool) or not isinstance(start, int | float | np.number):
         return start
     if low <= start <= high or not isfinite(start):
@@ -136,7 +136,7 @@ def start_inside(name: str, start: Any, limit: str, constraint: Any, usual: Any,
     return int(edge) if edge.is_integer() else edge
 
 
-def limits(constraint: keras.constraints.Constraint | None) -> tuple[float, float]:
+def _limits(constraint: keras.constraints.Constraint | None) -> tuple[float, float]:
     """The smallest and the largest width that a constraint of this package leaves; infinite where it has no limit."""
     if isinstance(constraint, Constant):
         return constraint.value, constraint.value

@@ -196,13 +196,13 @@ class Emitter:
 
     def _scaled_quantizer(self, quantizer: Quantizer, formats: Any, x: str, scaler: float) -> str:
         """A positive power of two only moves the point; a negative scaler also flips the sign before and after."""
-        spec = quantizer.spec
+        spec = quantizer.fixed_spec
         shift = int(np.frexp(abs(scaler))[1]) - 1
         moved = type(formats).of(formats.k, formats.i + shift, formats.f - shift)
         if scaler < 0:
             x = self.add(op.Negate(), x)
         x = self.add(
-            op.Quantize(moved, spec.round_mode, spec.overflow_mode),  # type: ignore[union-attr]  # checked by the caller
+            op.Quantize(moved, spec.round_mode, spec.overflow_mode),
             x,
             name=_short(quantizer, self.label),
         )

@@ -32,6 +32,7 @@ __all__ = [
     "check_factor",
     "configured",
     "constant_bits",
+    "fixed",
     "instances",
     "parallel_share",
     "quantized_layers",
@@ -290,12 +291,18 @@ def check_factor(factor: Any) -> None:
         raise ConfigError(message)
 
 
+def fixed(sizes: Sequence[int | None], name: str) -> tuple[int, ...]:
+    """The sizes; raises ShapeError if one is unknown."""
+    known = tuple(int(n) for n in sizes if n is not None)
+    if len(known) < len(sizes):
+        message = f"layer {name!r}: the size of {tuple(sizes)} must be fixed, since hardware is built for one size"
+        raise ShapeError(message)
+    return known
+
+
 def instances(positions: Sequence[int | None], name: str) -> int:
     """Number of positions; raises ShapeError if one is not fixed."""
-    if any(n is None for n in positions):
-        message = f"layer {name!r}: the size of {tuple(positions)} must be fixed to count its instances in hardware"
-        raise ShapeError(message)
-    return prod(int(n) for n in positions if n is not None)
+    return prod(fixed(positions, name))
 
 
 def quantized_layers(model: keras.Layer) -> list[QLayer]:

@@ -20,6 +20,7 @@ from hgq_keras.layers._base import (
     check_factor,
     configured,
     constant_bits,
+    fixed,
     instances,
     parallel_share,
 )
@@ -134,10 +135,10 @@ class LinearLayer(QLayer):
             sizes = {letter: int(n or 1) for letter, n in self.operation.sizes(shape, kernel_shape).items()}
             total = contraction_cost(verbs, self.operation, bits(self.iq), bits(self.kq), sizes)
         else:
-            spatial = [int(n) for n in shape[1:-1]]  # type: ignore[arg-type]  # declare has refused unknown sizes
+            spatial = fixed(shape[1:-1], self.name)
             total = convolution_cost(verbs, self.operation, bits(self.iq), bits(self.kq), spatial, kernel_shape)
         if self.bq is not None:
-            positions = [int(n) for n in self.operation.shape(shape, kernel_shape)[1:]]  # type: ignore[arg-type]  # declare has refused unknown sizes
+            positions = fixed(self.operation.shape(shape, kernel_shape)[1:], self.name)
             total = total + bias_cost(verbs, bits(self.bq), positions)
         return total * self._share
 

@@ -15,7 +15,7 @@ from hgq_core.graph.ops import Lookup
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import fixed_point
 from hgq_core.spec import KBI, KIF
-from hgq_keras.layers._base import Bits, QLayer, Shape, configured
+from hgq_keras.layers._base import Bits, QLayer, Shape, configured, fixed
 from hgq_keras.unary import check_elementwise, shared_values
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class QUnaryFunctionLUT(QLayer):
     def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
         if self._oq is None or not self._iqs:
             return 0.0
-        shape = [int(n) for n in self.input_shapes[0][1:]]  # type: ignore[arg-type]  # quantizers refuse unknown sizes
+        shape = fixed(self.input_shapes[0][1:], self.name)
         return lookup_cost(verbs, bits(self.iq), bits(self._oq), shape)
 
     def emit(self, emitter: Emitter, inputs: list[str]) -> str:

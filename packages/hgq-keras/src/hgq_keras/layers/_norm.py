@@ -10,7 +10,7 @@ from keras import ops
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
-from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits
+from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, fixed
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
@@ -142,7 +142,7 @@ class QBatchNormalization(QLayer):
         return self._scale_and_offset(mean, variance, training=False)
 
     def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
-        shape = [int(n) for n in self.input_shapes[0][1:]]  # type: ignore[arg-type]  # build has refused unknown sizes
+        shape = fixed(self.input_shapes[0][1:], self.name)
         return product_cost(verbs, [bits(self.iq), bits(self.kq)], shape) + bias_cost(verbs, bits(self.bq), shape)
 
     def emit(self, emitter: Emitter, inputs: list[str]) -> str:

@@ -11,7 +11,7 @@ from hgq_core.cost import pooling_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Multiply
 from hgq_core.linear import Pool, average_scale, explicit_pads
-from hgq_keras.layers._base import Bits, QLayer, Shape, instances, parallel_share
+from hgq_keras.layers._base import Bits, QLayer, Shape, fixed, instances, parallel_share
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class _Pooling2D(QLayer):
         return y if self.operation.kind == "max" else y * ops.convert_to_tensor(self._scale())
 
     def _scale(self) -> np.ndarray:
-        spatial = [int(n) for n in self.input_shapes[0][1:-1]]  # type: ignore[arg-type]  # build has refused unknown sizes
+        spatial = fixed(self.input_shapes[0][1:-1], self.name)
         return average_scale(self.operation, spatial).astype("float32")
 
     def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
-        shape = [int(n) for n in self.input_shapes[0][1:]]  # type: ignore[arg-type]  # build has refused unknown sizes
+        shape = fixed(self.input_shapes[0][1:], self.name)
         return pooling_cost(verbs, self.operation, bits(self.iq), shape) * self._share
 
     def emit(self, emitter: Emitter, inputs: list[str]) -> str:
