@@ -76,7 +76,7 @@ def settle(one_pass: Callable[[int], T], stored: Callable[[], Sequence[ArrayLike
         if not moving or all(map(np.array_equal, before, stored())):
             return result
     message = (
-        f"ranges still grow after {most} passes over the same data, so no range holds them; expected a model that gives "
-        "the same numbers for the same data: reset its state, or use the type 'kif' or overflow_mode='SAT' for data"
+        f"ranges still grow after {most} passes over the same data, so no range holds them; expected a model that "
+        "gives the same numbers for the same data: reset its state, or use the type 'kif' or overflow_mode='SAT'"
     )
     raise ConfigError(message)

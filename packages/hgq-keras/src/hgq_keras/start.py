@@ -79,12 +79,13 @@ def alive(start: Any, kernel: Any, owner: str, spec: KIF | KBI, sharing: Sharing
         if not change:
             return widths
         message = (
-            f"layer {owner!r}: its initial widths would round the whole kernel to 0 and it would never train; "
-            f"starting with {change.fraction} more fraction bits. To choose them yourself raise b0 (kbi) or f0 (kif)"
+            f"layer {owner!r}: its initial widths would round most of the kernel to zero or clip it, and it would "
+            f"hardly train; starting with {change.fraction} more fraction bits and {change.integer} more integer bits. "
+            "To choose them yourself raise b0 (kbi) or f0 (kif)"
         )
         warnings.warn(message, DeadLayerWarning, stacklevel=2)
-        if change.fraction > change.bits:
-            i.assign(ops.convert_to_numpy(i) - (change.fraction - change.bits))
+        if change.integer:
+            i.assign(ops.convert_to_numpy(i) + change.integer)
         return widths + float(change.fraction if isinstance(spec, KIF) else change.bits)
 
     return initial
