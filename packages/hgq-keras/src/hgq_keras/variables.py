@@ -15,7 +15,7 @@ from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY, Ops
 from hgq_core.spec import KBI, KIF, Dummy, Spec
 from hgq_keras.ops import KERAS, read
-from hgq_keras.start import Weight, alive, outside_of_traces, warn_widened, widening
+from hgq_keras.start import Weight, alive, held, outside_of_traces, warn_widened, widening
 from hgq_keras.stored import load_widths, save_widths, width_names
 from hgq_keras.tracking import Mode, follow
 from hgq_keras.widths import Width, counted, declared, straight_through, width_dtype
@@ -133,10 +133,9 @@ class StoredWidths(keras.Layer):
             self._refusal = "" if isinstance(self.spec, Dummy) else str(error)
             raise
         self._refusal = ""
-        if self._weight is not None and isinstance(self.spec, KIF | KBI) and self.built:
-            values = self._weight.held()
-            if values is not None:
-                self._weight.see(values, self._stored(self._second))
+        values = None if self._weight is None else self._weight.held()
+        if self._weight is not None and values is not None and isinstance(self.spec, KIF | KBI):
+            self._weight.see(values, self._stored(self._second))
 
     # --- the weight --------------------------------------------------------------------------------------------------
 
@@ -163,11 +162,11 @@ class StoredWidths(keras.Layer):
 
     def _raised(self) -> Widening | None:
         """What was added to the widths."""
-        weight, spec, second = self._weight, self.fixed_spec, self._stored(self._second)
+        weight, spec = self._weight, self.fixed_spec
         values = None if weight is None else weight.held()
-        if weight is None or values is None:
+        if weight is None or values is None or any(held(width) is None for width in self._widths.values()):
             return None
-        change = None
+        second, change = self._stored(self._second), None
         if weight.assigned(values, second) and np.all(np.isfinite(values)):
             i = self._stored("i")
             change = widening(values, spec, self._shared, self._stored("k"), i, second)
