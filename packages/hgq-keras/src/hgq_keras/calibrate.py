@@ -144,8 +144,8 @@ def _check_inputs(model: keras.Model, batch: Any) -> None:
         return
     if isinstance(batch, list) and len(batch) != len(tensors):
         message = (
-            f"model {model.name!r} has {len(tensors)} input(s) and received a list of {len(batch)} arrays, which is one "
-            "array for each input; join rows with np.concatenate, or pass a generator of batches"
+            f"model {model.name!r} has {len(tensors)} input(s) and received a list of {len(batch)} arrays, which is "
+            "one array for each input; join rows with np.concatenate, or pass a generator of batches"
         )
         raise ConfigError(message)
     if not isinstance(batch, dict):

@@ -36,9 +36,7 @@ def save_widths(store: MutableMapping[str, Any], widths: Mapping[str, Any], cali
         store[_CALIBRATED] = calibrated
 
 
-def load_widths(
-    store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str
-) -> np.ndarray | None:
+def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str) -> np.ndarray | None:
     """Assign every width from its name, or none; returns the fingerprint beside them, None in older files.
 
     Args:
@@ -51,7 +49,8 @@ def load_widths(
         FileError: the file has the widths of another type or of another shape, widths that no arithmetic holds, or was
             written by position.
     """
-    received, expected = set(store.keys()) - {_CALIBRATED}, set(width_names(q_type))
+    names = set(store.keys())
+    received, expected = names - {_CALIBRATED}, set(width_names(q_type))
     if received != expected:
         message = (
             f"quantizer {quantizer!r} of type {q_type!r}: the file has {_described(received)}, expected "
@@ -75,7 +74,7 @@ def load_widths(
             raise FileError(message) from error
     for name, variable in widths.items():
         variable.assign(store[name])
-    return np.asarray(store[_CALIBRATED], dtype=np.uint8) if _CALIBRATED in store.keys() else None
+    return np.asarray(store[_CALIBRATED], dtype=np.uint8) if _CALIBRATED in names else None
 
 
 def _described(names: set[str]) -> str:
