@@ -21,6 +21,7 @@ from hgq_core.graph.ops import (
     Shape,
 )
 from hgq_core.graph.shapes import has_no_batch, output_shape
+from hgq_core.graph.show import graph_as_html, graph_as_line, graph_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,6 +135,16 @@ class Graph:
     def inputs(self) -> tuple[Node, ...]:
         """The Input nodes, in order."""
         return tuple(node for node in self.nodes if isinstance(node.op, Input))
+
+    def __repr__(self) -> str:
+        return f"<{graph_as_line(self)}>"
+
+    def __str__(self) -> str:
+        """One short table: node, kind, shape, bits, label; a long graph shows its first and its last nodes."""
+        return graph_as_text(self)
+
+    def _repr_html_(self) -> str:
+        return graph_as_html(self)
 
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read ``name``."""

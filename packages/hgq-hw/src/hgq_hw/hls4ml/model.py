@@ -14,6 +14,7 @@ import json
 import shutil
 import warnings
 from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from hgq_core.errors import (
 )
 from hgq_core.graph import Graph, prove, run
 from hgq_hw._files import writing
+from hgq_hw._show import as_html, as_text, port_rows
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
 from hgq_hw.hls4ml.options import MARK, PER_TENSOR, check_folder, check_options
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from numpy.typing import ArrayLike, NDArray
+
+    from hgq_hw._show import Rows
 
 __all__ = ["HLSModel", "lower"]
 
@@ -117,6 +121,34 @@ class HLSModel:
         self._host = host
         self._hardware = hardware
         self._compiled = False
+
+    def __repr__(self) -> str:
+        return f"<HLSModel: {self._setting('Backend')} {self._setting('IOType')}, {len(self._layers())} layer(s)>"
+
+    def __str__(self) -> str:
+        """One short table: engine, back end, part, clock, layers, ports, folder."""
+        return as_text("hls4ml design", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_html("hls4ml design", self._rows())
+
+    def _rows(self) -> Rows:
+        return [
+            ("engine", f"hls4ml {version('hls4ml')}"),
+            ("back end", f"{self._setting('Backend')} {self._setting('IOType')}"),
+            ("part", f"{self._setting('Part')}, {self._setting('ClockPeriod')} ns"),
+            ("cost, latency", "known after synthesis"),
+            ("layers", str(len(self._layers()))),
+            *port_rows(self._hardware),
+            ("folder", str(self.output_dir)),
+            ("C simulation", "compiled" if self._compiled else "not compiled"),
+        ]
+
+    def _setting(self, name: str) -> object:
+        return self.model_graph.config.get_config_value(name)
+
+    def _layers(self) -> list[object]:
+        return list(self.model_graph.get_layers())
 
     @property
     def output_dir(self) -> Path:
