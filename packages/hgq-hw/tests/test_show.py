@@ -30,7 +30,7 @@ def test_ports_are_shown_with_shape_and_bits(lower):
     (entering,) = [value for what, value in shown if what == "input"]
     (leaving,) = [value for what, value in shown if what == "output"]
     assert entering.endswith("6, k=1 i=0..3 f=0..4")
-    assert "out/quantize 3, k=1" in leaving
+    assert leaving == "out/quantize 3, k=0..1 i=3..4 f=1..3"
 
 
 def test_a_design_with_many_ports_is_no_flood(lower):
