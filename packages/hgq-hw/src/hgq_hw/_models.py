@@ -12,7 +12,7 @@ from typing import Any
 from hgq_core.errors import ConfigError, FileError, MissingDependencyError
 from hgq_core.graph import Graph, load
 
-__all__ = ["as_graph", "load_model"]
+__all__ = ["as_graph", "load_model", "require_graph"]
 
 
 def as_graph(model: Graph | Any) -> Graph:
@@ -33,6 +33,27 @@ def as_graph(model: Graph | Any) -> Graph:
         message = "a PyTorch model needs an example input: pass hgq_torch.to_graph(model, example) instead"
         raise ConfigError(message)
     message = f"received a {type(model).__name__}, expected a Graph or a Keras model"
+    raise ConfigError(message)
+
+
+def require_graph(graph: object, call: str) -> None:
+    """Raise ConfigError, with the remedy, for what is no Graph.
+
+    Args:
+        graph: what was received.
+        call: the function that received it, for the message.
+    """
+    if isinstance(graph, Graph):
+        return
+    roots = {kind.__module__.partition(".")[0] for kind in type(graph).__mro__}
+    remedy = (
+        "hgq_keras.to_graph(model)"
+        if "keras" in roots
+        else "hgq_torch.to_graph(model, example)"
+        if "torch" in roots
+        else "to_graph of hgq_keras or hgq_torch, or hgq_core.graph.load"
+    )
+    message = f"{call}: received a {type(graph).__name__}, expected a Graph; get one by {remedy}"
     raise ConfigError(message)
 
 

@@ -10,6 +10,7 @@ from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
 from hgq_core.graph.run import evaluate_node
+from hgq_hw._models import require_graph
 from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
@@ -63,8 +64,9 @@ def lower(
     Raises:
         UnsupportedError: something that da4ml cannot express exactly; names the node.
         ConfigError: unknown solver option, a latency cutoff below a tenth of an adder, formats for inputs that do not
-            exist.
+            exist; or something that is no Graph.
     """
+    require_graph(graph, "da4ml.lower")
     options = _options(solver)
     if latency_cutoff is not None and not latency_cutoff >= SHORTEST:
         message = (

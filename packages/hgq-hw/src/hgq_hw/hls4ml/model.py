@@ -9,11 +9,8 @@ narrower than the table 2,144 of 3,000. With proved types all four have none.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import warnings
-from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,16 +25,18 @@ from hgq_core.errors import (
     VerificationError,
 )
 from hgq_core.graph import Graph, prove, run
-from hgq_hw._files import writing
+from hgq_hw._files import replacing
+from hgq_hw._models import require_graph
 from hgq_hw._show import as_html, as_text, port_rows
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
-from hgq_hw.hls4ml.options import MARK, PER_TENSOR, check_folder, check_options
+from hgq_hw.hls4ml.options import MARK, PER_TENSOR, backend_name, check_folder, check_options
+from hgq_hw.hls4ml.project import quiet, write_as_if_in_place
 from hgq_hw.hls4ml.records import Options, Records, records
 from hgq_hw.hls4ml.types import covering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     from numpy.typing import ArrayLike, NDArray
@@ -69,7 +68,8 @@ def lower(
     Args:
         graph: what hgq-keras or hgq-torch exported, or `hgq_core.graph.load` read.
         output_dir: folder of the project; must be new, empty, or written by this function before.
-        backend: ``Vitis`` or ``Vivado``, with a format per element; ``Quartus`` or ``Catapult``, with one per tensor.
+        backend: in any case, as hls4ml takes it: ``Vitis`` or ``Vivado``, with a format per element; ``Quartus`` or
+            ``Catapult``, with one per tensor.
         io_type: ``io_parallel``, or ``io_stream`` with one format per tensor.
         strategy: ``Latency``, ``Resource`` or ``distributed_arithmetic`` (needs da4ml).
         part: the FPGA, in its vendor's words.
@@ -81,12 +81,14 @@ def lower(
         The project, not yet written.
 
     Raises:
-        ConfigError: an unknown option.
+        ConfigError: an unknown option, or something that is no Graph.
         FileError: ``output_dir`` holds something else.
         MissingDependencyError: hls4ml is not installed.
         UnsupportedError: an operation or a number format that the target cannot take; names the layer and the remedy.
     """
     folder = Path(output_dir)
+    require_graph(graph, "hls4ml.lower")
+    backend = backend_name(backend)
     check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
     check_folder(folder)
     boundary = split(graph)
@@ -156,7 +158,10 @@ class HLSModel:
         return Path(self.model_graph.config.get_output_dir())
 
     def write(self) -> Path:
-        """Write the project.
+        """Write the project, in the place of one that was written before, with all that is in its folder.
+
+        It is written next to its folder and takes its place in one step: whenever the process is killed, the folder
+        holds the old project or the new one.
 
         Returns:
             Its folder.
@@ -167,10 +172,9 @@ class HLSModel:
         folder = self.output_dir
         check_folder(folder)
         mark = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
-        with writing(folder), _quiet():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
-            self.model_graph.write()
+        with replacing(folder) as fresh:
+            (fresh / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+            write_as_if_in_place(self.model_graph, fresh)
         return folder
 
     def compile(self) -> None:
@@ -185,9 +189,10 @@ class HLSModel:
                 message = f"{tool} is not on PATH; the C simulation needs it: install it (Debian, Ubuntu: {remedy})"
                 raise ToolError(message)
         self.write()
-        with _quiet() as said:
+        with quiet() as said:
             try:
-                self.model_graph.compile()
+                # compile() would write once more, straight into the folder.
+                self.model_graph._compile()
             except Exception as error:  # hls4ml raises nothing narrower
                 message = f"g++ failed on the project in {self.output_dir}: {said.getvalue()[-2000:]} ({error})"
                 raise ToolError(message) from error
@@ -244,7 +249,7 @@ def _model_graph(
     written: Records, folder: Path, backend: str, model_config: dict[str, Any], design: dict[str, Any]
 ) -> Any:
     try:
-        with _quiet():
+        with quiet():
             from hls4ml.backends import get_backend
             from hls4ml.model.graph import ModelGraph
             from hls4ml.utils.config import create_config
@@ -265,7 +270,7 @@ def _model_graph(
             config["HLSConfig"]["LayerName"][record["name"]]["Strategy"] = "Latency"  # they have no other
         if record["class_name"] == "UnaryLUT":
             record["table_t"] = convert(str(written.types[record["name"]]["table"]))
-    with _quiet():
+    with quiet():
         result = ModelGraph.from_layer_list(config, written.layers, inputs=written.inputs, outputs=written.outputs)
     _check_types(result, written, convert)
     return result
@@ -282,11 +287,3 @@ def _check_types(model_graph: Any, written: Records, convert: Any) -> None:
         if not same:
             message = f"hls4ml gave layer {node.name!r} the type {have}, expected {want}; please report this bug"
             raise VerificationError(message)
-
-
-@contextmanager
-def _quiet() -> Iterator[io.StringIO]:
-    """Keeps back what hls4ml prints and warns about: its own optional parts and habits, not the user's to act on."""
-    said = io.StringIO()
-    with warnings.catch_warnings(action="ignore"), redirect_stdout(said):
-        yield said
