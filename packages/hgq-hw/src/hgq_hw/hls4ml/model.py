@@ -28,6 +28,7 @@ from hgq_core.graph import Graph, prove, run
 from hgq_hw._files import replacing
 from hgq_hw._models import require_graph
 from hgq_hw._show import as_html, as_text, port_rows
+from hgq_hw._warn import warn_before_lowering
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
 from hgq_hw.hls4ml.options import MARK, PER_TENSOR, backend_name, check_folder, check_options
@@ -80,6 +81,10 @@ def lower(
     Returns:
         The project, not yet written.
 
+    Warns:
+        UncalibratedWarning: ranges that never were calibrated; names the layers.
+        LargeDesignWarning: a graph that no device holds when it is fully unrolled (io_parallel).
+
     Raises:
         ConfigError: an unknown option, or something that is no Graph.
         FileError: ``output_dir`` holds something else.
@@ -92,6 +97,7 @@ def lower(
     check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
     check_folder(folder)
     boundary = split(graph)
+    warn_before_lowering(graph, unrolled=io_type == "io_parallel", da4ml=strategy == "distributed_arithmetic")
     plain, stream = backend in PER_TENSOR, io_type == "io_stream"
     legal = legalize(boundary.hardware, plain=plain, stream=stream)
     options = Options(plain or stream, stream, plain, f"{backend} {io_type}")

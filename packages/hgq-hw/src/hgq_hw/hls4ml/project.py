@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["quiet", "write_as_if_in_place"]
 
@@ -21,7 +22,8 @@ def write_as_if_in_place(model_graph: Any, folder: Path) -> None:
     """Write the project of ``model_graph`` into ``folder`` with the contents that it has in its own folder.
 
     hls4ml writes where its configuration says, and writes that place into its files too: into the description of the
-    project, of whatever back end. It is written a second time from the configuration as it was.
+    project, and for Catapult into the code that reads the weights. The description is written a second time from the
+    configuration as it was, since YAML folds long lines; elsewhere the place is put right.
     """
     yaml = import_module("yaml")  # comes with hls4ml
     config = model_graph.config.config
@@ -34,6 +36,10 @@ def write_as_if_in_place(model_graph: Any, folder: Path) -> None:
         config["OutputDir"] = place
     with (folder / _DESCRIPTION).open("w", encoding="utf-8") as file:
         yaml.dump(config, file)
+    written, meant = (os.fsencode(path.resolve()) for path in (folder, Path(place)))
+    for path in folder.rglob("*"):
+        if path.is_file() and written in (content := path.read_bytes()):
+            path.write_bytes(content.replace(written, meant))
 
 
 @contextmanager
