@@ -13,10 +13,22 @@ from hgq_hw._scratch import exchange, scratch_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_reachable", "check_replaceable", "new_file", "new_folder", "replacing", "shown", "writing"]
+__all__ = [
+    "HLS4ML_MARKER",
+    "check_reachable",
+    "check_replaceable",
+    "new_file",
+    "new_folder",
+    "replacing",
+    "shown",
+    "writing",
+]
 
 MARKER = ".hgq-hw"
 """A file of this name says that the folder is ours and may be replaced."""
+
+HLS4ML_MARKER = "hgq_hw.json"
+"""The file that describes an hls4ml project of ours; older ones have no other mark."""
 
 _SHOWN = 120
 """Characters of a path that a message shows."""
@@ -47,11 +59,15 @@ def check_reachable(path: Path) -> None:
         raise FileError(message)
 
 
+def _ours(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (MARKER, HLS4ML_MARKER))
+
+
 def check_replaceable(path: Path, *, force: bool) -> None:
     """Raise FileError if writing to ``path`` would destroy something that we have not written, or cannot work."""
     check_reachable(path)
     with writing(path):
-        if force or not path.exists() or (path.is_dir() and ((path / MARKER).exists() or not any(path.iterdir()))):
+        if force or not path.exists() or (path.is_dir() and (_ours(path) or not any(path.iterdir()))):
             return
     message = (
         f"{shown(path)} exists and was not written by hgq: choose another folder, or replace it with all that it "

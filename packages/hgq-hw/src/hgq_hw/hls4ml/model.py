@@ -25,13 +25,13 @@ from hgq_core.errors import (
     VerificationError,
 )
 from hgq_core.graph import Graph, prove, run
-from hgq_hw._files import replacing
+from hgq_hw._files import HLS4ML_MARKER, check_replaceable, new_folder
 from hgq_hw._models import require_graph
 from hgq_hw._show import as_html, as_text, port_rows
 from hgq_hw._warn import warn_before_lowering
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
-from hgq_hw.hls4ml.options import MARK, PER_TENSOR, backend_name, check_folder, check_options
+from hgq_hw.hls4ml.options import PER_TENSOR, backend_name, check_options
 from hgq_hw.hls4ml.project import quiet, write_as_if_in_place
 from hgq_hw.hls4ml.records import Options, Records, records
 from hgq_hw.hls4ml.types import covering
@@ -60,6 +60,7 @@ def lower(
     clock_period: float = 5,
     project_name: str = "hgq_design",
     reuse_factor: int = 1,
+    force: bool = False,
 ) -> HLSModel:
     """Turn a graph into an hls4ml project. Nothing is written before `HLSModel.write` or `HLSModel.compile`.
 
@@ -68,7 +69,7 @@ def lower(
 
     Args:
         graph: what hgq-keras or hgq-torch exported, or `hgq_core.graph.load` read.
-        output_dir: folder of the project; must be new, empty, or written by this function before.
+        output_dir: folder of the project; must be new, empty, or written by hgq-hw before.
         backend: in any case, as hls4ml takes it: ``Vitis`` or ``Vivado``, with a format per element; ``Quartus`` or
             ``Catapult``, with one per tensor.
         io_type: ``io_parallel``, or ``io_stream`` with one format per tensor.
@@ -77,6 +78,7 @@ def lower(
         clock_period: in nanoseconds.
         project_name: name of the top function; a C++ identifier.
         reuse_factor: how often a multiplier is used per inference.
+        force: replace a folder that was not written by hgq-hw, with all that it holds.
 
     Returns:
         The project, not yet written.
@@ -95,7 +97,7 @@ def lower(
     require_graph(graph, "hls4ml.lower")
     backend = backend_name(backend)
     check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
-    check_folder(folder)
+    check_replaceable(folder, force=force)
     boundary = split(graph)
     warn_before_lowering(graph, unrolled=io_type == "io_parallel", da4ml=strategy == "distributed_arithmetic")
     plain, stream = backend in PER_TENSOR, io_type == "io_stream"
@@ -112,7 +114,7 @@ def lower(
     design = {"part": part, "clock_period": clock_period, "io_type": io_type, "project_name": project_name}
     model_graph = _model_graph(written, folder, backend, model_config, design)
     names = {name: written.names[new] for name, new in legal.names.items() if new in written.names}
-    return HLSModel(model_graph, boundary.host, boundary.hardware, names)
+    return HLSModel(model_graph, boundary.host, boundary.hardware, names, force=force)
 
 
 class HLSModel:
@@ -123,12 +125,15 @@ class HLSModel:
         layers: node of the graph -> hls4ml layer that gives the same tensor.
     """
 
-    def __init__(self, model_graph: Any, host: Graph, hardware: Graph, layers: Mapping[str, str]) -> None:
+    def __init__(
+        self, model_graph: Any, host: Graph, hardware: Graph, layers: Mapping[str, str], *, force: bool = False
+    ) -> None:
         self.model_graph = model_graph
         self.layers = dict(layers)
         self._host = host
         self._hardware = hardware
         self._compiled = False
+        self._force = force
 
     def __repr__(self) -> str:
         return f"<HLSModel: {self._setting('Backend')} {self._setting('IOType')}, {len(self._layers())} layer(s)>"
@@ -176,10 +181,9 @@ class HLSModel:
             FileError: the folder holds something else by now, or cannot be written.
         """
         folder = self.output_dir
-        check_folder(folder)
         mark = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
-        with replacing(folder) as fresh:
-            (fresh / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+        with new_folder(folder, force=self._force) as fresh:
+            (fresh / HLS4ML_MARKER).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
             write_as_if_in_place(self.model_graph, fresh)
         return folder
 

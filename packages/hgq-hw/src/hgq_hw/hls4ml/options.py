@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from hgq_core.errors import ConfigError, FileError, MissingDependencyError, UnsupportedError
-from hgq_hw._files import check_reachable, shown, writing
+from hgq_core.errors import ConfigError, MissingDependencyError, UnsupportedError
 from hgq_hw._names import CPP, check_name
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["MARK", "PER_ELEMENT", "PER_TENSOR", "backend_name", "check_folder", "check_options"]
-
-MARK = "hgq_hw.json"
-"""File by which a folder is recognised as ours."""
+__all__ = ["PER_ELEMENT", "PER_TENSOR", "backend_name", "check_options"]
 
 PER_ELEMENT = ("Vitis", "Vivado")
 """Back ends with a type for every element."""
@@ -80,18 +72,3 @@ def check_options(
     if not clock_period > 0:
         message = f"clock_period: received {clock_period!r}, expected nanoseconds greater than 0"
         raise ConfigError(message)
-
-
-def check_folder(folder: Path) -> None:
-    """Raises FileError if a project written to ``folder`` would overwrite something else."""
-    check_reachable(folder)
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            message = f"{shown(folder)} is a file; expected a folder for the project: choose another output_dir"
-            raise FileError(message)
-        foreign = folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file()
-    if foreign:
-        message = (
-            f"{shown(folder)} is not empty and was not written by hgq_hw.hls4ml; choose another output_dir or empty it"
-        )
-        raise FileError(message)
