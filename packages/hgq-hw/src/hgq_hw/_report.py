@@ -20,6 +20,7 @@ from hgq_core.graph.ops import Constant, Contract, Convolve, Input
 from hgq_hw._files import new_file
 from hgq_hw._models import require_graph
 from hgq_hw._verify import Verification
+from hgq_hw._warn import CALIBRATE, uncalibrated_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid #eef0f2; vertical-align: top; }
 th { color: #5b6470; font-weight: 600; font-size: 13px; } td.n, th.n { text-align: right; }
 .ok { color: #15803d; font-weight: 600; } .open { color: #b45309; font-weight: 600; }
+.warning { background: #fef2f2; border: 2px solid #b91c1c; border-radius: 8px; color: #7f1d1d; font-weight: 600;
+padding: 12px 24px; margin: 0 0 18px; }
 .bar { display: inline-block; height: 9px; background: #2563a8; border-radius: 2px; vertical-align: middle; }
 img { max-width: 100%; height: auto; }
 """
@@ -102,6 +105,7 @@ def report(
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="sub">{len(graph)} nodes, written by hgq-hw with hgq-core {escape(core_version)}</p>',
+        *_warnings(graph),
         _section("Summary", _summary(graph, proof, design, outcomes)),
         _section("Layers", _layers(graph, proof, figures.bit_maps(graph))),
         _section("EBOPs by layer", _image(figures.ebops_figure(graph), "EBOPs of each layer")),
@@ -123,6 +127,12 @@ def report(
     with new_file(Path(path)) as fresh:
         fresh.write_text(page, encoding="utf-8")
     return Path(path)
+
+
+def _warnings(graph: Graph) -> list[str]:
+    """What makes the hardware larger than it need be, above everything else."""
+    problem = uncalibrated_problem(graph)
+    return [f'<p class="warning" role="alert">{escape(problem)}; {escape(CALIBRATE)}.</p>'] if problem else []
 
 
 def check_page(path: str | PathLike[str]) -> None:
