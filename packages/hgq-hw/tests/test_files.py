@@ -74,11 +74,17 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_the_old_or_the_new_folder(
     assert contents(target) == NEW
 
 
+def broken(target):
+    with new_folder(target, force=False) as fresh:
+        (fresh / "a").write_text("new")
+        message = "the disk is on fire"
+        raise RuntimeError(message)
+
+
 def test_an_error_while_writing_keeps_the_old_folder_and_leaves_nothing(tmp_path):
     write(tmp_path / "project", "old")
-    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "project", force=False) as fresh:
-        (fresh / "a").write_text("new")
-        1 / 0  # noqa: B018  # the error
+    with pytest.raises(RuntimeError, match="the disk is on fire"):
+        broken(tmp_path / "project")
     assert contents(tmp_path / "project") == OLD
     assert [path.name for path in tmp_path.iterdir()] == ["project"]
 
