@@ -68,6 +68,9 @@ def check_new_file(output: Path, suffixes: tuple[str, ...], *, force: bool) -> N
         if output.is_dir():
             message = f"output: {shown(output)} is a folder; expected the name of a file"
             raise FileError(message)
+        if not output.absolute().parent.is_dir():
+            message = f"output: there is no folder {shown(output.absolute().parent)}; make it first"
+            raise FileError(message)
         if output.exists() and not force:
             message = f"output: {shown(output)} exists; choose another name, or replace it by --force"
             raise FileError(message)
