@@ -139,6 +139,7 @@ def test_what_was_never_calibrated_is_said_by_every_command(uncalibrated, tmp_pa
         ("convert", uncalibrated, tmp_path / "q", "-t", "hls4ml", "--no-compare"),
         ("verify", uncalibrated, "--level", "emulator"),
         ("report", uncalibrated, tmp_path / "report.html"),
+        ("report", uncalibrated, tmp_path / "report.html", "--no-lower"),
     ):
         result = hgq(*arguments)
         assert result.exit_code == 0, result.output

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hgq_core.cost import ebops
 from hgq_core.errors import HGQError, HGQWarning
+from hgq_hw._warn import CALIBRATE, uncalibrated_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "print_as_json",
     "print_issues",
     "print_outcomes",
+    "print_uncalibrated",
     "print_warnings",
     "say",
     "step",
@@ -77,6 +79,12 @@ def print_warnings(issues: Sequence[Issue]) -> None:
     for issue in issues:
         if issue.severity == "warning":
             say(f"[bold yellow]warning:[/] {escape(issue.problem)}; {escape(issue.remedy)}")
+
+
+def print_uncalibrated(graph: Graph) -> None:
+    """The same of a graph that is not checked for any target."""
+    if problem := uncalibrated_problem(graph):
+        say(f"[bold yellow]warning:[/] {escape(problem)}; {escape(CALIBRATE)}")
 
 
 def print_as_json(issues: Sequence[Issue], target: str) -> None:

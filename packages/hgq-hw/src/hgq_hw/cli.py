@@ -30,6 +30,7 @@ from hgq_hw._console import (
     print_as_json,
     print_issues,
     print_outcomes,
+    print_uncalibrated,
     print_warnings,
     say,
     step,
@@ -239,7 +240,9 @@ def report_command(
         check_lowering(chosen, latency_cutoff)
         graph = _checked(model, "da4ml") if lower else _load(model)
         design, outcome = None, None
-        if lower:
+        if not lower:
+            print_uncalibrated(graph)
+        else:
             design = _lower(graph, chosen, latency_cutoff, output, "hgq_design")
             with step("comparing with the graph"):
                 outcome = verify(graph, design, level="emulator")
