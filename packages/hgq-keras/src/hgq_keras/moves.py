@@ -55,8 +55,7 @@ def emit_moves(
     numbers = np.arange(1, count * total + 1).reshape(count, total)
     parts = np.split(numbers, np.cumsum([prod(shape) for shape in shapes])[:-1], axis=1)
     operands = [part.reshape(count, *shape).astype(np.float32) for part, shape in zip(parts, shapes, strict=True)]
-    results = [_array(y) for y in function([ops.convert_to_tensor(x) for x in operands])]
-    negated = [_array(y) for y in function([ops.convert_to_tensor(-x) for x in operands])]
+    results, negated = (_run(function, numbered, emitter.label) for numbered in (operands, [-x for x in operands]))
     steps = _Steps(emitter, list(sources))
     return [
         steps.emit(_codes(y, opposite, count, total, emitter.label))
@@ -64,15 +63,27 @@ def emit_moves(
     ]
 
 
-def _array(tensor: Any) -> NDArray[Any]:
-    return np.asarray(ops.convert_to_numpy(tensor))
+def _run(
+    function: Callable[[list[Any]], Sequence[Any]], operands: list[NDArray[Any]], label: str
+) -> list[NDArray[Any]]:
+    try:
+        results = function([ops.convert_to_tensor(x) for x in operands])
+    except Exception as error:  # what a backend raises for sizes that do not fit
+        message = (
+            f"layer {label!r} cannot be run on a batch of {len(operands[0])}: it fixes the size of the batch axis; "
+            "leave that axis out, with keras.ops.repeat or keras.ops.tile instead of broadcast_to"
+        )
+        raise UnsupportedError(message) from error
+    return [np.asarray(ops.convert_to_numpy(y)) for y in results]
 
 
 def _codes(moved: NDArray[Any], negated: NDArray[Any], count: int, total: int, label: str) -> Codes:
     """The numbers of row 0; every other row must have moved alike, and no other number may have come in."""
     if moved.shape[:1] != (count,):
-        message = f"layer {label!r} moves the batch axis: its result has shape {moved.shape[1:]} in each of "
-        message += f"{moved.shape[:1]} rows, expected {count} rows as before; keep axis 0"
+        message = (
+            f"layer {label!r} moves the batch axis: of {count} rows it makes a result of shape {moved.shape}; hardware "
+            "computes each row alone: keep axis 0"
+        )
         raise UnsupportedError(message)
     codes = moved.astype(np.int64)
     own = np.where(codes > 0, codes - total * np.arange(count).reshape(-1, *[1] * (codes.ndim - 1)), 0)

@@ -30,17 +30,23 @@ __all__ = ["emit_operation"]
 
 # fmt: off
 _MOVES = frozenset((
-    "ArraySplit", "BroadcastTo", "Concatenate", "Diagonal", "ExpandDims", "Flip", "GetItem", "Hstack", "Moveaxis", "Pad",
-    "Ravel", "Repeat", "Reshape", "Roll", "Rot90", "Slice", "Split", "Squeeze", "Stack", "Swapaxes", "Take", "Tile",
-    "Transpose", "Tril", "Triu", "Unstack", "Vstack",
+    "ArraySplit", "BroadcastTo", "Concatenate", "Diagonal", "ExpandDims", "Flip", "GetItem", "Hstack", "Moveaxis",
+    "Pad", "Ravel", "Repeat", "Reshape", "Roll", "Rot90", "Slice", "Split", "Squeeze", "Stack", "Swapaxes", "Take",
+    "Tile", "Transpose", "Tril", "Triu", "Unstack", "Vstack",
 ))
 # fmt: on
-_BINARY: dict[str, op.Operation] = {
+_ELEMENTWISE: dict[str, op.Operation] = {
     "Add": op.Add(),
     "Subtract": op.Subtract(),
     "Multiply": op.Multiply(),
     "Maximum": op.Maximum(),
     "Minimum": op.Minimum(),
+    "Less": op.Compare("<"),
+    "LessEqual": op.Compare("<="),
+    "Equal": op.Compare("=="),
+    "GreaterEqual": op.Compare(">="),
+    "Greater": op.Compare(">"),
+    "Where": op.Select(),
 }
 _DIVISIONS = ("Divide", "TrueDivide")
 _REDUCTIONS: dict[str, Any] = {"Sum": "sum", "Max": "max", "Amax": "max", "Min": "min", "Amin": "min"}
@@ -65,8 +71,14 @@ def emit_operation(call: Call, values: Mapping[Key, str], emitter: Emitter) -> l
     if kind in _MOVES:
         return _moved(call, values, emitter)
     step = _Step(call, values, emitter)
-    if kind in _BINARY:
-        return [step.binary(_BINARY[kind])]
+    if kind not in ("Where", "Cast") and any(tensor.dtype == "bool" for tensor in step.tensors):
+        message = (
+            f"layer {emitter.label!r} ({kind}) computes with truth values; choose with keras.ops.where, or make them "
+            "numbers with keras.ops.cast"
+        )
+        raise UnsupportedError(message)
+    if kind in _ELEMENTWISE:
+        return [step.elementwise(_ELEMENTWISE[kind])]
     if kind in _DIVISIONS:
         return [step.divided()]
     if kind in _CONTRACTIONS:
@@ -106,6 +118,18 @@ def _relu(step: _Step, emitter: Emitter) -> str:
     return rectified(step.data(), slope, step.config.get("max_value"), threshold, emitter)
 
 
+def _cast(step: _Step, emitter: Emitter) -> str:
+    """To a type that holds every number of the one before."""
+    (tensor,), target = step.tensors, step.config["dtype"]
+    if target not in ("float32", "float64") or (tensor.dtype, target) == ("float64", "float32"):
+        message = (
+            f"layer {emitter.label!r} casts {tensor.dtype} to {target}, which rounds; round with a Quantizer, which "
+            "says how, and leave the type as it is"
+        )
+        raise UnsupportedError(message)
+    return step.data()
+
+
 _UNARY: dict[str, Callable[[_Step, Emitter], str]] = {
     "Negative": lambda step, emitter: emitter.add(op.Negate(), step.data()),
     "Absolute": lambda step, emitter: absolute(step.data(), emitter),
@@ -117,6 +141,7 @@ _UNARY: dict[str, Callable[[_Step, Emitter], str]] = {
     "Relu6": lambda step, emitter: emitter.add(op.Clip(0.0, 6.0), step.data()),
     "HardTanh": lambda step, emitter: emitter.add(op.Clip(-1.0, 1.0), step.data()),
     "Clip": lambda step, emitter: limited(step.data(), step.config["x_min"], step.config["x_max"], emitter),
+    "Cast": _cast,
     "StopGradient": lambda step, _: step.data(),
     "Identity": lambda step, _: step.data(),
 }
@@ -130,6 +155,7 @@ class _Step:
         self._call, self._values, self._emitter = call, values, emitter
         given = [*call.args, *call.kwargs.values()]
         self._given = given[0] if len(given) == 1 and isinstance(given[0], list) else given
+        self.tensors = [x for x in self._given if isinstance(x, Tensor)]
 
     def data(self) -> str:
         """The one tensor."""
@@ -149,11 +175,11 @@ class _Step:
         rank = len(self._emitter.shape(self.data())) + 1
         return without_batch(self.config["axis"], rank, self._emitter.label), bool(self.config.get("keepdims"))
 
-    def binary(self, operation: op.Operation) -> str:
-        """Two operands that broadcast as in NumPy, of which one may be constant."""
-        pair = self._given[:2]
-        tensors = [x for x in pair if isinstance(x, Tensor)]
+    def elementwise(self, operation: op.Operation) -> str:
+        """Operands that broadcast as in NumPy, of which some may be constant."""
+        tensors = self.tensors
         ranks = {len(x.shape) for x in tensors}
+        dtype = next((x.dtype for x in tensors if x.dtype != "bool"), "float32")
         if len(ranks) > 1:
             message = (
                 f"layer {self._emitter.label!r} combines tensors of shapes {[x.shape for x in tensors]}, whose batch "
@@ -161,10 +187,8 @@ class _Step:
             )
             raise UnsupportedError(message)
         names = [
-            self._values[x.key]
-            if isinstance(x, Tensor)
-            else constant_operand(x, max(ranks), tensors[0].dtype, self._emitter)
-            for x in pair
+            self._values[x.key] if isinstance(x, Tensor) else constant_operand(x, max(ranks), dtype, self._emitter)
+            for x in self._given
         ]
         return self._emitter.add(operation, *names)
 
