@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import DataError, UnsupportedError
-from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors
+from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors, warn_if_inexact
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.health import check_finite, warn_if_dead
@@ -42,6 +42,10 @@ def to_graph(model: keras.Model) -> Graph:
         UnsupportedError: a subclassed model, an unquantized layer with weights, or a layer without exact hardware;
             it names the layer and the remedy.
         DataError: NaN or infinity in a weight.
+
+    Warns:
+        PrecisionWarning: float32 (or the float64 of the model) may round what the graph computes exactly; it names the
+            layer and the bits that it needs.
     """
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
@@ -58,6 +62,8 @@ def to_graph(model: keras.Model) -> Graph:
     ]
     graph = builder.build(_walk(model, inputs, builder, prefix=""))
     _check_real(graph)
+    types = {layer.compute_dtype for layer in quantized_layers(model)}
+    warn_if_inexact(graph, bits=53 if types == {"float64"} else 24, stacklevel=2)
     return graph
 
 
