@@ -44,6 +44,7 @@ ADDER = 0.65
 """EBOPs of an adder per bit of its wider operand."""
 LOOKUP = 1e-4
 """EBOPs of a table per bit that it stores."""
+_WIDER_THAN_ANY = 4096.0
 
 
 def counted_bits(ops: Ops, k: Any, i: Any, f: Any, overflow_mode: Overflow) -> Any:
@@ -51,11 +52,17 @@ def counted_bits(ops: Ops, k: Any, i: Any, f: Any, overflow_mode: Overflow) -> A
 
     A dead element, ``k + i + f <= 0``, counts 0 under SAT too, where ``b + k`` would be 1 for a signed one: its value
     is always 0, so that no hardware is built for it.
+
+    The derivative to ``i + f`` is 1 where it is 0 or more and 0 below, on every backend: an element of 0 bits is told
+    what its first bit would cost, as one of 1 bit is. A maximum of the two would leave the derivative at 0 to each
+    framework's own convention (0, 1/2 or 1); with 0 there, elements hover at the edge of 0 and 1 bits and a network
+    costs two to three times as much at equal accuracy (`benchmarks/fronts.py`).
     """
-    bits = ops.maximum(i + f, (i + f) * 0)
+    width = i + f
+    bits = ops.where(width >= 0, width, width * 0)
     if overflow_mode is not Overflow.SAT:
         return bits
-    return ops.where((k + i + f) > 0, bits + k, bits * 0)
+    return bits + ops.where((k + width) > 0, k + width * 0, width * 0)
 
 
 def contraction_cost(ops: Ops, op_: Contract, a: Any, b: Any, sizes: dict[str, int]) -> Any:
@@ -116,12 +123,13 @@ def convolution_cost(
     out = op_.shape((1, *spatial, channels), kernel_shape)[1:-1]
     if op_.transposed:
         # Every input position meets every tap, but for those that fall into the cut margins.
-        ones = np.ones((1, *[int(n or 1) for n in out], 1))
+        one = ops.reshape(ops.sum(full * 0.0, tuple(range(len(full.shape)))), (1,) * len(full.shape)) + 1.0
+        ones = ops.broadcast_to(one, (1, *[int(n or 1) for n in out], 1))
         reverse = Convolve(op_.strides, op_.pads, op_.dilation)
         total: Any = None
         for tap, slices in windows(window, op_.strides, op_.dilation, spatial):
-            met = NUMPY.pad(ones, [(0, 0), *reverse.pads, (0, 0)])[(slice(None), *slices)]
-            part = _tap_cost(ops, full * met.astype("float32"), kernel[tap], op_.groups)
+            met = ops.pad(ones, [(0, 0), *reverse.pads, (0, 0)])[(slice(None), *slices)]
+            part = _tap_cost(ops, full * met, kernel[tap], op_.groups)
             total = part if total is None else total + part
         return total
     padded = ops.pad(full, [(0, 0), *op_.pads, (0, 0)]) if any(map(any, op_.pads)) else full
@@ -153,8 +161,18 @@ def merge_cost(ops: Ops, bits: Sequence[Any], shape: Sequence[int], weight: floa
     ``weight`` is `ADDER` for sums and 1 for maximum, minimum and comparison.
     """
     full = [ops.broadcast_to(b, (1, *shape)) for b in bits]
-    total = reduce(lambda a, b: a + b, full) - reduce(ops.minimum, full)
+    total = reduce(lambda a, b: a + b, full) - _smallest(ops, full)
     return weight * ops.reshape(ops.sum(total, tuple(range(len(shape) + 1))), ())
+
+
+def _smallest(ops: Ops, bits: Sequence[Any]) -> Any:
+    """The elementwise minimum, whose derivative operands that tie share equally, on every backend."""
+    low = ops.stop_gradient(reduce(ops.minimum, bits))
+    ties = [ops.stop_gradient(ops.where(b <= low, b * 0.0 + 1.0, b * 0.0)) for b in bits]
+    number = reduce(lambda a, b: a + b, ties)
+    return low + reduce(
+        lambda a, b: a + b, [(b - ops.stop_gradient(b)) * (tie / number) for b, tie in zip(bits, ties, strict=True)]
+    )
 
 
 def pooling_cost(ops: Ops, op_: Pool, bits: Any, shape: Sequence[int]) -> Any:
@@ -163,8 +181,16 @@ def pooling_cost(ops: Ops, op_: Pool, bits: Any, shape: Sequence[int]) -> Any:
     ``shape`` is that of the input without the batch axis.
     """
     full = ops.broadcast_to(bits, (1, *shape))
-    summed = ops.pool(full, Pool("sum", op_.window, op_.strides, op_.pads))
-    smallest = -ops.pool(-full, Pool("max", op_.window, op_.strides, op_.pads))
+    out = [int(n or 0) for n in op_.shape(full.shape)[1:-1]]
+    pads = [(0, 0), *op_.pads, (0, 0)]
+    places = [(slice(None), *cut) for _, cut in windows(op_.window, op_.strides, [1] * len(op_.window), out)]
+    padded = compared = full
+    if any(map(any, op_.pads)):
+        # Padding is wider than any number, so that it is the smallest of no window.
+        padded = ops.pad(full, pads)
+        compared = padded + (1.0 - ops.pad(full * 0.0 + 1.0, pads)) * _WIDER_THAN_ANY
+    summed = reduce(lambda a, b: a + b, [padded[place] for place in places])
+    smallest = _smallest(ops, [compared[place] for place in places])
     weight = 1.0 if op_.kind == "max" else ADDER
     return weight * ops.reshape(ops.sum(summed - smallest, tuple(range(len(shape) + 1))), ())
 

@@ -36,6 +36,9 @@ class Ops(Protocol):
     def rint(self, x: Any, /) -> Any:
         """Nearest whole number, ties to even."""
 
+    def is_negative(self, x: Any, /) -> Any:
+        """Whether x is below 0; denormal numbers too, which some frameworks take for 0 in comparisons."""
+
     def where(self, condition: Any, a: Any, b: Any, /) -> Any:
         """a where the condition holds, else b."""
 
@@ -93,6 +96,9 @@ class NumpyOps:
 
     def rint(self, x: Any) -> Any:
         return np.rint(x)
+
+    def is_negative(self, x: Any) -> Any:
+        return np.asarray(x) < 0
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         return np.where(condition, a, b)

@@ -52,7 +52,9 @@ def _round(ops: Ops, x: Any, scale: Any, mode: Round) -> Any:
     """
     match mode:
         case Round.TRN:
-            return ops.floor(x * scale)
+            down = ops.floor(x * scale)
+            # Some frameworks flush denormal numbers to 0, the floor of which is 0 where that of the number is -1.
+            return ops.where(ops.is_negative(x), ops.minimum(down, down * 0.0 - 1.0), down)
         case Round.RND_CONV:
             return ops.rint(x * scale)
         case Round.TRN_ZERO:
@@ -79,6 +81,8 @@ class Grid(NamedTuple):
         lowest, highest: the range.
         top: ``2**i``.
         k: sign bits.
+        huge: ``2**(100 - f)``: a float of this size is a multiple of the step, and of the span of WRAP, which is at
+            most ``2**77`` steps; its product with ``2**f`` might overflow.
     """
 
     round_mode: Round
@@ -90,6 +94,7 @@ class Grid(NamedTuple):
     highest: Any
     top: Any
     k: Any
+    huge: Any
 
     @classmethod
     def of(cls, ops: Ops, k: Any, i: Any, f: Any, *, round_mode: Round, overflow_mode: Overflow) -> Grid:
@@ -100,7 +105,8 @@ class Grid(NamedTuple):
         highest = top - step
         lowest = -k * (highest if overflow_mode is Overflow.SAT_SYM else top)
         doubled = scale * 2.0 if round_mode in _DOUBLED else scale
-        return cls(round_mode, overflow_mode, doubled, step, gated, lowest, highest, top, k)
+        huge = ops.power_of_two(100.0 - f)
+        return cls(round_mode, overflow_mode, doubled, step, gated, lowest, highest, top, k, huge)
 
 
 def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
@@ -108,9 +114,11 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     if grid.overflow_mode is not Overflow.WRAP:
         clipped = ops.minimum(ops.maximum(x, grid.lowest), grid.highest)
         return _round(ops, clipped, grid.scale, grid.round_mode) * grid.gated
-    xq = _round(ops, x, grid.scale, grid.round_mode) * grid.gated
+    # Without it x 2**f of a finite x could be infinite, and infinity modulo the span no number.
+    is_huge = abs(x) >= grid.huge
+    xq = _round(ops, ops.where(is_huge, x * 0.0, x), grid.scale, grid.round_mode) * grid.gated
     if not wrap:
-        return xq
+        return ops.where(is_huge & (grid.gated > 0), x, xq)
     # Modulo 2**(k + i). Outside of the range every intermediate is exact, whatever the size of x, because all factors
     # are powers of two; inside, a small negative number plus the span would need one bit more than the format has.
     span = grid.top * (1.0 + grid.k)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from math import inf, isnan
+from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hgq_core.errors import ConfigError
+import numpy as np
+
+from hgq_core.errors import ConfigError, DataError
 from hgq_core.granularity import Granularity
 from hgq_core.modes import Overflow, Round
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
 
     from hgq_core.ops import Ops
 
@@ -21,11 +25,13 @@ __all__ = [
     "KIF",
     "PLACES",
     "TYPES",
+    "WIDEST",
     "Bounds",
     "Dummy",
     "Float",
     "Spec",
     "check_names",
+    "check_widths",
     "default_parameters",
     "make_spec",
 ]
@@ -33,6 +39,10 @@ __all__ = [
 PLACES = ("weight", "bias", "table", "datalane")
 TYPES = ("kbi", "kif", "float", "dummy")
 _MONO_L1 = 1e-8
+WIDEST = 100
+"""Largest number of integer, fraction or whole bits: the powers of two and the spans of such formats are float32."""
+_RANGES = {"k": (0, 1), "m": (-1, 52), "e": (0, 7), "e0": (-WIDEST, WIDEST)}
+"""What else a stored width may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,7 @@ class _Fixed:
         if isnan(self.i_decay_speed) or self.i_decay_speed < 0:
             message = f"i_decay_speed: received {self.i_decay_speed}, expected bits per step, 0 to inf"
             raise ConfigError(message)
+        _check_numbers(self)
         _ = self.granularity
 
     @property
@@ -142,10 +153,59 @@ class Float:
     blocks: Mapping[int, int] = field(default_factory=dict)
     trainable: bool = True
 
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+
     @property
     def granularity(self) -> Granularity:
         """Which elements share a width."""
         return Granularity(self.homogeneous_axis, self.heterogeneous_axis, self.blocks)
+
+
+_STARTS = {"k0": "k", "i0": "i", "f0": "f", "b0": "b", "m0": "m", "e0": "e", "e00": "e0"}
+"""The width that begins with each parameter."""
+
+
+def _check_numbers(spec: _Fixed | Float) -> None:
+    """Raises ConfigError for an initial width or a factor that is a number, and one that cannot be used."""
+    for parameter in fields(spec):
+        name, value = parameter.name, getattr(spec, parameter.name)
+        if isinstance(value, bool | np.bool_) and name != "k0":
+            continue
+        if not isinstance(value, int | float | np.number | np.bool_):
+            continue
+        if name in _STARTS:
+            low, high = _RANGES.get(_STARTS[name], (-WIDEST, WIDEST))
+            if not low <= value <= high:
+                message = f"{name}: received {value}, expected a number of bits from {low} to {high}"
+                raise ConfigError(message)
+        elif name in _FACTORS and not isfinite(value):
+            message = f"{name}: received {value}, expected a finite factor of the regulariser"
+            raise ConfigError(message)
+
+
+_FACTORS = ("ir", "fr", "br", "mr", "er", "e0r")
+
+
+def check_widths(name: str, values: ArrayLike) -> None:
+    """Raise DataError for stored widths that no arithmetic holds, as a damaged file or a diverged training has them.
+
+    Args:
+        name: of the width: ``k, i, f, b, m, e`` or ``e0``, perhaps behind a path: ``dense/kq/b``.
+        values: what is stored, in bits.
+
+    >>> check_widths("dense/kq/b", [8.0, 7.4])
+    """
+    array = np.asarray(values, dtype=np.float64)
+    low, high = _RANGES.get(name.rpartition("/")[2].rpartition(".")[2], (-WIDEST, WIDEST))
+    # Half a bit beyond still rounds to the limit.
+    bad = ~((array >= low - 0.5) & (array <= high + 0.5))
+    if bad.any():
+        message = (
+            f"width {name!r}: received {array[bad].flat[0]} ({int(bad.sum())} of {array.size} elements are bad), "
+            f"expected bits from {low} to {high}; the training diverged or the file is damaged: restore another one"
+        )
+        raise DataError(message)
 
 
 Spec = KIF | KBI | Float | Dummy

@@ -35,6 +35,13 @@ class KerasOps:
     def rint(self, x: Any) -> Any:
         return ops.round(x)
 
+    def is_negative(self, x: Any) -> Any:
+        """Read from the bits: TensorFlow and XLA compare denormal numbers as if they were 0."""
+        kind = "int64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "int32"
+        bits = ops.view(ops.convert_to_tensor(x), dtype=kind)
+        negative_zero = -(1 << 63) if kind == "int64" else -(1 << 31)
+        return ops.logical_and(bits < 0, bits > negative_zero)
+
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         return ops.where(condition, a, b)
 

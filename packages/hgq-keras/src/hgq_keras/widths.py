@@ -67,7 +67,7 @@ def counted(verbs: Ops, spec: KIF | KBI | Float, whole: Callable[[str], Any]) ->
         return verbs.where(m < 0, m * 0.0, m + whole("e") + 1.0)
     if isinstance(spec, KBI) and spec.overflow_mode is not Overflow.SAT:
         b = whole("b")
-        return verbs.where(b > 0, b, b * 0.0)
+        return verbs.where(b >= 0, b, b * 0.0)
     i = whole("i")
     f = whole("f") if isinstance(spec, KIF) else whole("b") - i
     return counted_bits(verbs, whole("k"), i, f, spec.overflow_mode)

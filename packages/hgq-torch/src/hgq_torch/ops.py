@@ -74,6 +74,10 @@ class TorchOps:
         """Nearest whole number, ties to even."""
         return torch.round(x)
 
+    def is_negative(self, x: Tensor, /) -> Tensor:
+        """Whether x is below 0."""
+        return x < 0
+
     def where(self, condition: Tensor, a: Tensor, b: Tensor, /) -> Tensor:
         """A where the condition holds, else b."""
         return torch.where(condition, a, b)

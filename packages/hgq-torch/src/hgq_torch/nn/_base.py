@@ -132,12 +132,14 @@ def keep_alive(quantizer: Quantizer, weight: Tensor, layer: str) -> None:
     )
     if not change:
         return
-    quantizer.assign(**{grown: getattr(quantizer, grown).detach() + change.bits})
-    if change.fraction > change.bits:
-        quantizer.assign(i=quantizer.i.detach() - (change.fraction - change.bits))
+    more = change.bits if isinstance(spec, KBI) else change.fraction
+    quantizer.assign(**{grown: getattr(quantizer, grown).detach() + more})
+    if change.integer:
+        quantizer.assign(i=quantizer.i.detach() + change.integer)
     message = (
-        f"{layer}: its initial widths round every weight to zero; they now have {change.fraction} more fraction bits. "
-        f"Give the weight quantizer more bits ({grown}0) or a smaller i0 to choose them yourself"
+        f"{layer}: its initial widths round most of the weight to zero or clip it; they now have {change.fraction} "
+        f"more fraction bits and {change.integer} more integer bits. Give the weight quantizer more bits ({grown}0) or "
+        "another i0 to choose them yourself"
     )
     warnings.warn(message, DeadLayerWarning, stacklevel=3)
 

@@ -2,8 +2,8 @@
 
 The same sum as ``beta * layer.ebops() + layer.regularization()`` over the layers, whose gradients are simple: that of
 a kernel's bits is beta times the bits of the input that it meets, that of an input's bits beta times the sum of the
-kernel bits that meet it, that of a bias' bits beta; halved where the bits are 0, as the derivative of ``max(bits, 0)``
-is there. Each regulariser adds its factor.
+kernel bits that meet it, that of a bias' bits beta; the derivative of bits to a stored width is 1 where they are 0 or
+more, and 0 below (`hgq_core.cost.counted_bits`). Each regulariser adds its factor.
 """
 
 from __future__ import annotations
@@ -56,9 +56,6 @@ def _cost(plan: CostPlan, members: list[tuple[Any, ...]]) -> Tensor:
     return cast("Tensor", DenseCost.apply(plan, (betas, [iq.i for iq in data]), *widths))
 
 
-_HALF, _ONE = torch.tensor(0.5), torch.tensor(1.0)
-
-
 class DenseCost(torch.autograd.Function):
     """``sum of beta (kernel bits . input bits + bias bits) + l1 sum(widths)`` over the layers of a plan."""
 
@@ -79,44 +76,44 @@ class DenseCost(torch.autograd.Function):
         stored_f = torch.cat(data, 1).view(-1)
         whole_i = torch.cat(tuple(data_i), 1).view(-1).clamp(plan.data_i.low, plan.data_i.high).round_()
         data_bits = plan.data.bits(stored_f).add_(whole_i)
-        alive = data_bits.sign().add_(_ONE).clamp_(min=0)
+        counted = data_bits.ge(0)
         by_input = data_bits.clamp_(min=0).split([f.shape[1] for f in data])
         costs = torch.stack([torch.dot(c, d) for c, d in zip(columns, by_input, strict=True)])
         beta = torch.stack(tuple(betas))
-        stored_b, bias_bits = None, None
+        stored_b = None
         if plan.bias is not None:
             stored_b = torch.cat(biases)
             bias_bits = plan.bias.bits(stored_b)
             costs += torch.stack([part.sum() for part in bias_bits.split([b.shape[0] for b in biases])])
-            bias_bits.sign_().add_(_ONE)
         loss = torch.add(torch.dot(costs, beta), stored.sum(), alpha=plan.kernel.l1)
         loss = torch.add(loss, stored_f.sum(), alpha=plan.data.l1)
         if plan.bias is not None and stored_b is not None:
             loss = torch.add(loss, stored_b.sum(), alpha=plan.bias.l1)
-        bits.sign_().add_(_ONE)
-        ctx.save_for_backward(beta, alive, bias_bits, *by_layer, *columns, *by_input)
+        ctx.save_for_backward(beta, counted, *columns, *by_input)
         ctx.plan, ctx.n = plan, n
+        ctx.shapes = [kernel.shape for kernel in kernels], [bias.shape for bias in biases]
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        """The gradients to the stored widths; `alive` and its like are 2 for positive bits and 1 for none."""
-        beta, alive, alive_bias, *saved = ctx.saved_tensors
+        """The gradients to the stored widths."""
+        beta, counted, *saved = ctx.saved_tensors
         n, plan = ctx.n, ctx.plan
-        by_layer, columns, by_input = saved[:n], saved[n : 2 * n], saved[2 * n :]
-        each = (beta * grads[0]).mul_(_HALF).unbind()
+        columns, by_input = saved[:n], saved[n:]
+        kernel_shapes, bias_shapes = ctx.shapes
+        each = (beta * grads[0]).unbind()
         kernels = [
-            torch.addcmul(grads[0] * plan.kernel.l1, kept, bits * half)
-            for kept, bits, half in zip(by_layer, by_input, each, strict=True)
+            torch.add(bits * factor, grads[0], alpha=plan.kernel.l1).expand(shape).contiguous()
+            for shape, bits, factor in zip(kernel_shapes, by_input, each, strict=True)
         ]
-        g_data = torch.cat([column * half for column, half in zip(columns, each, strict=True)]).mul_(alive)
+        g_data = torch.cat([column * factor for column, factor in zip(columns, each, strict=True)]).mul_(counted)
         g_data = torch.add(g_data, grads[0], alpha=plan.data.l1)
         data = [part.view(1, -1) for part in g_data.split([bits.shape[0] for bits in by_input])]
         biases: list[Tensor] = []
-        if alive_bias is not None:
-            parts = alive_bias.split([kept.shape[0] for kept in by_layer])
+        if bias_shapes:
             biases = [
-                torch.add(part * half, grads[0], alpha=plan.bias.l1) for part, half in zip(parts, each, strict=True)
+                torch.add(factor, grads[0], alpha=plan.bias.l1).expand(shape).contiguous()
+                for shape, factor in zip(bias_shapes, each, strict=True)
             ]
         return (None, None, *kernels, *data, *biases)
