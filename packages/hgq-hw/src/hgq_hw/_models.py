@@ -12,7 +12,7 @@ from typing import Any
 from hgq_core.errors import ConfigError, FileError, MissingDependencyError
 from hgq_core.graph import Graph, load
 
-__all__ = ["as_graph", "load_model"]
+__all__ = ["as_graph", "is_hgq_keras", "load_model"]
 
 
 def as_graph(model: Graph | Any) -> Graph:
@@ -34,6 +34,13 @@ def as_graph(model: Graph | Any) -> Graph:
         raise ConfigError(message)
     message = f"received a {type(model).__name__}, expected a Graph or a Keras model"
     raise ConfigError(message)
+
+
+def is_hgq_keras(model: Any) -> bool:
+    """Whether a Keras model has a layer of hgq-keras, nested models included; imports no framework."""
+    if any(kind.__module__.partition(".")[0] == "hgq_keras" for kind in type(model).__mro__):
+        return True
+    return any(is_hgq_keras(layer) for layer in getattr(model, "layers", ()))
 
 
 def load_model(argument: str) -> Graph:
