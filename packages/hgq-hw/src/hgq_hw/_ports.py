@@ -67,10 +67,9 @@ def ports(graph: Graph) -> dict[str, Port]:
         if wraps == {True, False} or (True in wraps and (chosen or not blind)):
             label = quantizers[0][0].label
             message = (
-                f"layer {label!r} wraps numbers around whose size or sign also counts in another way, so that no format "
-                "of the input is wide enough; let the first quantizer saturate (overflow_mode='SAT', round_mode='RND'), "
-                "or use hgq_hw.hls4ml.lower and hgq_hw.da4ml.lower on hgq_keras.to_graph(model), which quantize on the "
-                "host"
+                f"layer {label!r} wraps numbers around whose size or sign also counts in another way, so that no "
+                "format of the input is wide enough; let the first quantizer saturate (overflow_mode='SAT'), or use "
+                "hgq_hw.hls4ml.lower and hgq_hw.da4ml.lower on hgq_keras.to_graph(model), which quantize on the host"
             )
             raise UnsupportedError(message)
         negated = any(isinstance(operation, Negate) for operation in between)

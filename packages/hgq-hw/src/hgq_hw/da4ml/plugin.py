@@ -1,4 +1,4 @@
-"""What da4ml's own ``trace_model(model)`` and command line load for Keras models: entry points of ``dais_tracer.plugins``.
+"""What da4ml's own ``trace_model(model)`` loads for Keras models: an entry point of ``dais_tracer.plugins``.
 
 da4ml looks a plugin up by the package that the model's class is from, which is ``keras`` for every Keras model.
 """
@@ -32,13 +32,28 @@ __all__ = ["GraphTracer", "tracer"]
 _GROUP = "dais_tracer.plugins"
 
 
+class NoTracerError(UnsupportedError, KeyError):
+    """No plugin for this model: a KeyError too, after which hls4ml tries its other handlers for a layer."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def tracer(model: Any, hwconf: Any, solver_options: Any = None, **kwargs: Any) -> Any:
-    """The tracer of a Keras model: ours for layers of hgq-keras, else that of another package for ``keras``, if any."""
-    if not is_hgq_keras(model):
-        others = (e for e in entry_points(group=_GROUP) if e.name == "keras" and not e.value.startswith("hgq_hw."))
-        for other in others:
+    """The tracer of a Keras model: ours for layers of hgq-keras, else that of another package for ``keras``, if any.
+
+    Raises:
+        NoTracerError: a model without layers of hgq-keras, and no other plugin for Keras.
+    """
+    if is_hgq_keras(model):
+        return GraphTracer(model, hwconf, solver_options, **kwargs)
+    for other in entry_points(group=_GROUP):
+        if other.name == "keras" and not other.value.startswith("hgq_hw."):
             return other.load()(model, hwconf, solver_options, **kwargs)
-    return GraphTracer(model, hwconf, solver_options, **kwargs)
+    message = (
+        f"model {getattr(model, 'name', model)!r} has no layer of hgq-keras, and no other plugin traces Keras models"
+    )
+    raise NoTracerError(message)
 
 
 class GraphTracer(DAISTracerPluginBase):  # type: ignore[misc]  # da4ml has no type hints
@@ -72,7 +87,9 @@ class GraphTracer(DAISTracerPluginBase):  # type: ignore[misc]  # da4ml has no t
             for node, x in zip(self._graph.inputs, inputs, strict=True)
         ]
         real = [node.name for node in self._graph.inputs if isinstance(node.op, Input) and node.op.formats is None]
-        known = dict(zip((node.name for node in self._graph.inputs), (Formats.of(*x.kif) for x in symbols), strict=True))
+        known = dict(
+            zip((node.name for node in self._graph.inputs), (Formats.of(*x.kif) for x in symbols), strict=True)
+        )
         graph = canonical(with_input_formats(self._graph, {name: known[name] for name in real}))
         with exact_decimals():
             values = evaluate(graph, [x[None] for x in symbols])
@@ -84,9 +101,9 @@ class GraphTracer(DAISTracerPluginBase):  # type: ignore[misc]  # da4ml has no t
         port = ports(self._graph)[name]
         if port.overflow is not Overflow.WRAP:
             message = (
-                f"input {name!r}: its first quantizer saturates, and da4ml wraps the numbers that it is given; say which "
-                "numbers come, trace_model(..., inputs_kif=(1, integer bits, fraction bits)), or use hgq_hw.da4ml.lower, "
-                "which quantizes on the host"
+                f"input {name!r}: its first quantizer saturates, and da4ml wraps the numbers that it is given; say "
+                "which numbers come, trace_model(..., inputs_kif=(1, integer bits, fraction bits)), or use "
+                "hgq_hw.da4ml.lower, which quantizes on the host"
             )
             raise UnsupportedError(message)
         return port.format.k, port.format.i, port.format.f
