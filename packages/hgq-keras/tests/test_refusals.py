@@ -126,3 +126,17 @@ def test_data_do_not_take_the_configuration_of_a_weight(argument, place):
         QDense(2, name="mine", **{argument: conf})
     with pytest.raises(ConfigError, match=rf"layer 'mine': iq_conf is a configuration for the place '{place}'"):
         QAdd([QuantizerConfig(), conf], name="mine")
+
+
+@pytest.mark.parametrize("equation", ["ab,bc->ca", "ab,bc->c", "ab,ac->ac", "...b,bc->c..."])
+def test_an_equation_that_moves_or_uses_the_batch_axis_is_refused_when_the_layer_is_built(equation):
+    x = keras.Input((4,))
+    with pytest.raises(
+        ShapeError, match=r"layer 'mix': einsum equation .*the batch axis, '\w', must be the first axis"
+    ):
+        QEinsumDense(equation, 5 if equation.endswith(("c", "a")) else (5,), name="mix")(x)
+
+
+def test_a_bias_along_the_batch_axis_is_refused():
+    with pytest.raises(ConfigError, match="bias_axes 'ac' names the batch axis 'a'; leave it out"):
+        QEinsumDense("ab,bc->ac", 5, bias_axes="ac")(keras.Input((4,)))

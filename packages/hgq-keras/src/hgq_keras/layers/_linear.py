@@ -235,6 +235,10 @@ class QEinsumDense(LinearLayer):
                 f"one for each letter of {first!r} in {self.equation!r}"
             )
             raise ShapeError(message)
+        try:
+            operation.check_batch(constant=(False, True))
+        except ShapeError as error:
+            raise ShapeError(f"layer {self.name!r}: {error}") from error
         sizes: dict[str, int | None] = dict(zip(first, shape, strict=True))
         explicit = [letter for letter in output if letter not in elided and letter != first[0]]
         if len(explicit) != len(self.partial_output_shape):
@@ -259,6 +263,11 @@ class QEinsumDense(LinearLayer):
         if unknown := set(self.bias_axes) - set(output):
             names = f"bias_axes {self.bias_axes!r} names {sorted(unknown)}"
             message = f"layer {self.name!r}: {names}, which the output {output!r} does not have"
+            raise ConfigError(message)
+        if output[0] in self.bias_axes:
+            message = (
+                f"layer {self.name!r}: bias_axes {self.bias_axes!r} names the batch axis {output[0]!r}; leave it out"
+            )
             raise ConfigError(message)
         start = min(output.index(letter) for letter in self.bias_axes)
         return tuple(int(sizes[c] or 1) if c in self.bias_axes else 1 for c in output[start:])
