@@ -74,7 +74,6 @@ class NumpyQuantizer(Quantizer):
 
     def _quantized(self, x: Array, mode: Mode) -> Array:
         spec = self.spec
-        mode = mode if spec.trainable else Mode.INFER
         if isinstance(spec, Float):
             m, e, e0 = (np.rint(self.stored[name]) for name in ("m", "e", "e0"))
             quantized: Array = body.minifloat(NUMPY, x, m, e, e0)

@@ -217,23 +217,6 @@ def test_weights_do_not_wrap_at_inference(backend: Backend, q_type: str) -> None
 
 @pytest.mark.parametrize("q_type", Q_TYPES)
 @pytest.mark.parametrize("overflow_mode", Overflow)
-@pytest.mark.parametrize("mode", [Mode.TRAIN, Mode.CALIBRATE])
-def test_frozen_widths_act_as_at_inference_and_follow_nothing(
-    backend: Backend, mode: Mode, overflow_mode: Overflow, q_type: str
-) -> None:
-    x = columns()
-    quantizer = backend.quantizer(fixed_spec(q_type, Round.RND, overflow_mode, trainable=False), (None, len(EXTREMES)))
-    quantizer.assign({"k": 1, "i": 1, **({"f": FRACTION} if q_type == "kif" else {"b": 1 + FRACTION})})
-    before = quantizer.widths()
-    call = f"{q_type}, {overflow_mode}, trainable=False"
-    wanted = expected.fixed(x, 1, np.ones((1, 1)), np.full((1, 1), FRACTION), Round.RND, overflow_mode)
-    compare.equal(quantizer.forward(x, mode), wanted, f"{call}: forward({mode})", x)
-    for name, width in quantizer.widths().items():
-        compare.equal(width, before[name], f"{call}: stored {name} after forward({mode})")
-
-
-@pytest.mark.parametrize("q_type", Q_TYPES)
-@pytest.mark.parametrize("overflow_mode", Overflow)
 def test_stored_widths_are_read_half_to_even(backend: Backend, overflow_mode: Overflow, q_type: str) -> None:
     stored = np.array([[0.5, 1.5, 2.5, 3.5, -0.5, -1.5, 2.4999, 2.5001]])
     quantizer = backend.quantizer(fixed_spec(q_type, Round.RND, overflow_mode), (None, 8))
