@@ -146,8 +146,8 @@ class QuantizerConfig(Mapping[str, Any]):
         if "blocks" in parameters:
             parameters["blocks"] = {int(axis): size for axis, size in parameters["blocks"].items()}
         # Written with every parameter: an absent constraint or regulariser means none, whatever the scope says.
+        known = make_spec(config["q_type"], {})
         for name in (*_CONSTRAINTS, *_REGULARIZERS):
-            known = make_spec(config["q_type"], {})
             if hasattr(known, name):
                 parameters.setdefault(name, None)
         affine = config.pop("affine")

@@ -13,6 +13,7 @@ from hgq_core.formats import Formats
 from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY, Ops
 from hgq_core.spec import KBI, KIF, Dummy, Float
+from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import QuantizerConfig, check_format
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 from hgq_keras.ops import KERAS, read
@@ -34,7 +35,7 @@ _MOST = 126.0
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class Quantizer(keras.Layer):
+class Quantizer(ComputedProperties, keras.Layer):
     """Quantizes a tensor element by element, with widths that are trained by gradient.
 
     ``q(x) = affine[0] * (scaler * Q(x / scaler)) + affine[1]`` with Q the format of each element.
@@ -134,6 +135,7 @@ class Quantizer(keras.Layer):
         self._kernel, self._owner = lambda: kernel, owner
 
     @property
+    @computed
     def _widths(self) -> dict[str, Any]:
         """The variables of the widths by name; empty before the quantizer is built."""
         if self._sharing is None:
@@ -183,6 +185,7 @@ class Quantizer(keras.Layer):
         return q
 
     @property
+    @computed
     def _shared(self) -> Sharing:
         if self._sharing is None:
             message = f"quantizer {self.name!r} is not built; call it on data first"
@@ -235,6 +238,7 @@ class Quantizer(keras.Layer):
     # --- what others read --------------------------------------------------------------------------------------------
 
     @property
+    @computed
     def fixed_spec(self) -> KIF | KBI:
         """The specification of a fixed-point quantizer; raises ConfigError for a minifloat or a dummy."""
         if not isinstance(self.spec, KIF | KBI):
@@ -243,16 +247,19 @@ class Quantizer(keras.Layer):
         return self.spec
 
     @property
+    @computed
     def overflow_mode(self) -> str:
         """Name of the overflow mode."""
         return str(self.fixed_spec.overflow_mode)
 
     @property
+    @computed
     def round_mode(self) -> str:
         """Name of the rounding mode."""
         return str(self.fixed_spec.round_mode)
 
     @property
+    @computed
     def kif(self) -> tuple[Any, Any, Any]:
         """``k, i, f`` as whole numbers (bits) with straight-through gradients, of the shape of the widths."""
         spec, _ = self.fixed_spec, self._shared
@@ -260,6 +267,7 @@ class Quantizer(keras.Layer):
         return read(self._k), i, second if isinstance(spec, KIF) else second - i
 
     @property
+    @computed
     def array_kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same as float64 arrays."""
         spec, _ = self.fixed_spec, self._shared
@@ -267,6 +275,7 @@ class Quantizer(keras.Layer):
         return k, i, second if isinstance(spec, KIF) else second - i
 
     @property
+    @computed
     def bits(self) -> Any:
         """Widths that EBOPs counts (bits), differentiable, broadcastable to the tensor with a batch axis of 1.
 
@@ -275,6 +284,7 @@ class Quantizer(keras.Layer):
         return self._counted(KERAS, lambda name: straight_through(read(getattr(self, f"_{name}"))))
 
     @property
+    @computed
     def array_bits(self) -> np.ndarray:
         """The same as a float64 array."""
         return np.asarray(self._counted(NUMPY, self._whole))

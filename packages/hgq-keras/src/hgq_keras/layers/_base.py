@@ -16,7 +16,9 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
 from hgq_keras.checks import not_negative
+from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
+from hgq_keras.initializers import Filled
 from hgq_keras.layers._walk import children, walk
 from hgq_keras.ops import KERAS
 from hgq_keras.quantizer import Quantizer
@@ -42,7 +44,7 @@ Shape = tuple[int | None, ...]
 Bits = Callable[[Quantizer], Any]
 
 
-class QLayer(keras.Layer):
+class QLayer(ComputedProperties, keras.Layer):
     """A Keras layer between quantizers; abstract. Its `call` and `build` are final, a layer fills in the hooks.
 
     Args:
@@ -160,7 +162,7 @@ class QLayer(keras.Layer):
 
     def _build(self, shapes: list[Shape], input_shape: Any) -> None:
         self._beta = self.add_weight(
-            name="beta", shape=(), initializer=keras.initializers.Constant(self.beta0), trainable=False, autocast=False
+            name="beta", shape=(), initializer=Filled(self.beta0), trainable=False, autocast=False
         )
         for quantizer, shape in zip(self._iqs, shapes, strict=False):
             quantizer.build(shape)
@@ -213,11 +215,13 @@ class QLayer(keras.Layer):
         return self._oq
 
     @property
+    @computed
     def beta(self) -> float:
         """Weight of the EBOPs in the loss now; 0 if they are not counted."""
         return float(ops.convert_to_numpy(self._beta)) if self.enable_ebops else 0.0
 
     @property
+    @computed
     def ebops(self) -> float:
         """EBOPs at the present widths, in float64; right before the first step too. 0 if they are not counted."""
         if not self.enable_ebops:

@@ -12,6 +12,7 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
 from hgq_keras.checks import positive_integer
+from hgq_keras.computed import computed
 from hgq_keras.kernels import relu
 from hgq_keras.layers._base import (
     Bits,
@@ -119,11 +120,13 @@ class LinearLayer(QLayer):
         return y if activation is None else activation(y)
 
     @property
+    @computed
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
         return self.kq(self.kernel, training=False)
 
     @property
+    @computed
     def qbias(self) -> Any:
         """The quantized bias as hardware has it; None without a bias."""
         return None if self.bq is None else self.bq(self.bias, training=False)

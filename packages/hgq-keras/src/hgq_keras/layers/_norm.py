@@ -10,6 +10,7 @@ from keras import ops
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
+from hgq_keras.computed import computed
 from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, fixed
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class QBatchNormalization(QLayer):
         return x * scale + offset
 
     @property
+    @computed
     def qscaler_and_qoffset(self) -> tuple[Any, Any]:
         """The quantized scale and offset as hardware has them, each ``(channels,)``."""
         mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
