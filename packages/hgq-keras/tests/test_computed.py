@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError
-from hgq_keras import Quantizer, QuantizerConfig
+from hgq_keras import Quantizer, QuantizerConfig, variables
 from hgq_keras.layers import QBatchNormalization, QConv1D, QDense, QUnaryFunctionLUT, quantized_layers
 
 COMPUTED = {
@@ -37,16 +37,16 @@ def various():
 def calls(monkeypatch):
     """Names of what quantizers computed."""
     made = []
-    for name in ("call", "_counted", "_whole"):
-        monkeypatch.setattr(Quantizer, name, noted(getattr(Quantizer, name), made))
+    for owner, name in ((Quantizer, "call"), (variables, "counted"), (variables, "straight_through")):
+        monkeypatch.setattr(owner, name, noted(getattr(owner, name), made))
     return made
 
 
-def noted(method, made):
-    @functools.wraps(method)
+def noted(function, made):
+    @functools.wraps(function)
     def call(*args, **kwargs):
-        made.append(method.__name__)
-        return method(*args, **kwargs)
+        made.append(function.__name__)
+        return function(*args, **kwargs)
 
     return call
 
@@ -55,7 +55,8 @@ def noted(method, made):
 def test_no_quantizer_computes_while_a_model_is_saved_and_loaded(suffix, calls, tmp_path):
     model = various()
     assert keras.ops.convert_to_numpy(model.layers[0].qkernel).shape == (3, 5, 4)
-    assert calls == ["call"]
+    assert model.layers[0].ebops > 0
+    assert calls == ["call", *["counted"] * 3]
     calls.clear()
     if suffix == ".weights.h5":
         model.save_weights(tmp_path / f"m{suffix}")
@@ -100,7 +101,7 @@ def test_what_dir_lists_names_parts_and_what_computes_is_found_through_the_class
                 value = getattr(layer, name)
             except ConfigError:
                 continue
-            assert isinstance(value, str | Quantizer) or all(isinstance(part, Quantizer) for part in value), name
+            assert isinstance(value, bool | str | Quantizer) or all(isinstance(part, Quantizer) for part in value), name
         for kind, names in COMPUTED.items():
             if isinstance(layer, kind):
                 assert not set(names) & set(dir(layer))
