@@ -15,9 +15,9 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
-from hgq_keras.checks import not_negative
 from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
 from hgq_keras.initializers import Filled
@@ -65,8 +65,8 @@ class QLayer(ComputedProperties, keras.Layer):
     Args:
         iq_conf: input quantizer, or one for each input; None: the scope's datalane quantizer.
         oq_conf: output quantizer.
-        enable_iq: quantize the inputs; None: as the scope says.
-        enable_oq: quantize the output; None: as the scope says.
+        enable_iq: quantize the inputs; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; None: if ``oq_conf`` is given, else as the scope says.
         enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with input quantizers.
         beta0: initial beta; None: as the scope says.
         ebops_factor: EBOPs of the layer are multiplied by it.
@@ -94,8 +94,8 @@ class QLayer(ComputedProperties, keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.enable_iq = bool(layer_option("enable_iq") if enable_iq is None else enable_iq)
-        self.enable_oq = bool(layer_option("enable_oq") if enable_oq is None else enable_oq)
+        self.enable_iq = _enabled(enable_iq, iq_conf, "enable_iq")
+        self.enable_oq = _enabled(enable_oq, oq_conf, "enable_oq")
         wanted = layer_option("enable_ebops") and self.enable_iq if enable_ebops is None else enable_ebops
         self.enable_ebops = bool(wanted)
         given = "beta0 of the LayerConfigScope" if beta0 is None else "beta0"
@@ -273,6 +273,13 @@ class QLayer(ComputedProperties, keras.Layer):
             if name.endswith(("_conf", "_confs")):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def _enabled(wanted: bool | None, conf: object, option: str) -> bool:
+    """Whether a quantizer is used: as the caller says, or because it was given, or as the scope says."""
+    if wanted is None:
+        return conf is not None or bool(layer_option(option))
+    return bool(wanted)
 
 
 def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:

@@ -75,7 +75,7 @@ class LinearLayer(QLayer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         check_factor(parallelization_factor)
-        self.parallelization_factor = parallelization_factor
+        self.parallelization_factor = int(parallelization_factor)
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
         self.kq = self.make_quantizer(self._kq_conf, "kq")
