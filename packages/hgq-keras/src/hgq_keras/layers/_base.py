@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import prod
+from math import inf, prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.errors import ConfigError, FileError, ShapeError
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
@@ -204,6 +204,18 @@ class QLayer(ComputedProperties, keras.Layer):
             # In the type of the widths, as their regularisers: Keras adds up losses of one type only.
             self.add_loss(ops.cast(self._beta, count.dtype) * count * self.ebops_factor)
         return y if self._oq is None else self._oq(y, training=training)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read the layer's own variables; Keras calls it. Raises FileError for a beta that no training leaves."""
+        super().load_own_variables(store)
+        self.check_beta()
+
+    def check_beta(self) -> None:
+        """Raise FileError for a beta that is negative, NaN or infinite, which would make every loss so."""
+        beta = float(ops.convert_to_numpy(self._beta)) if self.built else 0.0
+        if not 0 <= beta < inf:
+            message = f"layer {self.name!r}: beta is {beta} in the file, expected a finite number, 0 or larger"
+            raise FileError(message)
 
     # --- what users and exporters read -------------------------------------------------------------------------------
 
