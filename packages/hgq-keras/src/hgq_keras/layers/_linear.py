@@ -12,6 +12,7 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
 from hgq_keras.checks import positive_integer
+from hgq_keras.computed import computed
 from hgq_keras.kernels import relu
 from hgq_keras.layers._base import (
     Bits,
@@ -74,7 +75,7 @@ class LinearLayer(QLayer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         check_factor(parallelization_factor)
-        self.parallelization_factor = parallelization_factor
+        self.parallelization_factor = int(parallelization_factor)
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
         self.kq = self.make_quantizer(self._kq_conf, "kq")
@@ -119,11 +120,13 @@ class LinearLayer(QLayer):
         return y if activation is None else activation(y)
 
     @property
+    @computed
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
         return self.kq(self.kernel, training=False)
 
     @property
+    @computed
     def qbias(self) -> Any:
         """The quantized bias as hardware has it; None without a bias."""
         return None if self.bq is None else self.bq(self.bias, training=False)
