@@ -12,7 +12,7 @@ from hgq_core.errors import ShapeError, UnsupportedError
 from hgq_core.graph import Graph, prove, run
 from hgq_core.graph.ir import same
 from hgq_torch._calls import counted, unwrapped
-from hgq_torch._dead import warn_if_dead
+from hgq_torch._dead import uncalibrated, warn_if_dead
 from hgq_torch._record import Recorder
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def _recorded(root: nn.Module, inputs: list[Tensor]) -> _Run:
         shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
         message = f"the model does not take the example, as {shapes}: {error}"
         raise ShapeError(message) from error
-    return recorder.builder.build(names), recorder, [x.clone() for x in outputs]
+    graph = recorder.builder.build(names, uncalibrated=uncalibrated(root))
+    return graph, recorder, [x.clone() for x in outputs]
 
 
 def _check_same(first: _Run, second: _Run) -> None:

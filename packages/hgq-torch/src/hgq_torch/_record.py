@@ -159,14 +159,14 @@ class Recorder(TorchDispatchMode, Recording):
         return None
 
     def _record_leaf(self, module: nn.Module, path: str, x: str, result: Any) -> None:
-        if isinstance(module, QModule):
-            name = module.to_nodes(self.builder, x, path)
-        else:
-            name = _nodes.quantize(self.builder, module, x, path, "quantizer")
         title = f"{type(module).__name__} {path!r}"
         if not isinstance(result, Tensor):
             message = f"{title} returns a {type(result).__name__}, expected one tensor"
             raise UnsupportedError(message)
+        if isinstance(module, QModule):
+            name = module.to_nodes(self.builder, x, path)
+        else:
+            name = _nodes.quantize(self.builder, module, x, path, "quantizer", result.dtype)
         self._know(result, name, title)
 
     # --- operations -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from hgq_core.modes import Round
 from hgq_core.ops import EMPTY
+from hgq_torch._range import is_recomputed
 from hgq_torch._reduce import check_not_empty, extremes, rows_of_a_block, summed_to
 from hgq_torch.ops import power_of_two
 
@@ -52,7 +53,8 @@ def _round_(y: Tensor, mode: Round) -> Tensor:
 def _followed(i: Tensor, needed: Tensor, spec: KIF | KBI, q: Quantizer) -> Tensor:
     """Store what the batch needs, down by at most ``i_decay_speed`` a step; returns whole bits."""
     q.reduce_max(needed)
-    torch.maximum(i.sub_(_ONE, alpha=spec.i_decay_speed), needed, out=i)
+    # The forward pass that activation checkpointing repeats is not another step.
+    torch.maximum(i if is_recomputed() else i.sub_(_ONE, alpha=spec.i_decay_speed), needed, out=i)
     return torch.round(_clamp_(i, spec.ic))
 
 
