@@ -229,7 +229,7 @@ def test_a_layer_can_be_copied_after_a_training_step():
         ({"activation": "gelu"}, "activation"),
         ({"input_shape": (3, 5)}, "ends in in_features"),
         ({"parallelization_factor": 2}, "parallelization_factor"),
-        ({"enable_iq": False}, "enable_ebops=False"),
+        ({"enable_iq": False, "enable_ebops": True}, "enable_ebops=False"),
         ({"kq": 3}, "expected a Quantizer"),
         ({"kq": {"b00": 3}}, "did you mean"),
     ],

@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import fx, nn
 
 from hgq_core.errors import HGQWarning
@@ -67,7 +68,12 @@ def calls_of(model: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
     known: tuple[int, ...] = getattr(root, _NAME, ())
     if len(known) == len(layers):
         return known
-    known = _traced(root, layers)
+    return _learnt(root)
+
+
+@torch.compiler.assume_constant_result  # a compiler runs it while it traces
+def _learnt(root: nn.Module) -> tuple[int, ...]:
+    known = _traced(root, layers_of(root))
     setattr(root, _NAME, known)
     return known
 
@@ -95,7 +101,7 @@ def _traced(root: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
             f"({type(error).__name__}: {str(error).partition(chr(10))[0]}), so EBOPs count each layer once; call "
             "calibrate(model, data) or to_graph(model, example) first, which see it"
         )
-        warnings.warn(message, HGQWarning, stacklevel=4)
+        warnings.warn(message, HGQWarning, stacklevel=5)
         return (1,) * len(layers)
     finally:
         for module, was in training.items():

@@ -71,7 +71,9 @@ def ebops_loss(model: nn.Module) -> Tensor:
         costs, dense = dense_costs(calls)
         terms += costs
         covered.update(dense, *((layer.iq, layer.kq, layer.bq) for layer in dense))
-    terms += [layer.beta * layer.ebops() * calls[layer] for layer in layers if layer.enable_ebops and layer not in covered]
+    for layer in layers:
+        if layer.enable_ebops and layer not in covered:
+            terms.append(layer.beta * layer.ebops() * calls[layer])
     terms += [quantizer.regularization() for quantizer in quantizers if quantizer not in covered]
     given = [term for term in terms if term is not None]
     return sum(given[1:], given[0]) if given else torch.zeros(())

@@ -158,7 +158,6 @@ class FollowedRange(StoredWidths):
             low = self.bounds["i"].low
             self.assign(i=low if low > -inf else -32.0, k=0)
 
-
     # --- calibration --------------------------------------------------------------------------------------------------
 
     def _observe(self, low: Tensor, high: Tensor, needed: Tensor) -> None:
@@ -176,7 +175,7 @@ class FollowedRange(StoredWidths):
         spec = cast("KIF | KBI", self.spec)
         axes = self.sharing.shared_axes
         low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
-        _, i, f = self.kif()
+        f = self.kif()[2]
         # On the grid as it stands: in kbi it would move with the range.
         self._observe(low, high, integer_bits_kif(TORCH, low, high, f, round_mode=spec.round_mode))
 

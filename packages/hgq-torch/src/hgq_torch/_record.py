@@ -9,12 +9,11 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,63 +21,36 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hgq_core.errors import UnsupportedError
-from hgq_core.graph import GraphBuilder
 from hgq_core.graph import ops as op
 from hgq_core.graph.real import acts_on_real
-from hgq_torch import _nodes
+from hgq_torch import _arithmetic, _moves, _nodes
 from hgq_torch._calls import is_leaf
-from hgq_torch._operations import SHAPE_ONLY, TABLE, VALUES, Recording
+from hgq_torch._known import OUT_OF_PLACE, KnownTensors, tensors_in
+from hgq_torch._operations import SHAPE_ONLY, VALUES
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["Recorder"]
 
 _LIBRARIES = tuple(str(Path(file).parent) for file in (torch.__file__, __file__))
+_TABLE = {**_moves.TABLE, **_arithmetic.TABLE}
 _HINTS = {nn.Linear: "use hgq_torch.nn.QLinear instead"}
-_WHERE = "write it out of place (nn.ReLU(), torch.relu(h), h + k, torch.cat), or read the result instead"
-
-Key = tuple[int, torch.dtype, tuple[int, ...], tuple[int, ...]]
 
 
-def _key(x: Tensor) -> Key:
-    """What memory the tensor shows, and how: two tensors with the same key have the same elements."""
-    return (x.data_ptr(), x.dtype, tuple(x.shape), tuple(x.stride()))
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested sequences and mappings, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from tensors_in(list(value.values()))
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for part in value:
-            yield from tensors_in(part)
-
-
-class Recorder(TorchDispatchMode, Recording):
-    """Adds a node to the builder for every operation of a forward pass; quantized layers add their own.
-
-    A tensor is known by the memory that it shows, so that views and statements in place need no special case: after
-    ``h += k`` the memory of ``h`` holds the sum. Other views of memory that was written are stale.
-    """
+class Recorder(TorchDispatchMode, KnownTensors):
+    """Adds a node to the builder for every operation of a forward pass; quantized layers add their own."""
 
     def __init__(self, root: nn.Module, batch: int) -> None:
-        super().__init__()
-        self.builder, self.batch, self.root = GraphBuilder(), batch, root
-        self.places: dict[str, str] = {}
-        self._names: dict[Key, str] = {}
-        self._stale: dict[Key, str] = {}
-        self._alive: list[Tensor] = []  # memory is not used again while it is known
-        self._storages: dict[int, set[Key]] = {}
-        self._weights = {p.untyped_storage().data_ptr() for p in root.parameters()}
+        TorchDispatchMode.__init__(self)
+        KnownTensors.__init__(self, root, batch)
         self._stack: list[tuple[str, nn.Module]] = []
         self._inside = 0
         self._source: tuple[str, str] | None = None
         self._numbers: Counter[str] = Counter()
-        self._label = ""
         self._real: set[str] = set()
 
     # --- a run ------------------------------------------------------------------------------------------------------
@@ -90,7 +62,7 @@ class Recorder(TorchDispatchMode, Recording):
         for name, x in zip(names, inputs, strict=True):
             node = self.builder.add(op.Input(tuple(x.shape[1:])), name=name)
             self._real.add(node)
-            self._know(x, node)
+            self.know(x, node)
         with self._hooks(), self:
             result = self.root(*inputs)
         if not all(part is None or isinstance(part, Tensor) for part in _leaves(result)):
@@ -142,7 +114,7 @@ class Recorder(TorchDispatchMode, Recording):
 
         return hook
 
-    # --- quantized layers ---------------------------------------------------------------------------------------------
+    # --- quantized layers -----------------------------------------------------------------------------------------
 
     def _operand(
         self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -154,7 +126,7 @@ class Recorder(TorchDispatchMode, Recording):
             kinds = ", ".join(type(part).__name__ for part in given)
             message = f"{title} is applied to ({kinds}); a quantized layer is exported with one tensor as its argument"
             raise UnsupportedError(message)
-        if isinstance(module, QModule) or self._knows(given[0]):
+        if isinstance(module, QModule) or self.knows(given[0]):
             return self.name(given[0], title), title
         return None
 
@@ -166,10 +138,11 @@ class Recorder(TorchDispatchMode, Recording):
         if isinstance(module, QModule):
             name = module.to_nodes(self.builder, x, path)
         else:
-            name = _nodes.quantize(self.builder, module, x, path, "quantizer", result.dtype)
-        self._know(result, name, title)
+            quantizer = cast("Quantizer", module)
+            name = _nodes.quantize(self.builder, quantizer, x, path, "quantizer", result.dtype)
+        self.know(result, name, title)
 
-    # --- operations -----------------------------------------------------------------------------------------------------
+    # --- operations ---------------------------------------------------------------------------------------------------
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -181,22 +154,25 @@ class Recorder(TorchDispatchMode, Recording):
         kind = func.overloadpacket.__name__
         writes = [kwargs["out"]] if "out" in kwargs else args[:1] if kind.endswith("_") else []
         operands = list(tensors_in((args, kwargs)))
-        known = [x for x in operands if self._knows(x)]
+        known = [x for x in operands if self.knows(x)]
         if kind in VALUES and known:
             message = (
-                f"{self._place(kind)} reads the values of {self.name(known[0], kind)!r}, which a graph does not know "
+                f"{self.place(kind)} reads the values of {self.name(known[0], kind)!r}, which a graph does not know "
                 "when it is built; decide by shapes and options, or leave this part out of the exported module"
             )
             raise UnsupportedError(message)
+        given = args
+        if writes and known and not self.knows(writes[0]):
+            given = (writes[0].clone(), *args[1:])  # as it is before it is written: a constant
         result = func(*args, **kwargs)
         if kind in SHAPE_ONLY:
             return result
         if not known:
-            if any(self._is_weight(x) for x in operands):
-                self._taint(result)
+            if any(self.is_weight(x) for x in operands):
+                self.taint(result)
             return result
         base = kind.removesuffix("_") if writes else kind
-        if "out" in kwargs or base not in TABLE:
+        if "out" in kwargs or base not in _TABLE:
             raise UnsupportedError(self._without_node(kind, func, bool(writes)))
         numbered = self._numbers[base]
         self._numbers[base] += 1
@@ -204,19 +180,19 @@ class Recorder(TorchDispatchMode, Recording):
         own = type(inner[1]).__module__.startswith("torch.nn.") and not list(inner[1].children()) and inner[0]
         self._label = inner[0] if own else f"{base}_{numbered}" if numbered else base
         try:
-            bound = inspect.signature(TABLE[base]).bind(self, result, *args, **kwargs)
+            bound = inspect.signature(_TABLE[base]).bind(self, result, *given, **kwargs)
         except TypeError as error:
             raise UnsupportedError(self._without_node(kind, func, bool(writes))) from error
-        names = TABLE[base](*bound.args, **bound.kwargs)
+        names = _TABLE[base](*bound.args, **bound.kwargs)
         if names is None:
             raise UnsupportedError(self._without_node(kind, func, bool(writes)))
         if writes:
-            self._overwritten(result, kind)
+            self.overwritten(result, kind)
         if isinstance(names, str):
-            self._know(result[0] if isinstance(result, tuple) else result, names, self._place(kind))
+            self.know(result[0] if isinstance(result, tuple) else result, names, self.place(kind))
         else:
             for part, name in zip(result, names, strict=True):
-                self._know(part, name, self._place(kind))
+                self.know(part, name, self.place(kind))
         return result
 
     def _without_node(self, kind: str, func: Any, writes: bool) -> str:
@@ -227,102 +203,25 @@ class Recorder(TorchDispatchMode, Recording):
                 f"module {path!r} is a {type(module).__name__}, which is not quantized and has no Graph node; "
                 f"{hint or 'replace it by a layer of hgq_torch.nn, or leave it out of the exported part'}"
             )
-        place = self._place(kind)
+        place = self.place(kind)
         if writes:
-            return f"{place} writes into a tensor in place; {_WHERE}"
+            return f"{place} writes into a tensor in place; {OUT_OF_PLACE}"
         if kind == "native_dropout" or kind.startswith("bernoulli"):
             return f"{place} drops out at inference; pass training=self.training, or use nn.Dropout"
         return (
             f"{place}, as it is called here ({func}), has no Graph node; between quantized layers use relu, clamp, "
             "maximum, +, -, * with tensors or numbers, sums and maxima over features, concatenation, slices and other "
-            "moves that keep the batch on axis 0, or a layer of hgq_torch.nn"
+            "moves that keep the batch on axis 0, or a layer of hgq_torch.nn; a graph has no branches on values"
         )
 
-    # --- tensors --------------------------------------------------------------------------------------------------------
-
-    def _knows(self, x: Tensor) -> bool:
-        return _key(x) in self._names or _key(x) in self._stale
-
-    def _know(self, x: Tensor, name: str, place: str = "") -> None:
-        if not x.shape or x.shape[0] != self.batch or tuple(x.shape[1:]) != self.builder.shape(name):
-            message = (
-                f"{place} gives shape {tuple(x.shape)} for a batch of {self.batch}; expected the batch on axis 0, "
-                f"{(self.batch, *self.builder.shape(name))}: a graph has one batch axis, which nothing moves or sums"
-            )
-            raise UnsupportedError(message)
-        key = _key(x)
-        self._names[key] = name
-        self._stale.pop(key, None)
-        self._alive.append(x)
-        self._storages.setdefault(x.untyped_storage().data_ptr(), set()).add(key)
-        self.places.setdefault(name, place)
-
-    def _overwritten(self, x: Tensor, kind: str) -> None:
-        """Everything that shows the memory of x is stale."""
-        for key in self._storages.pop(x.untyped_storage().data_ptr(), ()):
-            name = self._names.pop(key, "")
-            if name:
-                self._stale[key] = f"{self._place(kind)} works in place and overwrites {name!r}"
-
-    def name(self, x: Any, reader: str = "") -> str:
-        """The node of a tensor; raises UnsupportedError where there is none."""
-        key = _key(x)
-        if key in self._names:
-            return self._names[key]
-        reader = reader or self._place(self._label)
-        if key in self._stale:
-            message = (
-                f"{self._stale[key]}, which {reader} reads afterwards through another view; a graph has values and no "
-                f"memory: {_WHERE}"
-            )
-            raise UnsupportedError(message)
-        message = (
-            f"{reader} reads a tensor of shape {tuple(x.shape)} that does not come from the input; "
-            "constants can be added, subtracted, multiplied and compared only"
-        )
-        raise UnsupportedError(message)
-
-    def operand(self, x: Any, like: Tensor) -> str:
-        """The node of an operand that may be a number or a constant tensor, in the type of the result."""
-        if isinstance(x, Tensor) and self._knows(x):
-            return self.name(x)
-        if isinstance(x, Tensor) and self._is_weight(x):
-            message = (
-                f"{self._place(self._label)} uses a parameter that no quantizer has given a format; put it into a "
-                "quantized layer, or pass it through a hgq_torch.Quantizer"
-            )
-            raise UnsupportedError(message)
-        values = torch.as_tensor(x, dtype=like.dtype if like.is_floating_point() else torch.float64)
-        if values.ndim == like.ndim:
-            values = self._one_row(values)
-        elif not values.ndim:
-            values = values.view((1,) * min(1, like.ndim - 1))
-        array = values.detach().double().cpu().numpy()
-        if not np.isfinite(array).all():
-            message = f"{self._place(self._label)} uses a constant that contains NaN or infinity; expected numbers"
-            raise UnsupportedError(message)
-        return self.builder.add(op.Constant.of(array), label=self._label)
-
-    def _one_row(self, values: Tensor) -> Tensor:
-        if not bool((values == values[:1]).all()):
-            message = f"{self._place(self._label)} uses a constant that differs along the batch; expected the same"
-            raise UnsupportedError(message)
-        return values[0]
-
-    def _is_weight(self, x: Tensor) -> bool:
-        return x.untyped_storage().data_ptr() in self._weights
-
-    def _taint(self, result: Any) -> None:
-        for x in tensors_in(result):
-            self._alive.append(x)
-            self._weights.add(x.untyped_storage().data_ptr())
+    # --- nodes ------------------------------------------------------------------------------------------------------
 
     def add(self, operation: op.Operation, *names: str) -> str:
         """Add a node that costs nothing: what stands between layers is not counted by them either."""
         real = not self._real.isdisjoint(names)
         if real and not acts_on_real(operation):
             message = (
-                f"{self._place(self._label)} computes with numbers that no quantizer has made fixed-point yet; before "
+                f"{self.place(self._label)} computes with numbers that no quantizer has made fixed-point yet; before "
                 "the first quantizer a graph only moves numbers or takes the larger of two: put a hgq_torch.Quantizer "
                 "or a quantized layer before it"
             )
@@ -332,7 +231,7 @@ class Recorder(TorchDispatchMode, Recording):
             self._real.add(name)
         return name
 
-    def _place(self, kind: str) -> str:
+    def place(self, kind: str) -> str:
         """Where this happens, in the user's words: the module's path or the operation, and the line."""
         path, module = self._stack[-1] if self._stack else ("", self.root)
         own = type(module).__module__.startswith("torch.nn.") and not list(module.children()) and path

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from hgq_core.errors import ConfigError, DataError
 from hgq_core.scope import layer_option
 from hgq_torch._widths import check_stored
-from hgq_torch.nn._start import Start
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.graph import GraphBuilder
+    from hgq_torch.nn._start import Start
 
 __all__ = ["QModule", "QuantizerLike", "finite_array", "make_quantizer"]
 
@@ -108,7 +108,7 @@ class QModule(nn.Module):
     def judge_start(self) -> None:
         """Widen, with a warning, the widths of weights that were made or loaded since and that they are too coarse for.
 
-        Training calls it at its first step, and calibration before it begins. A layer without weights has nothing to do.
+        Training calls it at its first step, and calibration before it begins. A layer without weights does nothing.
         """
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
@@ -119,7 +119,7 @@ class QModule(nn.Module):
                 check_stored(key, state_dict.get(key))
         beta = state_dict.get(f"{prefix}beta")
         if isinstance(beta, Tensor) and not beta.is_meta and not bool(torch.isfinite(beta).all() & (beta >= 0).all()):
-            message = f"{prefix}beta: received {beta.tolist()}, expected a finite factor of at least 0; the file is damaged"
+            message = f"{prefix}beta: received {beta.tolist()}, expected finite, at least 0; the file is damaged"
             raise DataError(message)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 

@@ -18,8 +18,8 @@ from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, make_quanti
 from hgq_torch.nn._fused import fused_step
 from hgq_torch.nn._plan import Plan, plan_of
 from hgq_torch.nn._start import Start
-from hgq_torch.quantizer import Mode, Quantizer
 from hgq_torch.ops import TORCH
+from hgq_torch.quantizer import Mode, Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The start of a weight: whether its widths are wide enough for it, judged when it changes by other means than training.
+"""The start of a weight: whether its widths are wide enough for it, judged where it did not come from training.
 
 A weight that training prunes is not touched: it is judged once, at the first training step after it was made, loaded
 without widths, or given initial values by hand; not if its widths were loaded, or assigned, too.
@@ -42,7 +42,8 @@ class Start:
 
 def _state_of(quantizer: Quantizer) -> tuple[Any, ...]:
     """What changes when widths are assigned, by `Quantizer.assign` or by hand."""
-    return tuple((name, getattr(quantizer, name)._version) for name in quantizer.trained if quantizer.built)
+    widths = [getattr(quantizer, name) for name in quantizer.trained if quantizer.built]
+    return tuple(0 if width.is_inference() else width._version for width in widths)
 
 
 def keep_alive(quantizer: Quantizer, weight: Tensor, layer: str) -> None:
