@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hgq_core.granularity import Sharing
 
-__all__ = ["Weight", "alive", "in_trace", "outside_of_traces", "values_at_once", "widening"]
+__all__ = ["Weight", "alive", "held", "in_trace", "outside_of_traces", "values_at_once", "widening"]
 
 T = TypeVar("T")
 
@@ -65,6 +65,18 @@ def in_trace(tensor: Any) -> bool:
     return bool(tensor.device.type == "meta")
 
 
+def held(variable: Any) -> Any:
+    """The value of a variable outside of any trace; None if it has none, because it is new or a step has taken it.
+
+    Keras answers with an initial value then, another one each time, or none of them is left.
+    """
+    try:
+        value = variable.value
+        return value if variable.value is value else None
+    except TypeError:
+        return None
+
+
 class Weight:
     """The weight that a quantizer quantizes, and as what it was seen last.
 
@@ -92,17 +104,20 @@ class Weight:
 
     def held(self) -> np.ndarray | None:
         """The weight as an array; None while its variables have no values. Not to be called inside a trace."""
-        values = [variable.value for variable in self._variables()]
-        # A variable without a value invents one each time that it is read.
-        if any(variable.value is not value for variable, value in zip(self._variables(), values, strict=True)):
+        if any(held(variable) is None for variable in self._variables()):
             return None
         return np.asarray(ops.convert_to_numpy(self.tensor))
 
     def first_step(self, training: bool | None) -> bool:
-        """Whether this is the first call in training."""
-        first = bool(training) and not self._trained
-        self._trained = self._trained or first
-        return first
+        """Whether this is the first call in training; not inside of ``torch.compile``, which takes no other thread."""
+        if not training or self._trained:
+            return False
+        self._trained = True
+        if keras.backend.backend() != "torch":
+            return True
+        import torch
+
+        return not torch.compiler.is_compiling()
 
     def assigned(self, values: np.ndarray, width: np.ndarray) -> bool:
         """Whether the weight was assigned since it was seen, or never seen."""

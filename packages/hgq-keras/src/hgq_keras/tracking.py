@@ -84,6 +84,6 @@ def _of_all_replicas(low: Any, high: Any) -> tuple[Any, Any]:
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return low, high
-    every = replica.all_gather(tf.stack([-low, high])[None], axis=0)
-    lowest, highest = tf.unstack(tf.reduce_max(every, axis=0))
-    return -lowest, highest
+    mine = tf.stack([-low, high])
+    most = tf.ensure_shape(tf.reduce_max(replica.all_gather(mine[None], axis=0), axis=0), mine.shape)
+    return -most[0], most[1]

@@ -15,7 +15,7 @@ from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY, Ops
 from hgq_core.spec import KBI, KIF, Dummy, Spec
 from hgq_keras.ops import KERAS, read
-from hgq_keras.start import Weight, alive, outside_of_traces, warn_widened, widening
+from hgq_keras.start import Weight, alive, held, outside_of_traces, warn_widened, widening
 from hgq_keras.stored import load_widths, save_widths, width_names
 from hgq_keras.tracking import Mode, follow
 from hgq_keras.widths import Width, counted, declared, straight_through, width_dtype
@@ -133,14 +133,15 @@ class StoredWidths(keras.Layer):
             self._refusal = "" if isinstance(self.spec, Dummy) else str(error)
             raise
         self._refusal = ""
-        if self._weight is not None and isinstance(self.spec, KIF | KBI) and self.built:
-            values = self._weight.held()
-            if values is not None:
-                self._weight.see(values, self._stored(self._second))
+        values = None if self._weight is None else self._weight.held()
+        if self._weight is not None and values is not None and isinstance(self.spec, KIF | KBI):
+            self._weight.see(values, self._stored(self._second))
 
     # --- the weight --------------------------------------------------------------------------------------------------
 
-    def quantizes(self, variables: Sequence[Any], owner: str, compute: Callable[..., Any] = lambda kernel: kernel) -> None:
+    def quantizes(
+        self, variables: Sequence[Any], owner: str, compute: Callable[..., Any] = lambda kernel: kernel
+    ) -> None:
         """Say which weight this is the quantizer of; call it before `build`.
 
         The weight gives a WRAP quantizer its range, and is judged by its signal-to-noise ratio: widths that are too
@@ -163,11 +164,11 @@ class StoredWidths(keras.Layer):
 
     def _raised(self) -> Widening | None:
         """What was added to the widths."""
-        weight, spec, second = self._weight, self.fixed_spec, self._stored(self._second)
+        weight, spec = self._weight, self.fixed_spec
         values = None if weight is None else weight.held()
-        if weight is None or values is None:
+        if weight is None or values is None or any(held(width) is None for width in self._widths.values()):
             return None
-        change = None
+        second, change = self._stored(self._second), None
         if weight.assigned(values, second) and np.all(np.isfinite(values)):
             i = self._stored("i")
             change = widening(values, spec, self._shared, self._stored("k"), i, second)
@@ -303,9 +304,7 @@ class StoredWidths(keras.Layer):
         """Integer bits that hold these values, of the shape of the widths."""
         tensor = self._shared.split(KERAS, ops.cast(ops.convert_to_tensor(values), self.compute_dtype))
         k, i, second = (self._beside_data(name) for name in ("k", "i", self._second))
-        return follow(
-            tensor, k, i, ops.round(second), self.fixed_spec, self._shared.shared_axes, Mode.INFER
-        ).limited
+        return follow(tensor, k, i, ops.round(second), self.fixed_spec, self._shared.shared_axes, Mode.INFER).limited
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.
