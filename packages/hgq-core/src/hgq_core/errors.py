@@ -12,6 +12,7 @@ __all__ = [
     "HGQError",
     "HGQWarning",
     "MissingDependencyError",
+    "PrecisionWarning",
     "ShapeError",
     "ToolError",
     "UnsupportedError",
@@ -69,3 +70,7 @@ class HGQWarning(UserWarning):
 
 class DeadLayerWarning(HGQWarning):
     """A layer that is about to start, or has become, entirely zero."""
+
+
+class PrecisionWarning(HGQWarning):
+    """A model whose own floating-point arithmetic may round what its graph and hardware compute exactly."""
