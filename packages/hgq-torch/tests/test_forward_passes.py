@@ -1,4 +1,4 @@
-"""`to_graph` of ordinary forward passes: what the run shows is exported, what it cannot show is refused in a sentence."""
+"""`to_graph` of ordinary forward passes: what a run shows is exported, what it cannot show is refused in a sentence."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from hgq_core.errors import GraphError, ShapeError, UnsupportedError
 from hgq_core.graph import prove, run
 from hgq_torch import Quantizer
 from hgq_torch import nn as qnn
-
 
 # Some of the forward passes here do without the second layer.
 pytestmark = pytest.mark.filterwarnings("ignore:layer 'b' is dead:hgq_core.errors.DeadLayerWarning")

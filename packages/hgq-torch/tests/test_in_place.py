@@ -141,7 +141,9 @@ def test_a_name_that_means_what_was_written_gives_what_was_written(body):
     hgq_torch.calibrate(model, x.clone())
     graph = hgq_torch.to_graph(model, x[:1])
     expected = model.eval()(x.clone())
-    for got, want in zip(*((y if isinstance(y, tuple) else (y,)) for y in (run(graph, x.numpy()), expected)), strict=True):
+    for got, want in zip(
+        *((y if isinstance(y, tuple) else (y,)) for y in (run(graph, x.numpy()), expected)), strict=True
+    ):
         np.testing.assert_array_equal(got, want.detach().numpy())
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from hgq_core.errors import GraphError, ShapeError, UnsupportedError
-from hgq_core.graph import Graph, prove, run
+from hgq_core.graph import Graph, run
+from hgq_core.graph.announce import warn_if_inexact
 from hgq_core.graph.ir import same
 from hgq_torch._calls import counted, unwrapped
 from hgq_torch._dead import uncalibrated, warn_if_dead
@@ -29,7 +30,8 @@ _BATCHES = (2, 3)
 def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     """The model at inference as a Graph: ``run(to_graph(model, x), x) == model.eval()(x)``.
 
-    Bit for bit wherever `hgq_core.graph.prove` says that float32 is exact. The forward pass is run twice, with the
+    Bit for bit wherever `hgq_core.graph.prove` says that float32 is exact; a `PrecisionWarning` names a node where it
+    is not. The forward pass is run twice, with the
     example and with other numbers, in batches of two sizes; both runs must be the same Graph, and the Graph must give
     what the model gave. So shapes, ranks, optional arguments and branches on them are free. What depends on the numbers
     themselves, or on the batch, is refused.
@@ -71,7 +73,8 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
             module.training = was
     graph = first[0]
     _check_same(first, second)
-    _check_values(graph, batches[1], second[2])
+    if _is_exact(graph, second[2]):
+        _check_values(graph, batches[1], second[2])
     warn_if_dead(model)
     return graph
 
@@ -132,16 +135,17 @@ def _check_same(first: _Run, second: _Run) -> None:
     raise UnsupportedError(message)
 
 
-def _check_values(graph: Graph, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-    """The Graph gives what the model gave, wherever float32 is exact."""
+def _is_exact(graph: Graph, outputs: list[Tensor]) -> bool:
+    """Whether the model's arithmetic is exact; a warning says where it is not."""
+    bits = 53 if all(y.dtype is torch.float64 for y in outputs) else 24
     try:
-        exact = prove(graph).float32_exact
-    except (
-        GraphError
-    ):  # a layer without an input quantizer: the graph has a cost, and says itself that it has no values
-        return
-    if not exact:
-        return
+        return not warn_if_inexact(graph, bits=bits, stacklevel=3)
+    except GraphError:  # a layer without an input quantizer: the graph has a cost and, as it says itself, no values
+        return False
+
+
+def _check_values(graph: Graph, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+    """The Graph gives what the model gave."""
     result = run(graph, *(x.double().cpu().numpy() for x in inputs))
     results = [result] if len(graph.outputs) == 1 else result
     for name, got, want in zip(graph.outputs, results, outputs, strict=True):
