@@ -64,11 +64,12 @@ def calls_of(model: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
     Without a forward pass that was `counted` they are read from the trace of `torch.fx`; where there is none, each
     layer counts once, and one warning says so.
     """
-    root = unwrapped(model)
-    known: tuple[int, ...] = getattr(root, _NAME, ())
+    known: tuple[int, ...] = getattr(model, _NAME, ())
     if len(known) == len(layers):
         return known
-    return _learnt(root)
+    root = unwrapped(model)
+    known = getattr(root, _NAME, ())
+    return known if len(known) == len(layers) else _learnt(root)
 
 
 @torch.compiler.assume_constant_result  # a compiler runs it while it traces

@@ -23,17 +23,18 @@ from hgq_torch.ops import TORCH
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FollowedRange", "Mode", "is_recomputed"]
+__all__ = ["TRACKER", "FollowedRange", "Mode"]
 
-_TRACKER = ModuleTracker()
+TRACKER = ModuleTracker()
+"""Knows whether a backward pass runs; it is never entered, and tracks nothing."""
 
 
-def is_recomputed() -> bool:
+def _is_recomputed() -> bool:
     """Whether this forward pass runs inside a backward pass, as activation checkpointing repeats one.
 
     It sees the same batch a second time, which is no second step: ranges do not decay.
     """
-    return not torch.compiler.is_compiling() and bool(_TRACKER.is_bw)
+    return not torch.compiler.is_compiling() and bool(TRACKER.is_bw)
 
 
 class Mode(StrEnum):
@@ -123,7 +124,7 @@ class FollowedRange(StoredWidths):
         self.reduce_max(needed)
         if mode is Mode.CALIBRATE:
             self._observe(low, high, needed)
-        kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN and not is_recomputed() else self.i
+        kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN and not _is_recomputed() else self.i
         self.i.copy_(torch.clamp(torch.maximum(kept, needed), bounds.low, bounds.high))
         i = torch.round(self.i)
         if mode is Mode.CALIBRATE:

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from hgq_core.modes import Round
 from hgq_core.ops import EMPTY
-from hgq_torch._range import is_recomputed
+from hgq_torch._range import TRACKER
 from hgq_torch._reduce import check_not_empty, extremes, rows_of_a_block, summed_to
 from hgq_torch.ops import power_of_two
 
@@ -59,7 +59,7 @@ def _followed(i: Tensor, needed: Tensor, spec: KIF | KBI, q: Quantizer) -> Tenso
     """Store what the batch needs, down by at most ``i_decay_speed`` a step; returns whole bits."""
     q.reduce_max(needed)
     # The forward pass that activation checkpointing repeats is not another step.
-    torch.maximum(i if is_recomputed() else i.sub_(_ONE, alpha=spec.i_decay_speed), needed, out=i)
+    torch.maximum(i if TRACKER.is_bw else i.sub_(_ONE, alpha=spec.i_decay_speed), needed, out=i)
     return torch.round(_clamp_(i, spec.ic))
 
 
@@ -233,9 +233,16 @@ class LinearFunction(torch.autograd.Function):
 
 def fused_step(
     layer: QLinear, plan: Plan, quantizers: tuple[Quantizer, Quantizer, Quantizer | None], x: Tensor
-) -> Tensor:
-    """The layer's output in TRAIN mode, without the output quantizer; quantizers are those of input, weight, bias."""
+) -> Tensor | None:
+    """The layer's output in TRAIN mode, without the output quantizer; quantizers are those of input, weight, bias.
+
+    None where widths are not trained, as a quantizer then acts as at inference.
+    """
     iq, kq, bq = quantizers
     bias, bias_b = (None, None) if bq is None else (layer.bias, bq.b)
-    result = LinearFunction.apply(plan, quantizers, x, layer.weight, bias, kq.b, kq.i, bias_b, iq.f)
+    data_f, kernel_b, kernel_i = iq.f, kq.b, kq.i
+    trained = data_f.requires_grad and (kernel_b.requires_grad or kernel_i.requires_grad)
+    if not trained or (bias_b is not None and not bias_b.requires_grad):
+        return None
+    result = LinearFunction.apply(plan, quantizers, x, layer.weight, bias, kernel_b, kernel_i, bias_b, data_f)
     return cast("Tensor", result)

@@ -19,12 +19,12 @@ from hgq_torch.nn._fused import fused_step
 from hgq_torch.nn._plan import Plan, plan_of
 from hgq_torch.nn._start import Start
 from hgq_torch.ops import TORCH
-from hgq_torch.quantizer import Mode, Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.graph import GraphBuilder
+    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["QLinear"]
 
@@ -184,9 +184,10 @@ class QLinear(QModule):
             self.plan = plan_of(self)
         if self.plan is None or iq is None or x.dtype is not self.weight.dtype:
             return self._plain(x)
-        if not all(q is None or (q.mode is Mode.TRAIN and q.is_plain) for q in (iq, kq, bq)):
+        if not all(q is None or (q.training and not q.calibrating and q.is_plain) for q in (iq, kq, bq)):
             return self._plain(x)
-        return fused_step(self, self.plan, (iq, kq, bq), x)
+        y = fused_step(self, self.plan, (iq, kq, bq), x)
+        return self._plain(x) if y is None else y
 
     @property
     def _title(self) -> str:
