@@ -12,6 +12,7 @@ from hgq_core.errors import DataError, UnsupportedError
 from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors, warn_if_inexact
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
+from hgq_keras.calibrated import uncalibrated
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.operands import operand_names
@@ -60,7 +61,7 @@ def to_graph(model: keras.Model) -> Graph:
         builder.add(op.Input(_fixed(tensor.shape, model.name)), name=tensor.name.split(":")[0])
         for tensor in model.inputs
     ]
-    graph = builder.build(_walk(model, inputs, builder, prefix=""))
+    graph = builder.build(_walk(model, inputs, builder, prefix=""), uncalibrated(model))
     _check_real(graph)
     types = {layer.compute_dtype for layer in quantized_layers(model)}
     warn_if_inexact(graph, bits=53 if types == {"float64"} else 24, stacklevel=2)
@@ -195,7 +196,7 @@ class Emitter:
             formats=quantizer.formats(self.shape(x)) if fixed else None,
             round_mode=quantizer.round_mode if fixed else "TRN",
             overflow_mode=quantizer.overflow_mode if fixed else "WRAP",
-            scaler=config.scaler,
+            scaler=config.scaler if fixed else None,
             affine=None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1]))),
             name=f"{self.label}/{_short(quantizer, self.label)}",
             label=self.label,

@@ -37,8 +37,8 @@ class QBatchNormalization(QLayer):
     (TensorFlow only) each replica also normalises with the statistics of all.
 
     Raises:
-        ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` on another backend than
-            TensorFlow, another axis than the last.
+        ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` without TensorFlow,
+            another axis than the last.
     """
 
     def __init__(
