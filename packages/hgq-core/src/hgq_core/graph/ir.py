@@ -59,7 +59,10 @@ class Node:
 class Graph:
     """Nodes in topological order, and the names of what enters and leaves. Two graphs are equal if every node is.
 
-    ``memo`` keeps what is expensive to work out of an unchanging graph.
+    Attributes:
+        nodes: in topological order.
+        outputs: names of the nodes whose values leave.
+        memo: keeps what is expensive to work out of an unchanging graph.
 
     >>> builder = GraphBuilder()
     >>> x = builder.add(Input((4,)))

@@ -28,6 +28,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "drop_identities": drop_identities,
     "narrow": narrow,
 }
+"""Every pass by its name."""
 
 
 def canonical(graph: Graph) -> Graph:
