@@ -35,8 +35,9 @@ MODULES = (
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Fails the build with a list of what is missing."""
+    folders = sorted(ROOT.glob("packages/*/src"))
     loader = griffe.GriffeLoader(
-        search_paths=sorted(ROOT.glob("packages/*/src")),
+        search_paths=folders,
         docstring_parser="google",
         docstring_options={"warnings": False},
     )
