@@ -123,12 +123,13 @@ def convolution_cost(
     out = op_.shape((1, *spatial, channels), kernel_shape)[1:-1]
     if op_.transposed:
         # Every input position meets every tap, but for those that fall into the cut margins.
-        ones = np.ones((1, *[int(n or 1) for n in out], 1))
+        one = ops.reshape(ops.sum(full * 0.0, tuple(range(len(full.shape)))), (1,) * len(full.shape)) + 1.0
+        ones = ops.broadcast_to(one, (1, *[int(n or 1) for n in out], 1))
         reverse = Convolve(op_.strides, op_.pads, op_.dilation)
         total: Any = None
         for tap, slices in windows(window, op_.strides, op_.dilation, spatial):
-            met = NUMPY.pad(ones, [(0, 0), *reverse.pads, (0, 0)])[(slice(None), *slices)]
-            part = _tap_cost(ops, full * met.astype("float32"), kernel[tap], op_.groups)
+            met = ops.pad(ones, [(0, 0), *reverse.pads, (0, 0)])[(slice(None), *slices)]
+            part = _tap_cost(ops, full * met, kernel[tap], op_.groups)
             total = part if total is None else total + part
         return total
     padded = ops.pad(full, [(0, 0), *op_.pads, (0, 0)]) if any(map(any, op_.pads)) else full
@@ -182,14 +183,14 @@ def pooling_cost(ops: Ops, op_: Pool, bits: Any, shape: Sequence[int]) -> Any:
     full = ops.broadcast_to(bits, (1, *shape))
     out = [int(n or 0) for n in op_.shape(full.shape)[1:-1]]
     pads = [(0, 0), *op_.pads, (0, 0)]
-    padded = ops.pad(full, pads) if any(map(any, op_.pads)) else full
-    # Padding is wider than any number, so that it is the smallest of no window.
-    outside = NUMPY.pad(np.zeros((1, *shape), "float32"), pads) + _WIDER_THAN_ANY
-    outside[tuple(slice(before, before + n) for (before, _), n in zip(pads, (1, *shape), strict=True))] = 0.0
     places = [(slice(None), *cut) for _, cut in windows(op_.window, op_.strides, [1] * len(op_.window), out)]
-    views = [padded[place] for place in places]
-    summed = reduce(lambda a, b: a + b, views)
-    smallest = _smallest(ops, [view + outside[place] for view, place in zip(views, places, strict=True)])
+    padded = compared = full
+    if any(map(any, op_.pads)):
+        # Padding is wider than any number, so that it is the smallest of no window.
+        padded = ops.pad(full, pads)
+        compared = padded + (1.0 - ops.pad(full * 0.0 + 1.0, pads)) * _WIDER_THAN_ANY
+    summed = reduce(lambda a, b: a + b, [padded[place] for place in places])
+    smallest = _smallest(ops, [compared[place] for place in places])
     weight = 1.0 if op_.kind == "max" else ADDER
     return weight * ops.reshape(ops.sum(summed - smallest, tuple(range(len(shape) + 1))), ())
 

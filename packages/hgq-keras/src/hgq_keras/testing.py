@@ -76,6 +76,39 @@ def gradients(quantizer: Quantizer, x: Any, g: Any) -> tuple[Any, Any, Mapping[s
     return xq, dx, dict(zip(names, dw, strict=True))
 
 
+def cost_gradients(model: keras.Model, inputs: Any) -> tuple[list[Any], list[Any]]:
+    """The trainable variables, and the gradients of the sum of all losses of a layer in a training step to them."""
+    variables = list(model.trainable_variables)
+    values = [variable.value for variable in variables]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        fixed = [variable.value for variable in model.non_trainable_variables]
+
+        def loss(trained: Any) -> Any:
+            return sum(model.stateless_call(trained, fixed, inputs, training=True, return_losses=True)[2])
+
+        return variables, jax.grad(loss)(values)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            model(inputs, training=True)
+            total = sum(model.losses)
+        return variables, tape.gradient(total, values)
+    import torch
+
+    model(inputs, training=True)
+    return variables, list(torch.autograd.grad(sum(model.losses), values, allow_unused=True))
+
+
+def _present(layer: Any, place: str) -> Quantizer | None:
+    """The layer's quantizer at this place, if it has one."""
+    if place in ("iq", "oq"):
+        return getattr(layer, place) if getattr(layer, f"enable_{place}", False) else None
+    return getattr(layer, place, None)
+
+
 class KerasQuantizer(JudgedQuantizer):
     """A built `Quantizer` layer."""
 
@@ -131,6 +164,20 @@ class KerasModel(Model):
 
     def ebops(self) -> float:
         return ebops(self.model)
+
+    def cost_gradients(self, *inputs: np.ndarray) -> Mapping[tuple[int, str], Mapping[str, np.ndarray]]:
+        schedule = BetaScheduler(lambda _: 1.0)
+        schedule.set_model(self.model)
+        schedule.on_epoch_begin(0)
+        found = {id(v): g for v, g in zip(*cost_gradients(self.model, _one_or_list(inputs)), strict=True)}
+        result: dict[tuple[int, str], dict[str, np.ndarray]] = {}
+        for n, name in enumerate(self.names):
+            for place in ("iq", "kq", "bq", "oq"):
+                quantizer = _present(self.model.get_layer(name), place)
+                if quantizer is not None:
+                    given = {v.name: found[id(v)] for v in quantizer.trainable_variables}
+                    result[n, place] = {w: np.zeros(1) if g is None else _array(g) for w, g in given.items()}
+        return result
 
     def to_graph(self) -> Graph:
         return to_graph(self.model)

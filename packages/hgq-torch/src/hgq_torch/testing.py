@@ -108,6 +108,23 @@ class _Model(Model):
     def ebops(self) -> float:
         return hgq_torch.ebops(self.module)
 
+    def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
+        self.module.train()
+        hgq_torch.set_beta(self.module, 1.0)
+        self.module.zero_grad()
+        self.module(*(_tensor(x) for x in inputs))
+        hgq_torch.ebops_loss(self.module).backward()
+        self.module.eval()
+        found: dict[tuple[int, str], dict[str, Array]] = {}
+        for n, layer in enumerate(self.layers):
+            for name in layer.quantizers:
+                quantizer = getattr(self.module[n], name)
+                for width in quantizer.trained:
+                    stored = getattr(quantizer, width)
+                    gradient = np.zeros(stored.shape) if stored.grad is None else stored.grad.numpy()
+                    found.setdefault((n, name), {})[width] = gradient.T if name == "kq" else gradient
+        return found
+
     def to_graph(self) -> Graph:
         with warnings.catch_warnings():
             # The table of cases holds layers whose widths are random, and some of them are dead.

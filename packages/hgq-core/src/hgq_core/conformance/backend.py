@@ -32,6 +32,7 @@ FEATURES = (
     "minifloat",
     "layers",
     "ebops",
+    "cost_gradients",
     "graph",
     "saving",
     "training",
@@ -160,6 +161,13 @@ class Model(ABC):
     @abstractmethod
     def ebops(self) -> float:
         """EBOPs of the whole model, as the implementation reports them to its users."""
+
+    @abstractmethod
+    def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
+        """Derivatives of the EBOPs term of the loss at beta 1, by autodiff of a training step on these inputs.
+
+        By layer and quantizer (``(0, "kq")``), then by trained width (``b``), each of the width tensor's shape.
+        """
 
     @abstractmethod
     def to_graph(self) -> Graph:

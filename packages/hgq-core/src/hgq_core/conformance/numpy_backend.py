@@ -184,6 +184,9 @@ class NumpyModel(Model):
     def ebops(self) -> float:
         return ebops(self.to_graph())
 
+    def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
+        self._not_offered("derivatives of a cost")
+
     def calibrate(self, *inputs: Array) -> None:
         self._not_offered("calibration of a model")
 
@@ -205,6 +208,7 @@ class NumpyBackend(Backend):
     missing: Mapping[str, str] = {
         "saving": "no layers of its own to save; the file of a Graph belongs to the group graph",
         "training": "no automatic differentiation",
+        "cost_gradients": "no automatic differentiation",
     }
     quantizer_class: type[NumpyQuantizer] = NumpyQuantizer
 
