@@ -12,16 +12,6 @@ from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLU
 X = np.random.default_rng(13).normal(size=(40, 5)).astype(np.float32)
 
 
-class Dataset:
-    """As those of TensorFlow: has a length and an end, but no elements by number."""
-
-    def __len__(self):
-        return 2
-
-    def __iter__(self):
-        return iter([X, X])
-
-
 def network():
     return keras.Sequential([keras.Input((5,)), QDense(4, activation="relu", name="first"), QDense(2, name="second")])
 
@@ -110,12 +100,13 @@ def test_layers_inside_a_wrapper_are_found(array):
         ([X, X[:3]], ConfigError, "different lengths"),
         ([], DataError, "no data to calibrate on"),
         ({}, DataError, "no data to calibrate on"),
-        (None, DataError, "received NoneType, expected an array"),
-        ("X", DataError, "received str, expected an array"),
-        (3.0, DataError, "received float, expected an array"),
-        (Dataset(), DataError, "received Dataset, expected an array"),
-        ((row for row in X), DataError, "received generator, expected an array"),
-        ([[1.0], [1.0, 2.0], "x"], DataError, "received str, expected an array"),
+        (None, DataError, "received NoneType; expected an array"),
+        ("X", DataError, "received str; expected an array"),
+        (3.0, DataError, "received float; expected an array"),
+        ([X, X], ConfigError, r"has 1 input\(s\) and received a list of 2 arrays"),
+        ((row for row in X[:0]), DataError, "no data to calibrate on: 0 batches"),
+        (iter([X, X * np.float32(np.nan)]), DataError, "NaN or infinity; clean the data"),
+        ([[1.0], [1.0, 2.0], "x"], DataError, "received str; expected an array"),
         ([[[1.0], [1.0, 2.0]]], DataError, "received list, which is no array"),
         (X[:, :3], ValueError, "first"),
         (X[:, :1], ValueError, "first"),

@@ -21,8 +21,7 @@ def noise(layer, array):
     return np.sum((kernel - array(layer.qkernel)) ** 2) / np.sum(kernel**2)
 
 
-@pytest.mark.parametrize("q_type", ["kif", "kbi"])
-@pytest.mark.parametrize("overflow_mode", ["SAT_SYM", "WRAP"])
+@pytest.mark.parametrize(("q_type", "overflow_mode"), [("kif", "SAT_SYM"), ("kbi", "SAT_SYM"), ("kif", "WRAP")])
 def test_widths_that_round_a_whole_kernel_to_zero_are_widened_and_named(q_type, overflow_mode, array):
     with QuantizerConfigScope(**NARROW, default_q_type=q_type, overflow_mode=overflow_mode):
         layer = QDense(256, name="wide")
@@ -55,7 +54,8 @@ def test_a_kernel_that_is_alive_or_truly_zero_is_left_alone(array):
 def test_a_model_that_is_built_by_fit_starts_alive_too(array):
     """Keras builds it while it traces the first step, before the variables have values."""
     with QuantizerConfigScope(**NARROW):
-        model = keras.Sequential([QDense(256, name="lazy"), QDense(1, name="last")])
+        lazy = QDense(256, name="lazy")
+    model = keras.Sequential([lazy, QDense(1, name="last")])
     model.compile("sgd", "mse")
     with pytest.warns(DeadLayerWarning, match="layer 'lazy'"):
         model.fit(np.ones((4, 256), np.float32), np.ones((4, 1), np.float32), epochs=1, verbose=0)

@@ -92,7 +92,7 @@ def test_every_type_and_mode_survives(name, tmp_path, array):
 
     model = made()
     for number, variable in enumerate(model.weights):
-        variable.assign(np.full(variable.shape, 1.0 + number / 8))
+        variable.assign(np.full(variable.shape, 1.0 + number / 128))
     if name == "m.weights.h5":
         loaded = made()
         loaded.load_weights(written(model, tmp_path / name))

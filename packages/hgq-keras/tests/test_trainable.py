@@ -29,7 +29,7 @@ def network():
 def test_a_frozen_layer_stays_frozen_with_its_numbers(frozen, name, tmp_path, array):
     model = network()
     for number, variable in enumerate(model.weights):
-        variable.assign(np.full(variable.shape, 1.0 + number / 8))
+        variable.assign(np.full(variable.shape, 1.0 + number / 128))
     model.get_layer(frozen).trainable = False
     copy = copied(model, name, tmp_path)
     assert [v.path for v in copy.trainable_variables] == [v.path for v in model.trainable_variables]

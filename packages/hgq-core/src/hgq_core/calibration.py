@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FINGERPRINT_BYTES", "fingerprint", "settle"]
+__all__ = ["FINGERPRINT_BYTES", "fingerprint", "refuse_cut", "settle"]
 
 T = TypeVar("T")
 
@@ -80,3 +81,35 @@ def settle(one_pass: Callable[[int], T], stored: Callable[[], Sequence[ArrayLike
         "gives the same numbers for the same data: reset its state, or use the type 'kif' or overflow_mode='SAT'"
     )
     raise ConfigError(message)
+
+
+def refuse_cut(name: str, needed: int, allowed: int, *, frozen: bool = False) -> NoReturn:
+    """Refuse a range under WRAP that does not hold the data that it was calibrated on: they would wrap in silence.
+
+    Args:
+        name: of the quantizer, and of the layer that it belongs to.
+        needed: integer bits that the data need; with the sign for a frozen range.
+        allowed: integer bits that there are.
+        frozen: whether the range is what it is because it is not trained, and not because of a constraint.
+
+    Raises:
+        DataError: always.
+
+    >>> refuse_cut("dense_iq", 26, 23)
+    Traceback (most recent call last):
+    ...
+    hgq_core.errors.DataError: quantizer 'dense_iq': the calibration data need 26 integer bits and its constraint ic \
+leaves 23, so they would wrap; scale the data, raise the upper limit of ic, or use overflow_mode='SAT'
+    """
+    if frozen:
+        message = (
+            f"quantizer {name!r}: the calibration data need {needed} integer bits with the sign and its range, which "
+            f"is frozen (trainable=False), has {allowed}, so they would wrap; set trainable=True while it is "
+            "calibrated, give it a larger i0, scale the data, or use overflow_mode='SAT'"
+        )
+    else:
+        message = (
+            f"quantizer {name!r}: the calibration data need {needed} integer bits and its constraint ic leaves "
+            f"{allowed}, so they would wrap; scale the data, raise the upper limit of ic, or use overflow_mode='SAT'"
+        )
+    raise DataError(message)

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from hgq_keras import layers
 from hgq_keras.calibrate import ebops, trace_minmax
+from hgq_keras.calibrated import uncalibrated
 from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.export import to_graph
 from hgq_keras.health import dead_layers, warn_if_dead
@@ -25,6 +26,7 @@ __all__ = [
     "save_model",
     "to_graph",
     "trace_minmax",
+    "uncalibrated",
     "warn_if_dead",
 ]
 

@@ -1,7 +1,8 @@
-"""What calibration runs on: arrays, lists and dicts of arrays, or a dataset, checked whole before anything changes."""
+"""What calibration runs on: whatever ``fit`` takes, as batches of inputs that are checked as they are read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -10,47 +11,104 @@ import numpy as np
 from hgq_core.errors import ConfigError, DataError
 from hgq_keras.checks import positive_integer
 
-__all__ = ["batches"]
+__all__ = ["Batches"]
 
 _EXPECTED = (
-    "expected an array (n, ...), a list or a dict of arrays for a model with several inputs, or a keras.utils.PyDataset"
+    "expected an array (n, ...), a list or a dict of arrays for a model with several inputs, or batches of them: a "
+    "keras.utils.PyDataset, a tf.data.Dataset, a DataLoader or a generator"
 )
 
 
-def batches(data: Any, batch_size: int) -> list[Any]:
-    """The data as inputs of a model, ``batch_size`` rows at a time; a dataset keeps its own batches.
+class Batches:
+    """Inputs of a model, batch by batch, as often as they are asked for.
+
+    Arrays are cut into batches. Of a dataset, a loader or a generator, which keep their own, each batch is ``x``,
+    ``(x, y)`` or ``(x, y, weights)``, as for ``fit``, and only ``x`` is used.
+
+    Args:
+        data: see `hgq_keras.trace_minmax`.
+        batch_size: rows of a batch.
+        repeated: whether it will be iterated several times; what can be read only once is kept in memory then.
 
     Raises:
-        DataError: no data, NaN or infinity, or something that is not numbers in an array.
+        DataError: no data, NaN or infinity, or something that is not numbers in an array; for batches when they are
+            read.
         ConfigError: a batch size that is no positive integer, inputs of different lengths, an endless dataset.
     """
-    batch_size = positive_integer(batch_size, "batch_size")
-    if isinstance(data, keras.utils.PyDataset):
-        return _of_dataset(data)
-    whole = _checked(data)
-    length = len(keras.tree.flatten(whole)[0])
-    return [
-        keras.tree.map_structure(lambda array, n=n: array[n : n + batch_size], whole)
-        for n in range(0, length, batch_size)
-    ]
+
+    def __init__(self, data: Any, batch_size: int, *, repeated: bool) -> None:
+        batch_size = positive_integer(batch_size, "batch_size")
+        self._read: Callable[[], Iterable[Any]]
+        self.length: int | None = None
+        if isinstance(data, keras.utils.PyDataset):
+            number = data.num_batches
+            if number is None:
+                message = "received a PyDataset without an end; expected one whose num_batches is a number"
+                raise ConfigError(message)
+            self.length = int(number)
+            self._read = lambda: (_inputs(data[n]) for n in range(number))
+        elif _gives_batches(data):
+            _check_end(data)
+            if isinstance(data, Iterator):
+                kept = _Kept(data) if repeated else data
+                self._read = lambda: map(_inputs, kept)
+            else:
+                self._read = lambda: map(_inputs, data)
+        else:
+            whole = _checked(data)
+            rows = range(0, len(keras.tree.flatten(whole)[0]), batch_size)
+            self.length = len(rows)
+            self._read = lambda: (
+                keras.tree.map_structure(lambda array, n=n: array[n : n + batch_size], whole) for n in rows
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        empty = True
+        for batch in self._read():
+            empty = False
+            yield batch
+        if empty:
+            message = "received no data to calibrate on: 0 batches; expected at least one"
+            raise DataError(message)
 
 
-def _of_dataset(data: keras.utils.PyDataset) -> list[Any]:
-    """The inputs in each batch ``x``, ``(x, y)`` or ``(x, y, weights)``."""
-    number = data.num_batches
-    if number is None:
-        message = "received a PyDataset without an end; expected one whose num_batches is a number"
+class _Kept:
+    """What an iterator gives, the first time from it and then from memory."""
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self._source = source
+        self._items: list[Any] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._items
+        for item in self._source:
+            self._items.append(item)
+            yield item
+
+
+def _gives_batches(data: Any) -> bool:
+    """Whether it is something that is iterated for batches, and no array, list or dict of arrays."""
+    if isinstance(data, str | bytes | list | tuple | set | frozenset | Mapping) or hasattr(data, "__array__"):
+        return False
+    return not keras.ops.is_tensor(data) and hasattr(data, "__iter__")
+
+
+def _check_end(data: Any) -> None:
+    """Raise ConfigError for a ``tf.data.Dataset`` that repeats for ever."""
+    cardinality = getattr(data, "cardinality", None)
+    if callable(cardinality) and int(cardinality()) == -1:
+        message = "received a dataset without an end; expected one that ends: dataset.take(number of batches)"
         raise ConfigError(message)
-    items = [data[n] for n in range(number)]
-    if not items:
-        message = "received no data to calibrate on: a PyDataset of 0 batches; expected at least one"
-        raise DataError(message)
-    return [_checked(item[0] if isinstance(item, tuple) and item else item) for item in items]
+
+
+def _inputs(item: Any) -> Any:
+    """The inputs in a batch ``x``, ``(x, y)`` or ``(x, y, weights)``; a DataLoader gives lists of these."""
+    return _checked(item[0] if isinstance(item, tuple | list) and item else item)
 
 
 def _checked(data: Any) -> Any:
     """The same with arrays, of at least one row, all of one length and finite."""
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         inputs: Any = {name: _array(part) for name, part in data.items()}
     elif isinstance(data, list | tuple):
         inputs = [_array(part) for part in data]
@@ -73,12 +131,16 @@ def _checked(data: Any) -> Any:
 def _array(part: Any) -> np.ndarray:
     """Numbers with at least one axis; raises DataError for anything else."""
     try:
-        array = np.asarray(keras.ops.convert_to_numpy(part) if keras.ops.is_tensor(part) else part)
+        if keras.ops.is_tensor(part):
+            part = keras.ops.convert_to_numpy(part)
+        elif hasattr(part, "detach"):
+            # A PyTorch tensor, whatever Keras runs on.
+            part = part.detach().cpu()
+        array = np.asarray(part)
     except (ValueError, TypeError) as error:
         message = f"calibration data: received {type(part).__name__}, which is no array ({error}); {_EXPECTED}"
         raise DataError(message) from error
     if array.ndim == 0 or array.dtype.kind in "OSUMmc":
-        kind = type(part).__name__
-        message = f"calibration data: received {kind}, {_EXPECTED}; convert it first, as with np.concatenate(list(...))"
+        message = f"calibration data: received {type(part).__name__}; {_EXPECTED}"
         raise DataError(message)
     return array

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from rich.progress import track
 
+from hgq_core.calibration import refuse_cut, settle
 from hgq_core.errors import ConfigError
-from hgq_core.modes import Overflow
 from hgq_core.spec import KBI
-from hgq_keras.batches import batches
+from hgq_keras.batches import Batches
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._walk import children, walk
@@ -44,18 +44,35 @@ def calibrating(model: keras.Layer) -> Iterator[None]:
 
 
 @contextmanager
-def _all_or_nothing(model: keras.Layer) -> Iterator[None]:
+def _all_or_nothing(mine: list[Quantizer]) -> Iterator[None]:
     """Puts the widths back if the block does not come to its end."""
-    mine = quantizers(model)
-    before = list(zip([v for q in mine for v in q.non_trainable_variables], _stored(mine), strict=True))
+    variables = [variable for quantizer in mine for variable in quantizer.variables]
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
     finished = False
     try:
         yield
         finished = True
     finally:
         if not finished:
-            for variable, value in before:
+            for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
+
+
+@contextmanager
+def _observing(mine: list[Quantizer]) -> Iterator[None]:
+    """Inside the block every quantizer is in calibration mode; at its end ranges that cut the data are refused."""
+    try:
+        for quantizer in mine:
+            quantizer.observe()
+        yield
+    except BaseException:
+        for quantizer in mine:
+            quantizer.conclude()
+        raise
+    # All of them first: the one that is refused must not leave others in calibration mode.
+    for quantizer, cut in [(quantizer, quantizer.conclude()) for quantizer in mine]:
+        if cut is not None:
+            refuse_cut(quantizer.name, *cut, frozen=quantizer.is_frozen)
 
 
 def ebops(model: keras.Layer) -> float:
@@ -73,10 +90,16 @@ def trace_minmax(
 ) -> Any:
     """Fix the ranges of WRAP quantizers so that nothing in ``data`` wraps.
 
+    The ranges are left as they were wherever widths are not trained. Weights that were assigned, and that the widths
+    are too coarse for, get wider ones first, with a warning.
+
     Args:
         model: a built model.
-        data: array ``(n, ...)``, or a list or a dict (by name) of arrays of a model with several inputs, or a
-            ``keras.utils.PyDataset`` of which only the inputs are used.
+        data: what ``fit`` takes: an array ``(n, ...)``; a list (one array for each input) or a dict (by name) of arrays
+            of a model with several inputs; a ``keras.utils.PyDataset``, a ``tf.data.Dataset``, a PyTorch ``DataLoader``
+            or a generator of batches ``x``, ``(x, y)`` or ``(x, y, weights)``, of which only ``x`` is used. A generator
+            is read once; it is kept in memory if data have bits shared between integer and fraction (``"kbi"`` under
+            WRAP), which takes several passes.
         reset: forget the ranges observed so far.
         batch_size: rows per call.
         verbose: 1 shows a progress bar.
@@ -86,78 +109,82 @@ def trace_minmax(
         Total EBOPs, or with ``return_results`` the model's outputs: one array, a list or a dict of arrays.
 
     Raises:
-        DataError: no data, NaN or infinity in the data, in weights or in widths; nothing is changed then.
-        ConfigError: inputs of different lengths or other names than the model's, a batch size that is not positive, a
-            model that is not built or whose numbers grow from pass to pass.
+        DataError: no data, NaN or infinity in the data, in weights or in widths; a constraint ``ic`` or a frozen range
+            that the data would wrap in. Nothing is changed then.
+        ConfigError: inputs of different lengths or of another number or other names than the model's, a batch size that
+            is not positive, a model that is not built or whose numbers grow from pass to pass.
     """
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
         raise ConfigError(message)
-    parts = batches(data, batch_size)
-    _check_names(model, parts[0])
+    mine = quantizers(model)
+    moving = sum(map(_moves_its_grid, mine))
+    batches = Batches(data, batch_size, repeated=moving > 0)
     # The innermost first, so that the message names the layer and not the model.
-    for layer in (*quantized_layers(model), *quantizers(model), model):
+    for layer in (*quantized_layers(model), *mine, model):
         check_finite(layer)
-    with _all_or_nothing(model), calibrating(model):
-        if reset:
-            for quantizer in quantizers(model):
-                quantizer.reset_range()
-        results = _settled(model, parts, verbose, keep=return_results)
+    with _all_or_nothing(mine):
+        for quantizer in mine:
+            quantizer.judge_weight()
+        with _observing(mine):
+            if reset:
+                for quantizer in mine:
+                    quantizer.reset_range()
+            results = _settled(model, mine, batches, verbose, moving=moving, keep=return_results)
+    for quantizer in mine:
+        quantizer.mark_calibrated()
     warn_if_dead(model)
     return _joined(results) if return_results else ebops(model)
 
 
-def _check_names(model: keras.Model, part: Any) -> None:
-    """Raise ConfigError for inputs by name that are not those of the model; each framework would say it its own way."""
-    if not isinstance(part, dict) or not hasattr(model, "inputs"):
+def _check_inputs(model: keras.Model, batch: Any) -> None:
+    """Raise ConfigError for inputs that are not those of the model; each framework would say it its own way."""
+    tensors = getattr(model, "inputs", None)
+    if tensors is None:
+        return
+    if isinstance(batch, list) and len(batch) != len(tensors):
+        message = (
+            f"model {model.name!r} has {len(tensors)} input(s) and received a list of {len(batch)} arrays, which is one "
+            "array for each input; join rows with np.concatenate, or pass a generator of batches"
+        )
+        raise ConfigError(message)
+    if not isinstance(batch, dict):
         return
     structure = model.input
-    expected = set(structure) if isinstance(structure, dict) else {tensor.name for tensor in model.inputs}
-    if missing := sorted(expected - set(part)):
+    expected = set(structure) if isinstance(structure, dict) else {tensor.name for tensor in tensors}
+    if missing := sorted(expected - set(batch)):
         message = (
-            f"model {model.name!r}: received inputs {sorted(part)}, expected {sorted(expected)}; {missing} missing"
+            f"model {model.name!r}: received inputs {sorted(batch)}, expected {sorted(expected)}; {missing} missing"
         )
         raise ConfigError(message)
 
 
-def _settled(model: keras.Model, parts: list[Any], verbose: int, *, keep: bool) -> list[Any]:
-    """The outputs of every batch, if they are to be kept, once the ranges hold all of them.
-
-    In kif the grid does not depend on the range, and one pass is enough. In kbi a batch that raises ``i`` makes the
-    grid coarser for the batches before it too: they are passed again until nothing changes.
-    """
-    mine = quantizers(model)
-    moving = [q for q in mine if _moves_its_grid(q)]
-    # A pass settles at least the first quantizer that is not; one layer that is called many times may take more.
-    most = 2 * len(moving) + 4
+def _settled(
+    model: keras.Model, mine: list[Quantizer], batches: Batches, verbose: int, *, moving: int, keep: bool
+) -> list[Any]:
+    """The outputs of every batch, if they are to be kept, once the ranges hold all of them."""
     call = _inference(model)
-    for number in range(most):
-        before = _stored(mine)
+
+    def one_pass(number: int) -> list[Any]:
         label = "calibrating" if number == 0 else f"calibrating, pass {number + 1}"
         results = []
-        for batch in track(parts, label, disable=not verbose):
+        for batch in track(batches, label, total=batches.length, disable=not verbose):
+            _check_inputs(model, batch)
             outputs = call(batch)
             if keep:
                 results.append(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
-        if not moving or all(map(np.array_equal, before, _stored(mine))):
-            return results
-    message = (
-        f"model {model.name!r}: ranges still grow after {most} passes over the same data, so no range holds them; "
-        "expected a model that gives the same numbers for the same data: reset its state, or use the type 'kif' "
-        "or overflow_mode='SAT' for data"
-    )
-    raise ConfigError(message)
+        return results
+
+    def stored() -> list[np.ndarray]:
+        return [keras.ops.convert_to_numpy(v) for q in mine for v in q.non_trainable_variables]
+
+    return settle(one_pass, stored, moving=moving)
 
 
 def _moves_its_grid(quantizer: Quantizer) -> bool:
     """Whether the step of data changes with its range. Weights are the same in every batch."""
-    spec = quantizer.spec
-    return isinstance(spec, KBI) and spec.overflow_mode is Overflow.WRAP and quantizer.config.place == "datalane"
-
-
-def _stored(mine: list[Quantizer]) -> list[np.ndarray]:
-    """Copies of what calibration changes."""
-    return [np.array(keras.ops.convert_to_numpy(v)) for q in mine for v in q.non_trainable_variables]
+    in_kbi = isinstance(quantizer.spec, KBI) and quantizer.config.place == "datalane"
+    return in_kbi and quantizer.follows_data and not quantizer.is_frozen
 
 
 def _joined(results: list[Any]) -> Any:

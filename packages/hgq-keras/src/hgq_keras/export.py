@@ -168,7 +168,7 @@ class Emitter:
         """Append a quantizer, its scaler and affine as explicit operations."""
         spec = quantizer.spec
         if isinstance(spec, Dummy):
-            return x
+            return self._affine(quantizer, x)
         if not isinstance(spec, KIF | KBI):
             message = (
                 f"quantizer {quantizer.name!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
@@ -189,10 +189,15 @@ class Emitter:
             x = self.add(
                 op.Quantize(formats, spec.round_mode, spec.overflow_mode), x, name=_short(quantizer, self.label)
             )
-        if config.affine is not None:
-            x = self.add(op.Multiply(), x, self.constant(np.float32(config.affine[0]), None, "affine_scale"))
-            x = self.add(op.Add(), x, self.constant(np.float32(config.affine[1]), None, "affine_shift"))
-        return x
+        return self._affine(quantizer, x)
+
+    def _affine(self, quantizer: Quantizer, x: str) -> str:
+        """The affine map after a quantizer, if it has one."""
+        affine = quantizer.config.affine
+        if affine is None:
+            return x
+        x = self.add(op.Multiply(), x, self.constant(np.float32(affine[0]), None, "affine_scale"))
+        return self.add(op.Add(), x, self.constant(np.float32(affine[1]), None, "affine_shift"))
 
     def _scaled_quantizer(self, quantizer: Quantizer, formats: Any, x: str, scaler: float) -> str:
         """A positive power of two only moves the point; a negative scaler also flips the sign before and after."""

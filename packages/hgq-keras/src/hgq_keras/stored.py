@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hgq_core.errors import FileError
+import numpy as np
+
+from hgq_core.errors import DataError, FileError
+from hgq_core.spec import check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["load_widths", "save_widths", "width_names"]
 
 _NAMES = {"kif": ("k", "i", "f"), "kbi": ("k", "i", "b"), "float": ("m", "e", "e0"), "dummy": ()}
+
+_CALIBRATED = "calibrated"
 
 
 def width_names(q_type: str) -> tuple[str, ...]:
@@ -23,14 +28,18 @@ def width_names(q_type: str) -> tuple[str, ...]:
     return _NAMES[q_type]
 
 
-def save_widths(store: MutableMapping[str, Any], widths: Mapping[str, Any]) -> None:
-    """Write every width under its name."""
+def save_widths(store: MutableMapping[str, Any], widths: Mapping[str, Any], calibrated: np.ndarray | None) -> None:
+    """Write every width under its name, and the fingerprint of the widths that a calibration left, if there is one."""
     for name, variable in widths.items():
         store[name] = variable
+    if calibrated is not None:
+        store[_CALIBRATED] = calibrated
 
 
-def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str) -> None:
-    """Assign every width from its name, or none.
+def load_widths(
+    store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str
+) -> np.ndarray | None:
+    """Assign every width from its name, or none; returns the fingerprint beside them, None in older files.
 
     Args:
         store: what `save_widths` filled.
@@ -39,9 +48,10 @@ def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: 
         q_type: its type.
 
     Raises:
-        FileError: the file has the widths of another type or of another shape, or was written by position.
+        FileError: the file has the widths of another type or of another shape, widths that no arithmetic holds, or was
+            written by position.
     """
-    received, expected = set(store.keys()), set(width_names(q_type))
+    received, expected = set(store.keys()) - {_CALIBRATED}, set(width_names(q_type))
     if received != expected:
         message = (
             f"quantizer {quantizer!r} of type {q_type!r}: the file has {_described(received)}, expected "
@@ -58,8 +68,14 @@ def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: 
                 f"shape {tuple(variable.shape)}; build the model with the layers and axes it was saved with"
             )
             raise FileError(message)
+        try:
+            check_widths(name, np.asarray(store[name]))
+        except DataError as error:
+            message = f"quantizer {quantizer!r}: {error}"
+            raise FileError(message) from error
     for name, variable in widths.items():
         variable.assign(store[name])
+    return np.asarray(store[_CALIBRATED], dtype=np.uint8) if _CALIBRATED in store.keys() else None
 
 
 def _described(names: set[str]) -> str:

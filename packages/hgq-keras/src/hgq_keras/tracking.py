@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import keras
 from keras import ops
 
 from hgq_core.modes import Overflow
@@ -15,7 +16,7 @@ from hgq_keras.ops import KERAS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Mode", "follow"]
+__all__ = ["Mode", "Range", "follow"]
 
 
 class Mode(Enum):
@@ -26,8 +27,22 @@ class Mode(Enum):
     INFER = "infer"
 
 
-def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[int], mode: Mode) -> tuple[Any, Any]:
-    """``(k, i)`` after this batch; the extremes of x are enough, because rounding is monotone.
+class Range(NamedTuple):
+    """Sign and integer bits after a batch.
+
+    Attributes:
+        k: sign bits.
+        wanted: integer bits that the data want.
+        limited: what the constraint leaves of them.
+    """
+
+    k: Any
+    wanted: Any
+    limited: Any
+
+
+def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[int], mode: Mode) -> Range:
+    """The range after this batch; the extremes of x are enough, because rounding is monotone.
 
     Args:
         x: numbers before quantization; in kif also after it, which has the same extremes.
@@ -41,19 +56,34 @@ def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[
     """
     x = ops.stop_gradient(x)
     low, high = (KERAS.amin(x, tuple(axes)), KERAS.amax(x, tuple(axes))) if axes else (x, x)
+    if mode is not Mode.INFER:
+        low, high = _of_all_replicas(low, high)
     needs = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
-    needed = needs(KERAS, low, high, second, round_mode=spec.round_mode)
+    wanted = needs(KERAS, low, high, second, round_mode=spec.round_mode)
     if mode is Mode.TRAIN:
-        needed = ops.maximum(i - spec.i_decay_speed, needed)
+        wanted = ops.maximum(i - spec.i_decay_speed, wanted)
     elif mode is Mode.CALIBRATE:
-        needed = ops.maximum(i, needed)
-    if spec.ic is not None:
-        needed = spec.ic(needed)
+        wanted = ops.maximum(i, wanted)
+    limited = wanted if spec.ic is None else spec.ic(wanted)
     if mode is Mode.CALIBRATE:
-        f = second if isinstance(spec, KIF) else second - ops.round(needed)
+        f = second if isinstance(spec, KIF) else second - ops.round(limited)
         signed = ops.ones_like(k)
         lowest = fixed_point(
-            KERAS, low, signed, needed, f, round_mode=spec.round_mode, overflow_mode=Overflow.WRAP, wrap=False
+            KERAS, low, signed, limited, f, round_mode=spec.round_mode, overflow_mode=Overflow.WRAP, wrap=False
         )
         k = ops.maximum(k, ops.cast(lowest < 0, k.dtype))
-    return k, needed
+    return Range(k, wanted, limited)
+
+
+def _of_all_replicas(low: Any, high: Any) -> tuple[Any, Any]:
+    """The extremes over the parts of a batch that a `tf.distribute` strategy gives to several replicas."""
+    if keras.backend.backend() != "tensorflow":
+        return low, high
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return low, high
+    mine = tf.stack([-low, high])
+    most = tf.ensure_shape(tf.reduce_max(replica.all_gather(mine[None], axis=0), axis=0), mine.shape)
+    return -most[0], most[1]

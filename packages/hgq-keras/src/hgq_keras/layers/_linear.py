@@ -99,7 +99,7 @@ class LinearLayer(QLayer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.kq.start_from(self.kernel, self.name)
+        self.kq.quantizes([self.kernel], self.name)
         self.kq.build(kernel_shape)
         self.bias = None
         if self.bq is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -10,9 +11,12 @@ from keras import ops
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
+from hgq_keras.checks import real
 from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, fixed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hgq_core.ops import Ops
     from hgq_keras.config import QuantizerConfig
     from hgq_keras.export import Emitter
@@ -28,6 +32,9 @@ class QBatchNormalization(QLayer):
     In training mean and variance are those of the batch, else the moving averages. The learned offset is ``bn_beta``,
     since ``beta`` is the weight of the EBOPs.
 
+    Under a ``tf.distribute`` strategy the moving averages are the mean over the replicas; with ``synchronized=True``
+    each replica also normalises with the statistics of all.
+
     Args:
         axis: the last axis, -1; no other can be normalised.
         momentum: of the moving averages.
@@ -42,9 +49,14 @@ class QBatchNormalization(QLayer):
         gamma_regularizer: of the learned scale.
         beta_constraint: of the learned offset.
         gamma_constraint: of the learned scale.
+        synchronized: normalise with the statistics of all replicas (TensorFlow only).
         kq_conf: quantizer of the scale; None: the scope's weight quantizer.
         bq_conf: quantizer of the offset; None: the scope's bias quantizer.
         **kwargs: those of `QLayer`.
+
+    Raises:
+        ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` on another backend than
+            TensorFlow, another axis than the last.
     """
 
     def __init__(
@@ -62,14 +74,22 @@ class QBatchNormalization(QLayer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        synchronized: bool = False,
         kq_conf: QuantizerConfig | None = None,
         bq_conf: QuantizerConfig | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.axis = axis
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
+        self.momentum = _checked(momentum, "momentum", "a number from 0 to 1", lambda n: 0 <= n <= 1, self.name)
+        self.epsilon = _checked(epsilon, "epsilon", "a finite number above 0", lambda n: 0 < n < inf, self.name)
+        self.synchronized = bool(synchronized)
+        if self.synchronized and keras.backend.backend() != "tensorflow":
+            message = (
+                f"layer {self.name!r}: received synchronized=True on {keras.backend.backend()}; "
+                "only TensorFlow has it, expected False"
+            )
+            raise ConfigError(message)
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = keras.initializers.get(beta_initializer)
@@ -118,6 +138,7 @@ class QBatchNormalization(QLayer):
             initializer=self.moving_mean_initializer,
             trainable=False,
             autocast=False,
+            aggregation="mean",
         )
         self.moving_variance = self.add_weight(
             name="moving_variance",
@@ -125,17 +146,23 @@ class QBatchNormalization(QLayer):
             initializer=self.moving_variance_initializer,
             trainable=False,
             autocast=False,
+            aggregation="mean",
         )
+        learned = [] if self.bn_gamma is None else [self.bn_gamma]
+        self.kq.quantizes([self.moving_variance, *learned], self.name, self._scale)
         self.kq.build(channels)
         self.bq.build(channels)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return tuple(input_shape)
 
-    def _scale_and_offset(self, mean: Any, variance: Any, training: bool | None) -> tuple[Any, Any]:
+    def _scale(self, variance: Any, *gamma: Any) -> Any:
+        """What is quantized to the scale."""
         scale = ops.rsqrt(variance + self.epsilon)
-        if self.bn_gamma is not None:
-            scale = scale * self.bn_gamma
+        return scale * gamma[0] if gamma else scale
+
+    def _scale_and_offset(self, mean: Any, variance: Any, training: bool | None) -> tuple[Any, Any]:
+        scale = self._scale(variance, *([] if self.bn_gamma is None else [self.bn_gamma]))
         offset = -mean * scale
         if self.bn_beta is not None:
             offset = offset + self.bn_beta
@@ -145,7 +172,8 @@ class QBatchNormalization(QLayer):
         x = inputs[0]
         mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
         if training and self.trainable:
-            batch_mean, batch_variance = ops.moments(x, axes=tuple(range(len(x.shape) - 1)))
+            axes = tuple(range(len(x.shape) - 1))
+            batch_mean, batch_variance = ops.moments(x, axes=axes, synchronized=self.synchronized)
             self.moving_mean.assign(mean * self.momentum + batch_mean * (1.0 - self.momentum))
             self.moving_variance.assign(variance * self.momentum + batch_variance * (1.0 - self.momentum))
             mean, variance = batch_mean, batch_variance
@@ -187,6 +215,16 @@ class QBatchNormalization(QLayer):
             "gamma_regularizer": keras.regularizers.serialize(self.gamma_regularizer),
             "beta_constraint": keras.constraints.serialize(self.beta_constraint),
             "gamma_constraint": keras.constraints.serialize(self.gamma_constraint),
+            "synchronized": self.synchronized,
             "kq_conf": serialize(self._kq_conf),
             "bq_conf": serialize(self._bq_conf),
         }
+
+
+def _checked(value: Any, argument: str, expected: str, allows: Callable[[float], bool], layer: str) -> float:
+    """The argument as a float; raises ConfigError if it is not as expected."""
+    number = real(value, f"layer {layer!r}: {argument}", expected)
+    if not allows(number):
+        message = f"layer {layer!r}: {argument}: received {value!r}, expected {expected}"
+        raise ConfigError(message)
+    return number
