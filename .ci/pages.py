@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "packages/*/README.md")
 FENCE = re.compile(r"(?P<indent> *)(?P<ticks>`{3,}|~{3,}) *(?P<language>[\w+-]*)")
 SHOWN = {"", "toml", "text", "verilog", "html"}
-LIMIT = 300  # seconds of one page
+LIMIT = 600  # seconds of one page
 SHELL = "__import__('subprocess').run({command!r}, shell=True, check=True, executable='/bin/sh')"
 
 
