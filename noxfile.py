@@ -37,7 +37,7 @@ CORE = ["-e", "packages/hgq-core[test]"]
 HARDWARE = ["-e", "packages/hgq-keras[jax]", "-e", "packages/hgq-hw[da4ml,hls4ml,rtl]", "scikit-learn"]
 SHARED = [*CORE, *HARDWARE, "-e", "packages/hgq-torch", TENSORFLOW, "torch==2.13.0"]
 SHARED += ["pytest-xdist", "ruff", "mypy", "build"]
-DOCS = ["mkdocs-material", "mkdocstrings[python]"]
+DOCS = ["mkdocs-material", "mkdocstrings[python]", "ruff"]  # ruff breaks the lines of signatures
 PEER = ["hgq2==0.2.0", "keras==3.15.1", "jax==0.10.2"]
 
 JOBS = str(min(2, os.cpu_count() or 1))
