@@ -3,8 +3,9 @@
 from importlib.metadata import version
 
 from hgq_keras import layers
-from hgq_keras.calibrate import ebops, trace_minmax
+from hgq_keras.calibrate import trace_minmax
 from hgq_keras.calibrated import uncalibrated
+from hgq_keras.calls import ebops, ebops_by_layer
 from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.export import to_graph
 from hgq_keras.health import dead_layers, warn_if_dead
@@ -20,6 +21,7 @@ __all__ = [
     "__version__",
     "dead_layers",
     "ebops",
+    "ebops_by_layer",
     "layers",
     "load_model",
     "quantized_layers",

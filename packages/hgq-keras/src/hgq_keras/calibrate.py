@@ -13,6 +13,7 @@ from hgq_core.calibration import refuse_cut, settle
 from hgq_core.errors import ConfigError
 from hgq_core.spec import KBI
 from hgq_keras.batches import Batches
+from hgq_keras.calls import ebops
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._walk import children, walk
@@ -21,7 +22,7 @@ from hgq_keras.quantizer import Quantizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["calibrating", "ebops", "quantizers", "trace_minmax"]
+__all__ = ["calibrating", "quantizers", "trace_minmax"]
 
 
 def quantizers(model: keras.Layer) -> list[Quantizer]:
@@ -73,11 +74,6 @@ def _observing(mine: list[Quantizer]) -> Iterator[None]:
     for quantizer, cut in [(quantizer, quantizer.conclude()) for quantizer in mine]:
         if cut is not None:
             refuse_cut(quantizer.name, *cut, frozen=quantizer.is_frozen)
-
-
-def ebops(model: keras.Layer) -> float:
-    """EBOPs of a model at its present widths: every layer once, nested models included."""
-    return float(sum(layer.ebops for layer in quantized_layers(model)))
 
 
 def trace_minmax(

@@ -44,9 +44,7 @@ def _quantizers(layer: QLayer | Quantizer) -> tuple[Quantizer, ...]:
     return layer.quantizers if isinstance(layer, QLayer) else (layer,)
 
 
-def _named(
-    outer: keras.Layer, prefix: str, entered: frozenset[int]
-) -> Iterator[tuple[str, QLayer | Quantizer]]:
+def _named(outer: keras.Layer, prefix: str, entered: frozenset[int]) -> Iterator[tuple[str, QLayer | Quantizer]]:
     """The quantized layers inside, with the names of those around them; a layer may hold itself."""
     for layer in children(outer):
         name = f"{prefix}{layer.name}"

@@ -36,9 +36,7 @@ def save_widths(store: MutableMapping[str, Any], widths: Mapping[str, Any], cali
         store[_CALIBRATED] = calibrated
 
 
-def load_widths(
-    store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str
-) -> np.ndarray | None:
+def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: str, q_type: str) -> np.ndarray | None:
     """Assign every width from its name, or none; returns the fingerprint beside them, None in older files.
 
     Args:

@@ -18,8 +18,9 @@ from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
 from hgq_keras import layers as quantized
-from hgq_keras.calibrate import calibrating, ebops, trace_minmax
+from hgq_keras.calibrate import calibrating, trace_minmax
 from hgq_keras.callbacks import BetaScheduler
+from hgq_keras.calls import ebops
 from hgq_keras.config import QuantizerConfig
 from hgq_keras.export import to_graph
 from hgq_keras.ops import KERAS

@@ -139,7 +139,9 @@ class StoredWidths(keras.Layer):
 
     # --- the weight --------------------------------------------------------------------------------------------------
 
-    def quantizes(self, variables: Sequence[Any], owner: str, compute: Callable[..., Any] = lambda kernel: kernel) -> None:
+    def quantizes(
+        self, variables: Sequence[Any], owner: str, compute: Callable[..., Any] = lambda kernel: kernel
+    ) -> None:
         """Say which weight this is the quantizer of; call it before `build`.
 
         The weight gives a WRAP quantizer its range, and is judged by its signal-to-noise ratio: widths that are too
@@ -302,9 +304,7 @@ class StoredWidths(keras.Layer):
         """Integer bits that hold these values, of the shape of the widths."""
         tensor = self._shared.split(KERAS, ops.cast(ops.convert_to_tensor(values), self.compute_dtype))
         k, i, second = (self._beside_data(name) for name in ("k", "i", self._second))
-        return follow(
-            tensor, k, i, ops.round(second), self.fixed_spec, self._shared.shared_axes, Mode.INFER
-        ).limited
+        return follow(tensor, k, i, ops.round(second), self.fixed_spec, self._shared.shared_axes, Mode.INFER).limited
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.

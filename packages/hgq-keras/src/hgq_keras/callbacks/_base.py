@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_keras.calibrate import ebops
+from hgq_keras.calls import ebops
 from hgq_keras.health import warn_if_dead
 from hgq_keras.layers import quantized_layers
 

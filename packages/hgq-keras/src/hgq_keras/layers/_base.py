@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -36,10 +38,23 @@ __all__ = [
     "instances",
     "parallel_share",
     "quantized_layers",
+    "recording",
 ]
 
 Shape = tuple[int | None, ...]
 Bits = Callable[[Quantizer], Any]
+_SEEN: ContextVar[list[QLayer] | None] = ContextVar("seen", default=None)
+
+
+@contextmanager
+def recording() -> Iterator[list[QLayer]]:
+    """Inside the block the list grows by every quantized layer that is called, once for each call."""
+    seen: list[QLayer] = []
+    token = _SEEN.set(seen)
+    try:
+        yield seen
+    finally:
+        _SEEN.reset(token)
 
 
 class QLayer(keras.Layer):
@@ -152,13 +167,15 @@ class QLayer(keras.Layer):
         """Build quantizers and variables. Raises ShapeError for an input without a known number of axes."""
         if self.built:
             return
-        shapes = [tuple(shape) for shape in input_shape] if self.many_inputs else [tuple(input_shape)]
+        given = list(input_shape) if self.many_inputs else [input_shape]
+        # Hardware is built, and counted, for one row, whatever the batch of the data that a layer is built on.
+        shapes: list[Shape] = [(None, *tuple(shape)[1:]) for shape in given]
         self._make_input_quantizers(len(shapes))
         with values_at_once():
-            self._build(shapes, input_shape)
+            self._build(shapes)
         super().build(input_shape)
 
-    def _build(self, shapes: list[Shape], input_shape: Any) -> None:
+    def _build(self, shapes: list[Shape]) -> None:
         self._beta = self.add_weight(
             name="beta", shape=(), initializer=keras.initializers.Constant(self.beta0), trainable=False, autocast=False
         )
@@ -169,10 +186,13 @@ class QLayer(keras.Layer):
         self.input_spec = specs if self.many_inputs else specs[0]
         self.build_operation(shapes)
         if self._oq is not None:
-            self._oq.build(self.compute_output_shape(input_shape))
+            self._oq.build(self.compute_output_shape(shapes if self.many_inputs else shapes[0]))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Final: quantized inputs, operation, cost, quantized output."""
+        seen = _SEEN.get()
+        if seen is not None:
+            seen.append(self)
         tensors = list(inputs) if self.many_inputs else [inputs]
         if self._iqs:
             tensors = [q(x, training=training) for q, x in zip(self._iqs, tensors, strict=True)]
