@@ -134,7 +134,8 @@ def main() -> int:
     except PageError as error:
         print(error)
         return 1
-    print(f"{len(failed)} pages failed" if failed else f"every page runs, {time.monotonic() - start:.0f} s")
+    spent = f"{time.monotonic() - start:.0f} s, {os.times().children_user + os.times().children_system:.0f} s of CPU"
+    print(f"{len(failed)} pages failed, {spent}" if failed else f"every page runs, {spent}")
     return bool(failed)
 
 
