@@ -21,13 +21,13 @@ EXACT = {
     "repeat": (op.Repeat(2, 0), np.repeat(X, 2, axis=1)),
     "gather": (op.Gather(np.array([2, 0]), 1), X[:, :, [2, 0]]),
     "maximum of a window": (op.Pool("max", (2,), (1,), ((0, 0),)), X.max(axis=1, keepdims=True)),
+    "negation": (op.Negate(), -X),
     "maximum of an axis": (op.Reduce("max", (0,)), X.max(axis=1)),
 }
 ARITHMETIC = {
     "sum of a window": op.Pool("sum", (2,), (1,), ((0, 0),)),
     "sum of an axis": op.Reduce("sum", (0,)),
     "minimum of an axis": op.Reduce("min", (0,)),
-    "negation": op.Negate(),
     "limits": op.Clip(0, 1),
 }
 

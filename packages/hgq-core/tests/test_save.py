@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from hgq_core.conformance.graphs import GRAPHS, example
 from hgq_core.errors import FileError
-from hgq_core.graph import load, run, save
+from hgq_core.formats import Formats
+from hgq_core.graph import Graph, GraphBuilder, load, run, save
+from hgq_core.graph import ops as op
 from hgq_core.graph.save import SCHEMA, content_hash
 
 
@@ -138,3 +140,41 @@ def test_a_document_that_describes_no_graph_is_refused_although_its_hash_is_righ
     np.savez(tmp_path / "graph.hgq.npz", document=np.frombuffer(document, np.uint8))
     with pytest.raises(FileError, match="does not describe a valid graph"):
         load(tmp_path / "graph.hgq.npz")
+
+
+def schema_of(path):
+    with np.load(path) as file:
+        return json.loads(file["document"].tobytes())["schema"]
+
+
+@pytest.mark.parametrize("name", ["dense", "scan"])
+def test_layers_that_were_never_calibrated_are_part_of_the_graph_and_of_its_file(name, tmp_path):
+    graph, _ = example(name)
+    marked = Graph(graph.nodes, graph.outputs, ("encoder", "decoder"))
+    assert graph.uncalibrated == ()
+    assert marked != graph
+    assert content_hash(marked) != content_hash(graph)
+    loaded = load(save(marked, tmp_path / "marked.hgq.npz"))
+    assert loaded == marked
+    assert loaded.uncalibrated == ("encoder", "decoder")
+
+
+def test_a_graph_without_such_layers_is_written_in_the_first_version_as_ever(tmp_path):
+    graph, _ = example("dense")
+    path = save(graph, tmp_path / "graph.hgq.npz")
+    assert schema_of(path) == 1
+    with np.load(path) as file:
+        assert b"uncalibrated" not in file["document"].tobytes()
+    assert schema_of(save(Graph(graph.nodes, graph.outputs, ("d",)), tmp_path / "marked.hgq.npz")) == 2
+
+
+def test_the_body_of_a_recurrence_counts_for_the_version_of_its_file(tmp_path):
+    inner = GraphBuilder()
+    x = inner.add(op.Input((2,), Formats.of(1, 2, 1)))
+    body = inner.build([x, inner.add(op.Input((2,), Formats.of(1, 2, 1)))], ["cell"])
+    outer = GraphBuilder()
+    sequence, state = (outer.add(op.Input(shape, Formats.of(1, 2, 1))) for shape in ((3, 2), (2,)))
+    graph = outer.build([outer.add(op.Scan(body, 3), sequence, state)])
+    path = save(graph, tmp_path / "graph.hgq.npz")
+    assert schema_of(path) == 2
+    assert load(path) == graph

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from hw_graphs import dense
 
 from hgq_core.errors import (
     ConfigError,
@@ -15,7 +16,7 @@ from hgq_core.errors import (
     UnsupportedError,
 )
 from hgq_core.formats import FixedPoint, Formats
-from hgq_core.graph import GraphBuilder, run
+from hgq_core.graph import Graph, GraphBuilder, run
 from hgq_core.graph.ops import (
     Add,
     Broadcast,
@@ -405,3 +406,11 @@ def test_write_is_repeatable_and_nothing_is_written_before(tmp_path):
 
 def test_dataerror_is_a_value_error():
     assert issubclass(DataError, ValueError)
+
+
+def test_the_layers_that_were_never_calibrated_are_known_on_both_sides_and_behind_the_rewriting():
+    graph = dense()
+    marked = Graph(graph.nodes, graph.outputs, ("dense_0",))
+    boundary = split(marked)
+    for part in (boundary.host, boundary.hardware, legalize(boundary.hardware).graph):
+        assert part.uncalibrated == ("dense_0",)

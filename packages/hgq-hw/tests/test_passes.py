@@ -14,6 +14,7 @@ from hgq_core.graph import Graph, GraphBuilder, run
 from hgq_core.graph.ops import Constant, Contract, Input, Multiply, Quantize, Reshape, Subtract
 from hgq_core.modes import Overflow, Round
 from hgq_hw import canonical, vectors
+from hgq_hw._split import split, with_input_formats
 from hgq_hw.passes import PASSES
 
 
@@ -35,6 +36,20 @@ def test_a_random_sequence_of_passes_preserves_a_random_graph(seed, names):
     for name in names:
         passed = PASSES[name](passed)
     assert same(graph, passed, inputs)
+
+
+@pytest.mark.parametrize("name", sorted(PASSES))
+def test_every_pass_keeps_the_layers_that_were_never_calibrated(name):
+    for graph in (dense(), convolutional(), merged()):
+        marked = Graph(graph.nodes, graph.outputs, ("dense_0",))
+        assert PASSES[name](marked).uncalibrated == ("dense_0",)
+
+
+def test_both_sides_of_a_cut_keep_the_layers_that_were_never_calibrated():
+    graph = dense()
+    marked = Graph(graph.nodes, graph.outputs, ("dense_0",))
+    for part in (split(marked).host, split(marked).core, with_input_formats(marked, Formats.of(1, 2, 8))):
+        assert part.uncalibrated == ("dense_0",)
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError, DataError
-from hgq_keras import Quantizer, QuantizerConfigScope, ebops, trace_minmax
+from hgq_keras import Quantizer, QuantizerConfig, QuantizerConfigScope, ebops, trace_minmax, uncalibrated
 from hgq_keras.calibrate import quantizers
+from hgq_keras.constraints import MinMax
 from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLUT
+from hgq_keras.tracking import Mode
 
 X = np.random.default_rng(13).normal(size=(40, 5)).astype(np.float32)
 
@@ -63,6 +65,112 @@ def test_a_dataset_of_which_only_the_inputs_are_used(array):
     whole = ranges(model, array)
     trace_minmax(model, Batches())
     assert same(ranges(model, array), whole)
+
+
+def batches(kind):
+    """The rows of X as batches of whatever ``fit`` takes; some twice, since only the extremes matter."""
+    pairs = [(X[n : n + 10], np.zeros((10, 2), np.float32)) for n in (0, 10, 20, 30)]
+    if kind == "pairs":
+        return iter(pairs)
+    if kind == "inputs":
+        return (x for x, _ in pairs)
+    if kind == "weighted":
+        return ((x, y, np.ones(10)) for x, y in pairs)
+    if kind == "iterable":
+        return _Again(pairs)
+    if kind == "tf.data":
+        tf = pytest.importorskip("tensorflow")
+        return tf.data.Dataset.from_tensor_slices((X, np.zeros((40, 2), np.float32))).batch(10)
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data.TensorDataset(torch.tensor(X), torch.zeros(40, 2))
+    return torch.utils.data.DataLoader(data, batch_size=10, shuffle=True)
+
+
+class _Again:
+    """Gives the same batches each time that it is iterated."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+KINDS = ["pairs", "inputs", "weighted", "iterable", "tf.data", "DataLoader"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_of_everything_that_fit_takes(kind, array, infer):
+    model = network()
+    trace_minmax(model, X)
+    whole = ranges(model, array)
+    assert trace_minmax(model, batches(kind)) == ebops(model)
+    assert same(ranges(model, array), whole)
+
+
+def test_a_generator_is_read_once_even_if_it_takes_several_passes(infer):
+    model = chain(3)
+    trace_minmax(model, FINE_THEN_COARSE, batch_size=2)
+    whole = infer(model, FINE_THEN_COARSE)
+    rows = ((row[None], None) for row in FINE_THEN_COARSE)
+    np.testing.assert_array_equal(trace_minmax(model, rows, return_results=True), whole)
+    np.testing.assert_array_equal(infer(model, FINE_THEN_COARSE), whole)
+
+
+def test_a_generator_of_inputs_by_name():
+    model = two_inputs(keyed=True)
+    rows = (({"a": X[n : n + 10], "b": X[n : n + 10]}, None) for n in (0, 20))
+    assert trace_minmax(model, rows) == ebops(model)
+
+
+def test_an_endless_dataset_is_refused():
+    tf = pytest.importorskip("tensorflow")
+    with pytest.raises(ConfigError, match=r"without an end; expected one that ends: dataset\.take"):
+        trace_minmax(network(), tf.data.Dataset.from_tensors(X).repeat())
+
+
+@pytest.mark.parametrize("parts", [[X], (X,)])
+def test_a_list_has_one_array_for_each_input(parts, array):
+    model = network()
+    assert trace_minmax(model, parts) == ebops(model)
+    with pytest.raises(ConfigError, match=r"has 2 input\(s\) and received a list of 1 arrays"):
+        trace_minmax(two_inputs(keyed=False), [X])
+
+
+# --- data that no allowed range holds ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("q_type", ["kif", "kbi"])
+@pytest.mark.parametrize("batch_size", [64, 7])
+def test_a_constraint_that_cuts_the_data_is_refused_and_nothing_changes(q_type, batch_size, array):
+    conf = QuantizerConfig(q_type, "datalane", ic=MinMax(-4, 3))
+    model = keras.Sequential([keras.Input((5,)), QDense(4, iq_conf=conf, name="first"), QDense(2, name="second")])
+    fits = X * np.float32(7.5 / np.abs(X).max())
+    trace_minmax(model, fits, batch_size=batch_size)
+    before = ranges(model, array)
+    said = r"quantizer 'first_iq': the calibration data need 5 integer bits and its constraint ic leaves 3.*scale"
+    with pytest.raises(DataError, match=said):
+        trace_minmax(model, fits * 4, batch_size=batch_size)
+    assert same(ranges(model, array), before)
+    assert not any(quantizer.mode(None) is Mode.CALIBRATE for quantizer in quantizers(model))
+    assert uncalibrated(model) == []
+
+
+def test_the_sum_inside_a_network_is_data_too():
+    wide = QuantizerConfig("kif", "datalane", ic=None)
+    model = keras.Sequential([keras.Input((5,)), QDense(4, iq_conf=wide, name="first"), QDense(2, name="second")])
+    model.get_layer("first").kernel.assign(np.full((5, 4), 3.0))
+    with pytest.raises(DataError, match=r"quantizer 'second_iq'.*2[4-9] integer bits.*leaves 23"):
+        trace_minmax(model, np.full((3, 5), 2.0**22, np.float32))
+
+
+def test_a_range_at_the_edge_of_its_constraint_that_holds_the_data_is_none_of_that(array, infer):
+    conf = QuantizerConfig("kif", "datalane", ic=MinMax(-4, 3), f0=2)
+    model = keras.Sequential([keras.Input((2,)), QDense(1, iq_conf=conf)])
+    x = np.array([[7.75, -8.0], [0.0, 0.0]], np.float32)
+    results = trace_minmax(model, x, return_results=True)
+    assert array(model.layers[0].iq.kif[1]).max() == 3
+    np.testing.assert_array_equal(infer(model, x), results)
 
 
 def test_two_inputs_and_two_outputs(array):

@@ -115,12 +115,18 @@ def test_quantizers_alone(same_as_graph):
         same_as_graph(keras.Model(x, Quantizer(config)(x)), ROW)
 
 
-def test_a_negative_scaler_flips_the_sign_and_needs_a_quantized_number(same_as_graph):
+@pytest.mark.parametrize("overflow", ["WRAP", "SAT", "SAT_SYM"])
+@pytest.mark.parametrize("rounding", ["TRN", "RND", "RND_CONV"])
+@pytest.mark.parametrize("before", [False, True], ids=["on an input", "on a quantized number"])
+def test_a_negative_scaler_flips_the_sign_before_and_after(same_as_graph, rounding, overflow, before):
     x = keras.Input((5,))
-    negative = QuantizerConfig("kif", f0=2, scaler=-4.0, overflow_mode="SAT", round_mode="TRN")
-    same_as_graph(keras.Model(x, Quantizer(negative)(Quantizer("kif", "datalane")(x))), ROW)
-    with pytest.raises(UnsupportedError, match="put a Quantizer before it"):
-        to_graph(keras.Model(x, Quantizer(negative)(x)))
+    options = {"round_mode": rounding, "overflow_mode": overflow, "heterogeneous_axis": ()}
+    negative = Quantizer(QuantizerConfig("kif", f0=2, i0=1, k0=1, scaler=-0.5, affine=(2.0, 1.0), **options))
+    y = Quantizer("kif", "datalane", f0=9)(x) if before else x
+    model = keras.Model(x, negative(y))
+    trace_minmax(model, ROW)
+    # Beyond the calibrated range too, on both sides.
+    same_as_graph(model, np.concatenate([ROW, 3 * ROW, -3 * ROW]), calibrate=False)
 
 
 @pytest.mark.parametrize(

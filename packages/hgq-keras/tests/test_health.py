@@ -75,6 +75,96 @@ def test_a_loaded_model_has_the_widths_that_were_saved(tmp_path, array):
     np.testing.assert_array_equal(array(loaded.layers[0].qkernel), array(model.layers[0].qkernel))
 
 
+# --- assigned weights -------------------------------------------------------------------------------------------------
+
+
+def healthy(array):
+    """A compiled model that starts well, and the kernels of a float model that are too fine for its widths."""
+    conf = QuantizerConfig("kbi", "weight", b0=4, i0=2)
+    model = keras.Sequential([keras.Input((5,)), QDense(8, kq_conf=conf, kernel_initializer="ones", name="fine")])
+    model.compile("sgd", "mse")
+    return model, np.random.default_rng(1).normal(scale=0.02, size=(5, 8)).astype(np.float32)
+
+
+TARGET = np.zeros((7, 8), np.float32)
+
+
+@pytest.mark.parametrize("step", ["fit", "call", "trace_minmax"])
+def test_assigned_weights_that_are_too_fine_for_the_widths_get_wider_ones(step, array):
+    model, kernel = healthy(array)
+    layer = model.get_layer("fine")
+    layer.kernel.assign(kernel)
+    assert not array(layer.qkernel).any()
+    steps = {
+        "fit": lambda: model.fit(X, TARGET, verbose=0),
+        "call": lambda: model(X, training=True),
+        "trace_minmax": lambda: trace_minmax(model, X),
+    }
+    with pytest.warns(DeadLayerWarning, match=r"layer 'fine'.*weights to zero.*more fraction bits") as said:
+        steps[step]()
+    assert [warning.category for warning in said].count(DeadLayerWarning) == 1
+    layer.kernel.assign(kernel)
+    assert 0 < noise(layer, array) <= 0.25
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeadLayerWarning)
+        steps[step]()
+
+
+def test_the_weights_of_a_float_model_are_judged_when_they_come_from_a_file(tmp_path, array):
+    model, kernel = healthy(array)
+    plain = keras.Sequential([keras.Input((5,)), keras.layers.Dense(8, name="fine")])
+    plain.layers[0].kernel.assign(kernel)
+    model.layers[0].set_weights([*plain.layers[0].get_weights(), *model.layers[0].get_weights()[2:]])
+    with pytest.warns(DeadLayerWarning, match="layer 'fine'"):
+        model.fit(X, TARGET, verbose=0)
+
+
+def test_widths_that_were_trained_down_are_left_as_they_are(array):
+    """Pruning makes a kernel coarse on purpose; widths that moved with it are no accident."""
+    model, kernel = healthy(array)
+    layer = model.get_layer("fine")
+    layer.kernel.assign(kernel)
+    layer.kq._b.assign(np.where(np.arange(40).reshape(5, 8) == 3, 9.0, 3.0))
+    assert noise(layer, array) > 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeadLayerWarning)
+        trace_minmax(model, X)
+        model.fit(X, TARGET, verbose=0)
+
+
+def test_a_file_with_widths_is_left_as_it_is(tmp_path, array):
+    model, kernel = healthy(array)
+    layer = model.get_layer("fine")
+    layer.kernel.assign(kernel)
+    layer.kq._b.assign(np.where(np.arange(40).reshape(5, 8) == 3, 9.0, 4.0))
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeadLayerWarning)
+        loaded.fit(X, TARGET, verbose=0)
+        trace_minmax(loaded, X)
+    assert set(np.unique(np.rint(array(loaded.layers[0].kq._b)))) <= {3.0, 4.0, 5.0, 8.0, 9.0, 10.0}
+
+
+def test_the_scale_of_a_batch_normalisation_is_judged_too(array):
+    model = keras.Sequential([keras.Input((5,)), QBatchNormalization(name="norm")])
+    layer = model.get_layer("norm")
+    layer.moving_variance.assign(np.full(5, 1e8))
+    with pytest.warns(DeadLayerWarning, match="layer 'norm'"):
+        trace_minmax(model, X)
+    np.testing.assert_allclose(array(layer.qscaler_and_qoffset[0]), 1e-4, rtol=0.5)
+
+
+def test_a_kernel_that_wraps_keeps_its_bits_whatever_its_size(array):
+    """In kbi the range, and with it the step, follows the values."""
+    conf = QuantizerConfig("kbi", "weight", b0=4, i0=2, overflow_mode="WRAP")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeadLayerWarning)
+        layer = QDense(8, kq_conf=conf)
+        layer.build((None, 256))
+    assert noise(layer, array) < 0.01
+
+
 # --- collapse ---------------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,14 @@ def test_a_dummy_is_the_identity_and_has_no_variables(array):
     assert quantizer.weights == []
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_affine_map_of_a_dummy_acts_and_its_scaler_cancels(training, array):
+    quantizer = Quantizer("dummy", "datalane", scaler=3.0, affine=(0.5, -3.0), qnoise_factor=0.5)
+    np.testing.assert_array_equal(array(quantizer(X, training=training)), X * np.float32(0.5) - np.float32(3.0))
+    np.testing.assert_array_equal(array(quantizer(np.array([[3]], "int32"), training=training)), [[-1.5]])
+    np.testing.assert_array_equal(array(Quantizer("dummy", "datalane", scaler=3.0)(X)), X)
+
+
 def test_a_minifloat_has_its_trained_widths_and_limits(array):
     quantizer = Quantizer("float", "datalane", m0=2, e0=4, heterogeneous_axis=())
     np.testing.assert_array_equal(

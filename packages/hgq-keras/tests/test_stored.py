@@ -101,3 +101,17 @@ def test_every_type_and_mode_survives(name, tmp_path, array):
         loaded = keras.saving.load_model(tmp_path / name)
     for old, new in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(array(new), array(old))
+
+
+@pytest.mark.parametrize(("name", "value"), [("f", np.nan), ("i", np.inf), ("f", 1e9), ("k", 3.0), ("i", -500.0)])
+@pytest.mark.parametrize("kind", ["m.keras", "m.weights.h5"])
+def test_widths_that_no_arithmetic_holds_are_refused_and_change_nothing(kind, name, value, tmp_path):
+    model = network(i0=5, f0=5)
+    width = getattr(model.get_layer("mine").iq, f"_{name}")
+    width.assign(np.full(width.shape, value))
+    path = tmp_path / kind
+    model.save(path) if kind == "m.keras" else written(model, path)
+    other = network(i0=1, f0=1)
+    with pytest.raises(ValueError, match=rf"quantizer 'mine_iq': width '{name}': received"):
+        keras.saving.load_model(path) if kind == "m.keras" else other.load_weights(path)
+    assert kif(other) == [[1.0], [1.0], [1.0]]

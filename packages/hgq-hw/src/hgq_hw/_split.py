@@ -72,10 +72,11 @@ def split(graph: Graph) -> Split:
     host = Graph(
         tuple(node for node in graph if node.name in reached),
         (*(node.name for node in passed), *(node.name for node in frontier)),
+        graph.uncalibrated,
     )
     ports = [*passed, *(_port(node) for node in frontier)]
     rest = [node for node in graph if node.name not in real | names and not isinstance(node.op, Input)]
-    core = Graph((*ports, *rest), graph.outputs)
+    core = Graph((*ports, *rest), graph.outputs, graph.uncalibrated)
     return Split(host, core)
 
 
@@ -105,4 +106,4 @@ def with_input_formats(graph: Graph, formats: Formats | Mapping[str, Formats]) -
         replace(node, op=Input(node.shape, given[node.name].broadcast_to(node.shape))) if node.name in given else node
         for node in graph
     )
-    return Graph(nodes, graph.outputs)
+    return Graph(nodes, graph.outputs, graph.uncalibrated)

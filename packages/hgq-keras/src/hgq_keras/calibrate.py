@@ -133,26 +133,29 @@ def trace_minmax(
     return _joined(results) if return_results else ebops(model)
 
 
-def _check_inputs(model: keras.Model, batch: Any) -> None:
-    """Raise ConfigError for inputs that are not those of the model; each framework would say it its own way."""
+def _fitting(model: keras.Model, batch: Any) -> Any:
+    """The batch as the model takes it; raises ConfigError for inputs that are not those of the model."""
     tensors = getattr(model, "inputs", None)
     if tensors is None:
-        return
+        return batch
     if isinstance(batch, list) and len(batch) != len(tensors):
         message = (
-            f"model {model.name!r} has {len(tensors)} input(s) and received a list of {len(batch)} arrays, which is one "
-            "array for each input; join rows with np.concatenate, or pass a generator of batches"
+            f"model {model.name!r} has {len(tensors)} input(s) and received a list of {len(batch)} arrays, which is "
+            "one array for each input; join rows with np.concatenate, or pass a generator of batches"
         )
         raise ConfigError(message)
+    # A Sequential model has one input, and no structure of inputs.
+    structure = getattr(model, "input", None)
     if not isinstance(batch, dict):
-        return
-    structure = model.input
+        only = isinstance(batch, list) and not isinstance(structure, list | tuple | dict)
+        return batch[0] if only else batch
     expected = set(structure) if isinstance(structure, dict) else {tensor.name for tensor in tensors}
     if missing := sorted(expected - set(batch)):
         message = (
             f"model {model.name!r}: received inputs {sorted(batch)}, expected {sorted(expected)}; {missing} missing"
         )
         raise ConfigError(message)
+    return batch
 
 
 def _settled(
@@ -165,8 +168,7 @@ def _settled(
         label = "calibrating" if number == 0 else f"calibrating, pass {number + 1}"
         results = []
         for batch in track(batches, label, total=batches.length, disable=not verbose):
-            _check_inputs(model, batch)
-            outputs = call(batch)
+            outputs = call(_fitting(model, batch))
             if keep:
                 results.append(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
         return results

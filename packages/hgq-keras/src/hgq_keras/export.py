@@ -9,9 +9,10 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import DataError, UnsupportedError
-from hgq_core.graph import Graph, GraphBuilder, acts_on_real, real_tensors
+from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
+from hgq_keras.calibrated import uncalibrated
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.operands import operand_names
@@ -52,7 +53,7 @@ def to_graph(model: keras.Model) -> Graph:
         builder.add(op.Input(_fixed(tensor.shape, model.name)), name=tensor.name.split(":")[0])
         for tensor in model.inputs
     ]
-    graph = builder.build(_walk(model, inputs, builder, prefix=""))
+    graph = builder.build(_walk(model, inputs, builder, prefix=""), uncalibrated(model))
     _check_real(graph)
     return graph
 
@@ -166,52 +167,25 @@ class Emitter:
 
     def quantizer(self, quantizer: Quantizer, x: str) -> str:
         """Append a quantizer, its scaler and affine as explicit operations."""
-        spec = quantizer.spec
-        if isinstance(spec, Dummy):
-            return self._affine(quantizer, x)
-        if not isinstance(spec, KIF | KBI):
+        spec, config = quantizer.spec, quantizer.config
+        if not isinstance(spec, KIF | KBI | Dummy):
             message = (
                 f"quantizer {quantizer.name!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
             )
             raise UnsupportedError(message)
-        config, shape = quantizer.config, self.shape(x)
-        scaler = 1.0 if config.scaler is None else float(config.scaler)
-        if np.frexp(abs(scaler))[0] != 0.5:
-            message = (
-                f"quantizer {quantizer.name!r} of layer {self.label!r}: scaler {scaler} is no power of two and would "
-                "round; use a power of two"
-            )
-            raise UnsupportedError(message)
-        formats = quantizer.formats(shape)
-        if scaler < 0 or scaler != 1.0:
-            x = self._scaled_quantizer(quantizer, formats, x, scaler)
-        else:
-            x = self.add(
-                op.Quantize(formats, spec.round_mode, spec.overflow_mode), x, name=_short(quantizer, self.label)
-            )
-        return self._affine(quantizer, x)
-
-    def _affine(self, quantizer: Quantizer, x: str) -> str:
-        """The affine map after a quantizer, if it has one."""
-        affine = quantizer.config.affine
-        if affine is None:
-            return x
-        x = self.add(op.Multiply(), x, self.constant(np.float32(affine[0]), None, "affine_scale"))
-        return self.add(op.Add(), x, self.constant(np.float32(affine[1]), None, "affine_shift"))
-
-    def _scaled_quantizer(self, quantizer: Quantizer, formats: Any, x: str, scaler: float) -> str:
-        """A positive power of two only moves the point; a negative scaler also flips the sign before and after."""
-        spec = quantizer.fixed_spec
-        shift = int(np.frexp(abs(scaler))[1]) - 1
-        moved = type(formats).of(formats.k, formats.i + shift, formats.f - shift)
-        if scaler < 0:
-            x = self.add(op.Negate(), x)
-        x = self.add(
-            op.Quantize(moved, spec.round_mode, spec.overflow_mode),
+        fixed = not isinstance(spec, Dummy)
+        held = np.dtype(quantizer.compute_dtype).type
+        return add_quantizer(
+            self._builder,
             x,
-            name=_short(quantizer, self.label),
+            formats=quantizer.formats(self.shape(x)) if fixed else None,
+            round_mode=quantizer.round_mode if fixed else "TRN",
+            overflow_mode=quantizer.overflow_mode if fixed else "WRAP",
+            scaler=config.scaler if fixed else None,
+            affine=None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1]))),
+            name=f"{self.label}/{_short(quantizer, self.label)}",
+            label=self.label,
         )
-        return self.add(op.Negate(), x) if scaler < 0 else x
 
     def activation(self, function: Any, x: str) -> str:
         """Append relu or nothing; raises UnsupportedError for another activation."""

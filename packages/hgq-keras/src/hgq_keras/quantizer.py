@@ -91,7 +91,7 @@ class Quantizer(StoredWidths):
         """Quantization with scaler, noise factor and affine map around it."""
         config = self.config
         if isinstance(self.spec, Dummy):
-            return x if config.affine is None else self._affine(ops.cast(x, self.compute_dtype))
+            return x if config.affine is None else _affine(ops.cast(x, self.compute_dtype), *config.affine)
         x = ops.cast(x, self.compute_dtype)
         if config.scaler is not None:
             x = x / config.scaler
@@ -102,11 +102,7 @@ class Quantizer(StoredWidths):
             q = x + config.qnoise_factor * (q - x)
         if config.scaler is not None:
             q = q * config.scaler
-        return q if config.affine is None else self._affine(q)
-
-    def _affine(self, q: Any) -> Any:
-        scale, shift = self.config.affine
-        return q * scale + shift
+        return q if config.affine is None else _affine(q, *config.affine)
 
     def _fixed(self, x: Any, mode: Mode) -> Any:
         spec = self.fixed_spec
@@ -206,3 +202,7 @@ class Quantizer(StoredWidths):
         # Not an argument, where it means that the widths are fixed numbers and never trained.
         quantizer.trainable = trainable
         return quantizer
+
+
+def _affine(q: Any, scale: float, shift: float) -> Any:
+    return q * scale + shift

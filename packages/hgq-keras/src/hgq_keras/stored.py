@@ -49,7 +49,8 @@ def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: 
         FileError: the file has the widths of another type or of another shape, widths that no arithmetic holds, or was
             written by position.
     """
-    received, expected = set(store.keys()) - {_CALIBRATED}, set(width_names(q_type))
+    names = set(store.keys())
+    received, expected = names - {_CALIBRATED}, set(width_names(q_type))
     if received != expected:
         message = (
             f"quantizer {quantizer!r} of type {q_type!r}: the file has {_described(received)}, expected "
@@ -73,7 +74,7 @@ def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: 
             raise FileError(message) from error
     for name, variable in widths.items():
         variable.assign(store[name])
-    return np.asarray(store[_CALIBRATED], dtype=np.uint8) if _CALIBRATED in store.keys() else None
+    return np.asarray(store[_CALIBRATED], dtype=np.uint8) if _CALIBRATED in names else None
 
 
 def _described(names: set[str]) -> str:

@@ -1,5 +1,6 @@
 """The Graph: the hand-over between training and everything after it."""
 
+from hgq_core.graph.emit import add_quantizer
 from hgq_core.graph.ir import Graph, GraphBuilder, Node
 from hgq_core.graph.prove import Finding, Proof, prove
 from hgq_core.graph.real import acts_on_real, real_tensors
@@ -14,6 +15,7 @@ __all__ = [
     "Node",
     "Proof",
     "acts_on_real",
+    "add_quantizer",
     "load",
     "prove",
     "real_tensors",

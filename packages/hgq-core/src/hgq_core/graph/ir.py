@@ -61,7 +61,10 @@ class Graph:
 
     Attributes:
         nodes: in topological order.
-        outputs: names of the nodes whose values leave.
+        outputs: names of the nodes that leave.
+        uncalibrated: labels of the layers with a range that follows data (WRAP) and never was calibrated. The graph
+            computes what its model computes, but such a range wraps or is wider than its data: the hardware is larger
+            than it need be, or wrong on data. Every pass keeps it.
         memo: keeps what is expensive to work out of an unchanging graph.
 
     >>> builder = GraphBuilder()
@@ -72,6 +75,7 @@ class Graph:
 
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
+    uncalibrated: tuple[str, ...] = ()
     memo: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
     _index: dict[str, Node] = field(init=False, repr=False)
 
@@ -98,6 +102,9 @@ class Graph:
             if name not in index:
                 message = f"the graph's output {name!r} is not a node"
                 raise GraphError(message)
+        if not isinstance(self.uncalibrated, tuple) or any(type(label) is not str for label in self.uncalibrated):
+            message = f"uncalibrated: received {self.uncalibrated!r}, expected a tuple of labels"
+            raise GraphError(message)
         object.__setattr__(self, "_index", index)
 
     def __getitem__(self, name: str) -> Node:
@@ -108,7 +115,9 @@ class Graph:
             raise GraphError(message) from None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Graph) and same((self.nodes, self.outputs), (other.nodes, other.outputs))
+        return isinstance(other, Graph) and same(
+            (self.nodes, self.outputs, self.uncalibrated), (other.nodes, other.outputs, other.uncalibrated)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # compared by value, arrays included
 
@@ -215,11 +224,16 @@ class GraphBuilder:
         """Shape of a node without the batch axis."""
         return self._nodes[name].shape
 
-    def build(self, outputs: Sequence[str]) -> Graph:
-        """The finished graph; nodes that no output needs are left out, inputs are kept."""
+    def build(self, outputs: Sequence[str], uncalibrated: Sequence[str] = ()) -> Graph:
+        """The finished graph; nodes that no output needs are left out, inputs are kept.
+
+        Args:
+            outputs: names of the nodes that leave.
+            uncalibrated: see `Graph`; each label is kept once, in order.
+        """
         needed = set(outputs)
         for node in reversed(self._nodes.values()):
             if node.name in needed:
                 needed.update(node.inputs)
         kept = tuple(node for node in self._nodes.values() if node.name in needed or isinstance(node.op, Input))
-        return Graph(kept, tuple(outputs))
+        return Graph(kept, tuple(outputs), tuple(dict.fromkeys(uncalibrated)))

@@ -90,7 +90,7 @@ def prove(graph: Graph) -> Proof:
     """Interpret the graph on intervals.
 
     Raises:
-        GraphError: an operation other than moves, relu and maximum acts on a real edge, before any quantizer.
+        GraphError: an operation other than moves, relu, maximum and negation acts on a real edge, before any quantizer.
 
     >>> from hgq_core.formats import Formats
     >>> from hgq_core.graph import GraphBuilder

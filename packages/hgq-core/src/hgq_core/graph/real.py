@@ -13,17 +13,18 @@ __all__ = ["acts_on_real", "real_tensors"]
 
 _MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
 _SELECTS = op.Relu | op.Maximum
+# Negate serves quantizers with a negative scaler: the sign of a number is flipped exactly in any arithmetic.
 
 
 def acts_on_real(operation: op.Operation) -> bool:
-    """Whether this operation may act on real numbers: it moves or selects them, exactly in any arithmetic.
+    """Whether this operation may act on real numbers: it moves, selects or negates them, exactly in any arithmetic.
 
     >>> acts_on_real(op.Relu()), acts_on_real(op.Add())
     (True, False)
     """
     if isinstance(operation, op.Pool | op.Reduce):
         return operation.kind == "max"
-    return isinstance(operation, op.Input | _MOVES | _SELECTS)
+    return isinstance(operation, op.Input | _MOVES | _SELECTS | op.Negate)
 
 
 def real_tensors(graph: Graph) -> set[str]:

@@ -26,8 +26,12 @@ from hgq_core.modes import Overflow, Round
 
 __all__ = ["SCHEMA", "content_hash", "load", "save"]
 
-SCHEMA = 1
-"""Version of the file format that this code writes; it reads this one and older ones."""
+SCHEMA = 2
+"""Newest version of the file format; all versions are read.
+
+A file gets the lowest version that holds its graph: 2 has `Graph.uncalibrated`, 1 has not, so that a graph of calibrated
+layers gives the same bytes as ever and is read by older readers.
+"""
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*op.Operation.__args__, Formats, Node, Graph)}
 _ENUMS: dict[str, type[Enum]] = {"Round": Round, "Overflow": Overflow}
@@ -50,7 +54,7 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> Path:
         message = f"graph file: received {target.name!r}, expected a name that ends in '.hgq.npz'"
         raise FileError(message)
     arrays: list[np.ndarray] = []
-    document = _document(_encode(graph, arrays), arrays)
+    document = _document(_encode(graph, arrays), arrays, _schema(graph))
     buffer = io.BytesIO()
     content: dict[str, Any] = {f"array_{n}": array for n, array in enumerate(arrays)}
     np.savez_compressed(buffer, document=np.frombuffer(document, dtype=np.uint8), **content)
@@ -119,8 +123,14 @@ def content_hash(graph: Graph) -> str:
     return _hash(_encode(graph, arrays), arrays)
 
 
-def _document(body: Any, arrays: list[np.ndarray]) -> bytes:
-    document = {"schema": SCHEMA, "hash": _hash(body, arrays), "graph": body}
+def _schema(graph: Graph) -> int:
+    """The lowest version that holds the graph."""
+    bodies = (node.op.body for node in graph if isinstance(node.op, op.Scan))
+    return 2 if graph.uncalibrated else max(map(_schema, bodies), default=1)
+
+
+def _document(body: Any, arrays: list[np.ndarray], schema: int) -> bytes:
+    document = {"schema": schema, "hash": _hash(body, arrays), "graph": body}
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -145,7 +155,7 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, tuple):
         return [_encode(item, arrays) for item in value]
     if is_dataclass(value) and type(value).__name__ in _KINDS:
-        stored = [f for f in fields(value) if f.init]
+        stored = [f for f in fields(value) if f.init and not (f.name == "uncalibrated" and not value.uncalibrated)]
         return {"class": type(value).__name__} | {f.name: _encode(getattr(value, f.name), arrays) for f in stored}
     message = f"a graph cannot hold a {type(value).__name__}"
     raise FileError(message)

@@ -83,7 +83,7 @@ def split(graph: Graph) -> Boundary:
         message = "the graph has no Input that an output depends on; expected at least one"
         raise GraphError(message)
     outputs = tuple(renamed.get(name, name) for name in graph.outputs)
-    return Boundary(_upstream(graph, entries), Graph(tuple(nodes), outputs))
+    return Boundary(_upstream(graph, entries), Graph(tuple(nodes), outputs, graph.uncalibrated))
 
 
 def _entry(node: Node) -> Node:
@@ -101,4 +101,4 @@ def _upstream(graph: Graph, entries: list[Node]) -> Graph:
         if node.name in needed:
             needed.update(node.inputs)
     kept = tuple(node for node in graph if node.name in needed or isinstance(node.op, Input))
-    return Graph(kept, tuple(entry.name for entry in entries))
+    return Graph(kept, tuple(entry.name for entry in entries), graph.uncalibrated)

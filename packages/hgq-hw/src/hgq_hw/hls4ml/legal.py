@@ -69,7 +69,8 @@ def legalize(graph: Graph, *, plain: bool = False, stream: bool = False) -> Lega
         else:
             result = rule(node.op, legal, *(legal.names[name] for name in node.inputs))
         legal.names[node.name] = result
-    return Legal(legal.builder.build([legal.names[name] for name in graph.outputs]), legal.names)
+    outputs = [legal.names[name] for name in graph.outputs]
+    return Legal(legal.builder.build(outputs, graph.uncalibrated), legal.names)
 
 
 class Legalizer:

@@ -81,7 +81,8 @@ class Editor:
 
     def build(self) -> Graph:
         """The edited graph, without the nodes that nobody reads any more."""
-        return self._builder.build([self._alias.get(name, name) for name in self.graph.outputs])
+        outputs = [self._alias.get(name, name) for name in self.graph.outputs]
+        return self._builder.build(outputs, self.graph.uncalibrated)
 
 
 def rewrite(graph: Graph, rule: Callable[[Editor, Node], bool]) -> Graph:

@@ -55,8 +55,8 @@ class QBatchNormalization(QLayer):
         **kwargs: those of `QLayer`.
 
     Raises:
-        ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` on another backend
-            than TensorFlow, another axis than the last.
+        ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` without TensorFlow,
+            another axis than the last.
     """
 
     def __init__(

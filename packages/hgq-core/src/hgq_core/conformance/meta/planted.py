@@ -165,7 +165,7 @@ class _ChangedModel(NumpyModel):
 
     def to_graph(self) -> Graph:
         graph = super().to_graph()
-        return Graph(tuple(self.changed(node) for node in graph), graph.outputs)
+        return Graph(tuple(self.changed(node) for node in graph), graph.outputs, graph.uncalibrated)
 
     def changed(self, node: Node) -> Node:
         return node
