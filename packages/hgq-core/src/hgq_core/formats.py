@@ -81,6 +81,11 @@ class Formats:
 
     The shape broadcasts to the tensor's shape without the batch axis.
 
+    Attributes:
+        k: 1 where negative numbers are kept, else 0.
+        i: integer bits, without the sign.
+        f: fraction bits.
+
     >>> formats = Formats.of(1, [2, 3], 4)
     >>> formats.width
     array([7, 8])

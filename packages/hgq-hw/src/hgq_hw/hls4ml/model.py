@@ -118,7 +118,13 @@ def lower(
 
 
 class HLSModel:
-    """An hls4ml project that computes what its graph computes.
+    """An hls4ml project that computes what its graph computes; made by `lower`.
+
+    Args:
+        model_graph: hls4ml's ModelGraph.
+        host: the part of the graph that quantizes real inputs, outside of the hardware.
+        hardware: the part that the hardware computes.
+        layers: node of the graph -> hls4ml layer that gives the same tensor.
 
     Attributes:
         model_graph: hls4ml's ModelGraph, for everything that hls4ml can do with it.

@@ -29,6 +29,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "drop_identities": drop_identities,
     "narrow": narrow,
 }
+"""Every pass by its name."""
 
 
 def canonical(graph: Graph) -> Graph:

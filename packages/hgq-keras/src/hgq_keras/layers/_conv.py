@@ -93,9 +93,23 @@ class _Conv(LinearLayer):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QConv1D(_Conv):
-    """Convolution over ``(batch, steps, channels)``; arguments as ``keras.layers.Conv1D`` and those of `QLayer`.
+    """``y = activation(convolve(iq(x), kq(kernel)) + bq(bias))`` over ``(batch, steps, channels)``.
 
-    ``padding="causal"`` pads the quantized input, so that the input quantizer has the input's own shape.
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or a tuple of one.
+        strides: a number, or a tuple of one.
+        padding: ``valid``, ``same``, or ``causal``, which pads the quantized input.
+        data_format: ``"channels_last"`` or None, if Keras is set so.
+        dilation_rate: a number, or a tuple of one.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        use_bias: add a bias.
+        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
+            initialisers, regularisers, constraints, ``parallelization_factor``.
+
+    Raises:
+        ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
     """
 
     rank = 1
@@ -103,6 +117,23 @@ class QConv1D(_Conv):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QConv2D(_Conv):
-    """Convolution over ``(batch, height, width, channels)``; arguments of ``keras.layers.Conv2D`` and of `QLayer`."""
+    """``y = activation(convolve(iq(x), kq(kernel)) + bq(bias))`` over ``(batch, height, width, channels)``.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or a pair for height and width.
+        strides: a number, or a pair for height and width.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or None, if Keras is set so.
+        dilation_rate: a number, or a pair for height and width.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        use_bias: add a bias.
+        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
+            initialisers, regularisers, constraints, ``parallelization_factor``.
+
+    Raises:
+        ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
+    """
 
     rank = 2

@@ -41,8 +41,13 @@ class LinearLayer(QLayer):
     Args:
         activation: name or function; ``relu`` and linear have hardware, others need `QUnaryFunctionLUT`.
         use_bias: add a bias.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
-            kernel_constraint, bias_constraint: as in Keras.
+        kernel_initializer: as in Keras, and so are the next ones.
+        bias_initializer: of the bias.
+        kernel_regularizer: added to the loss for the kernel.
+        bias_regularizer: for the bias.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        bias_constraint: to the bias.
         kq_conf: kernel quantizer; None: the scope's weight quantizer.
         bq_conf: bias quantizer; None: the scope's bias quantizer.
         parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
@@ -181,7 +186,8 @@ class QDense(LinearLayer):
         units: size of the output's last axis.
         activation: ``relu``, None, or another that is not exported.
         use_bias: add a bias.
-        **kwargs: as ``QEinsumDense``; quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``.
+        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
+            initialisers, regularisers, constraints, ``parallelization_factor``.
 
     Input ``(batch, ..., n)``, output ``(batch, ..., units)``.
 
@@ -216,8 +222,7 @@ class QEinsumDense(LinearLayer):
         output_shape: output shape without the batch axis and the axes of the ellipsis; None where it equals the input.
         activation: ``relu``, None, or another that is not exported.
         bias_axes: letters of the output along which the bias varies; None: no bias.
-        **kwargs: initialisers, regularisers and constraints as in Keras; the quantizers
-            ``iq_conf, kq_conf, bq_conf, oq_conf``.
+        **kwargs: those of `LinearLayer` and of `QLayer`, as for `QDense`.
     """
 
     def __init__(

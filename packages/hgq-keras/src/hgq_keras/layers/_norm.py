@@ -31,12 +31,30 @@ class QBatchNormalization(QLayer):
     """``y = iq(x) * kq(scale) + bq(offset)``, a quantized batch normalisation.
 
     ``scale = gamma / sqrt(variance + epsilon)``, ``offset = beta - mean * scale``.
-    In training mean and variance are those of the batch, else the moving averages. Arguments as
-    ``keras.layers.BatchNormalization`` and those of `QLayer`; ``kq_conf`` quantizes the scale, ``bq_conf`` the offset.
-    Only the last axis can be normalised. The learned offset is ``bn_beta``, since ``beta`` is the weight of the EBOPs.
+    In training mean and variance are those of the batch, else the moving averages. The learned offset is ``bn_beta``,
+    since ``beta`` is the weight of the EBOPs.
 
     Under a ``tf.distribute`` strategy the moving averages are the mean over the replicas; with ``synchronized=True``
-    (TensorFlow only) each replica also normalises with the statistics of all.
+    each replica also normalises with the statistics of all.
+
+    Args:
+        axis: the last axis, -1; no other can be normalised.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center: learn an offset.
+        scale: learn a scale.
+        beta_initializer: of the learned offset, as in Keras.
+        gamma_initializer: of the learned scale.
+        moving_mean_initializer: of the moving average of the mean.
+        moving_variance_initializer: of the moving average of the variance.
+        beta_regularizer: of the learned offset.
+        gamma_regularizer: of the learned scale.
+        beta_constraint: of the learned offset.
+        gamma_constraint: of the learned scale.
+        synchronized: normalise with the statistics of all replicas (TensorFlow only).
+        kq_conf: quantizer of the scale; None: the scope's weight quantizer.
+        bq_conf: quantizer of the offset; None: the scope's bias quantizer.
+        **kwargs: those of `QLayer`.
 
     Raises:
         ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` without TensorFlow,

@@ -107,7 +107,16 @@ class _Pooling2D(QLayer):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QMaxPooling2D(_Pooling2D):
-    """Maximum over each window of the quantized input; arguments of ``keras.layers.MaxPooling2D`` and of `QLayer`."""
+    """Maximum over each window of the quantized input ``(batch, height, width, channels)``.
+
+    Args:
+        pool_size: a number, or a pair for height and width.
+        strides: likewise; None: the size of the window.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or None, if Keras is set so.
+        parallelization_factor: windows that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        **kwargs: those of `QLayer`.
+    """
 
     kind = "max"
 
@@ -117,7 +126,15 @@ class QAveragePooling2D(_Pooling2D):
     """Average over each window of the quantized input, padding left out of the count.
 
     A sum times ``1 / n``; where n is no power of two, ``1 / n`` is rounded to 12 significant bits, so that training and
-    hardware compute the same number. Arguments as ``keras.layers.AveragePooling2D`` and those of `QLayer`.
+    hardware compute the same number.
+
+    Args:
+        pool_size: a number, or a pair for height and width.
+        strides: likewise; None: the size of the window.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or None, if Keras is set so.
+        parallelization_factor: windows that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        **kwargs: those of `QLayer`.
     """
 
     kind = "sum"
