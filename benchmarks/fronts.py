@@ -150,7 +150,7 @@ def summary(runs: dict[str, list[list[dict[str, float]]]], budgets: tuple[int, .
 
 def shown(task: str, rows: list[dict[str, Any]]) -> Table:
     """Accuracy and loss on the test split at each budget, and whether ours is at the peer's within its error."""
-    table = Table(title=f"{task}: test split at fixed EBOPs, median [lowest, highest] of the seeds")
+    table = Table(title=f"{task}: test split at fixed EBOPs, median and (lowest, highest) of the seeds")
     for column in ("EBOPs <=", "", "accuracy, %", "loss", "EBOPs", "against HGQ2"):
         table.add_column(column, justify="left" if not column else "right")
     peers = {row["budget"]: row for row in rows if row["name"] == PEER}
@@ -164,8 +164,8 @@ def shown(task: str, rows: list[dict[str, Any]]) -> Table:
         table.add_row(
             f"{row['budget']:,}",
             row["name"],
-            f"{100 * accuracy['median']:.2f} [{100 * accuracy['low']:.2f}, {100 * accuracy['high']:.2f}]",
-            f"{loss['median']:.4f} [{loss['low']:.4f}, {loss['high']:.4f}]",
+            f"{100 * accuracy['median']:.2f} ({100 * accuracy['low']:.2f}, {100 * accuracy['high']:.2f})",
+            f"{loss['median']:.4f} ({loss['low']:.4f}, {loss['high']:.4f})",
             f"{row['ebops']['median']:,.0f}",
             verdict,
         )
