@@ -247,6 +247,9 @@ _STARTS = {"k0": "k", "i0": "i", "f0": "f", "b0": "b", "m0": "m", "e0": "e", "e0
 """The width that begins with each parameter."""
 
 
+_FACTORS = ("ir", "fr", "br", "mr", "er", "e0r")
+
+
 def _check_numbers(spec: _Fixed | Float) -> None:
     """Raises ConfigError for an initial width or a factor that is a number, and one that cannot be used."""
     for parameter in fields(spec):
@@ -260,12 +263,9 @@ def _check_numbers(spec: _Fixed | Float) -> None:
             if not low <= value <= high:
                 message = f"{name}: received {value}, expected a number of bits from {low} to {high}"
                 raise ConfigError(message)
-        elif name in _FACTORS and not abs(value) <= LARGEST:
+        elif name in _FACTORS and not abs(float(value)) <= LARGEST:
             message = f"{name}: received {value}, expected a finite factor of the regulariser"
             raise ConfigError(message)
-
-
-_FACTORS = ("ir", "fr", "br", "mr", "er", "e0r")
 
 
 def check_widths(name: str, values: ArrayLike) -> None:
