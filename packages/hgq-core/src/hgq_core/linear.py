@@ -30,6 +30,12 @@ class Contract:
 
     The equation names every axis, the batch axis of data included: a dense layer is ``"bi,io->bo"``.
 
+    Attributes:
+        equation: two operands and an explicit output, one letter per axis.
+
+    Raises:
+        ConfigError: another kind of equation.
+
     >>> Contract("bti,io->bto").shape((None, 3, 4), (4, 8))
     (None, 3, 8)
     """
@@ -167,6 +173,15 @@ class Pool:
     """Maximum or sum over windows of ``(batch, *spatial, channels)``.
 
     Padding never wins a maximum and adds nothing to a sum. An average is a sum followed by a multiplication.
+
+    Attributes:
+        kind: ``"max"`` or ``"sum"``.
+        window: one size per spatial axis.
+        strides: one per spatial axis.
+        pads: ``(before, after)`` per spatial axis.
+
+    Raises:
+        ConfigError: another kind.
 
     >>> Pool("max", (2, 2), (2, 2), ((0, 0), (0, 0))).shape((None, 8, 8, 3))
     (None, 4, 4, 3)

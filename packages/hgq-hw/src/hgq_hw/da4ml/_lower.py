@@ -10,7 +10,9 @@ from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
 from hgq_core.graph.run import evaluate_node
+from hgq_hw._models import require_graph
 from hgq_hw._split import require_quantized, split, with_input_formats
+from hgq_hw._warn import warn_before_lowering
 from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
 from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline, require_aligned_choices
@@ -60,11 +62,16 @@ def lower(
     Returns:
         A Design with ``predict``, ``cost``, ``latency`` and ``write``.
 
+    Warns:
+        UncalibratedWarning: ranges that never were calibrated; names the layers.
+        LargeDesignWarning: before the work begins, for a graph that no device holds or that da4ml does not finish.
+
     Raises:
         UnsupportedError: something that da4ml cannot express exactly; names the node.
         ConfigError: unknown solver option, a latency cutoff below a tenth of an adder, formats for inputs that do not
-            exist.
+            exist; or something that is no Graph.
     """
+    require_graph(graph, "da4ml.lower")
     options = _options(solver)
     if latency_cutoff is not None and not latency_cutoff >= SHORTEST:
         message = (
@@ -74,6 +81,7 @@ def lower(
         raise ConfigError(message)
     prepared = graph if input_formats is None else with_input_formats(graph, input_formats)
     require_quantized(prepared)  # before the passes, which need to know what every number can be
+    warn_before_lowering(graph, unrolled=True, da4ml=True)
     parts = split(canonical(prepared))
     hwconf = HWConfig(adder_size, carry_size, -1)
     with exact_decimals():
