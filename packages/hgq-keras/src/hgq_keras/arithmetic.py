@@ -36,7 +36,7 @@ def short(numbers: Any) -> Any:
     """Numbers rounded to 12 significant bits, as averages of quantized layers are.
 
     >>> float(short(0.5)), float(short(1 / 3))
-    (0.5, 0.333251953125)
+    (0.5, 0.3333740234375)
     """
     mantissa, exponent = np.frexp(numbers)
     return np.ldexp(np.rint(mantissa * 2.0**_BITS), exponent - _BITS)

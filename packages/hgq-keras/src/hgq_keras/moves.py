@@ -69,9 +69,10 @@ def _run(
     try:
         results = function([ops.convert_to_tensor(x) for x in operands])
     except Exception as error:  # what a backend raises for sizes that do not fit
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         message = (
-            f"layer {label!r} cannot be run on a batch of {len(operands[0])}: it fixes the size of the batch axis; "
-            "leave that axis out, with keras.ops.repeat or keras.ops.tile instead of broadcast_to"
+            f"layer {label!r} cannot be run on a batch of {len(operands[0])} ({reason}); if it fixes the size of the "
+            "batch axis, leave that axis out, with keras.ops.repeat or keras.ops.tile instead of broadcast_to"
         )
         raise UnsupportedError(message) from error
     return [np.asarray(ops.convert_to_numpy(y)) for y in results]
