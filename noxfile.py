@@ -37,7 +37,7 @@ CORE = ["-e", "packages/hgq-core[test]"]
 HARDWARE = ["-e", "packages/hgq-keras[jax]", "-e", "packages/hgq-hw[da4ml,hls4ml,rtl]", "scikit-learn"]
 SHARED = [*CORE, *HARDWARE, "-e", "packages/hgq-torch", TENSORFLOW, "torch==2.13.0"]
 SHARED += ["pytest-xdist", "ruff", "mypy", "build"]
-DOCS = ["mkdocs-material", "mkdocstrings[python]"]
+DOCS = ["mkdocs-material", "mkdocstrings[python]", "ruff"]  # ruff breaks the lines of signatures
 PEER = ["hgq2==0.2.0", "keras==3.15.1", "jax==0.10.2"]
 
 JOBS = str(min(2, os.cpu_count() or 1))
@@ -209,8 +209,15 @@ def docs_steps(steps: Steps, session: nox.Session) -> None:
     steps.run("docs: mkdocs", *command, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
+def pages_steps(steps: Steps, python: str, *args: str) -> None:
+    """What the README and the documentation show, as scripts; nothing of the sources is on the path."""
+    steps.run("docs: every page runs", python, ".ci/pages.py", *args, env={"KERAS_BACKEND": "jax"})
+
+
 def wheels_steps(steps: Steps, session: nox.Session, python: str) -> None:
-    """Builds every archive, installs each alone into an empty environment, then all of them into one."""
+    """Builds every archive, installs each alone into an empty environment, then all of them into one, and runs the
+    pages of the documentation there.
+    """
     shutil.rmtree(DIST, ignore_errors=True)
     built = [
         steps.run(f"wheels: build {package}", python, "-m", "build", "--outdir", str(DIST), f"packages/{package}")
@@ -229,9 +236,11 @@ def wheels_steps(steps: Steps, session: nox.Session, python: str) -> None:
         steps.run(f"wheels: {package} alone", alone, *smoke, package)
         pip_install(session, alone, "--force-reinstall", "--no-deps", str(next(DIST.glob(f"{stem}-*.tar.gz"))))
         steps.run(f"wheels: {package} from its sdist", alone, *smoke, package)
-    every = environment(session, "together", together, empty=True)
+    together[-1] += "[da4ml,hls4ml,rtl]"
+    every = environment(session, "together", [*together, "scikit-learn"], empty=True)
     for package in PACKAGES:
         steps.run(f"wheels: {package} beside the others", every, *smoke, package)
+    pages_steps(steps, every)
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
@@ -292,7 +301,8 @@ def hardware(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def wheels(session: nox.Session) -> None:
-    """Builds every wheel and sdist and tries each alone in an empty environment."""
+    """Builds every wheel and sdist, tries each alone in an empty environment, and runs the pages with all of them."""
+    require_tools(session)
     with Steps(session) as steps:
         wheels_steps(steps, session, environment(session, "build", ["build"]))
 
@@ -318,18 +328,26 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
-    """The documentation, strict, and every example in the docstrings."""
+    """The documentation, strict, and its examples: every page, or those named after `--`, and the docstrings."""
     if "serve" in session.posargs:
         session.run(environment(session, "docs", DOCS), "-m", "mkdocs", "serve", external=True)
         return
+    require_tools(session)
     with Steps(session) as steps:
         docs_steps(steps, session)
-        doctest_steps(steps, shared(session))
+        pages_steps(steps, shared(session), *session.posargs)
+        if not session.posargs:
+            doctest_steps(steps, shared(session))
 
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Ours, plain and the peer (in an environment of its own) side by side."""
+    """Ours, plain and the peer (in an environment of its own) side by side; `-- fronts` trains the whole fronts."""
     python = shared(session)
-    peer = environment(session, "peer", PEER)
-    session.run(python, "benchmarks/run.py", "--peer-python", peer, *session.posargs, env=ENV, external=True)
+    peer = ["--peer-python", environment(session, "peer", PEER)]
+    if session.posargs[:1] == ["fronts"]:
+        session.run(python, "benchmarks/fronts.py", *peer, *session.posargs[1:], env=ENV, external=True)
+        return
+    session.run(python, "benchmarks/run.py", *peer, *session.posargs, env=ENV, external=True)
+    short = ["--task", "digits", "--seeds", "1", "--short", "0.25"]
+    session.run(python, "benchmarks/fronts.py", *peer, *short, env=ENV, external=True)

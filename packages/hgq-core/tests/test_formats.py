@@ -120,3 +120,29 @@ def test_dead_and_impossible_minifloats():
     for m, e in ((-2, 1), (1, -1)):
         with pytest.raises(FormatError, match="expected m >= -1"):
             MiniFloat(m, e, 0)
+
+
+@pytest.mark.parametrize("bits", ["a", None, 2.5, 10**9, [1]])
+def test_a_format_counts_whole_bits(bits):
+    for make in (lambda: FixedPoint(1, bits, 2), lambda: FixedPoint(1, 2, bits), lambda: MiniFloat(2, bits, 0)):
+        with pytest.raises(FormatError, match="counts bits"):
+            make()
+
+
+@pytest.mark.parametrize("part", [2, None, [1], "a", np.array([0.5]), np.array(["a"])])
+def test_formats_are_arrays_of_integers_of_one_shape(part):
+    whole = np.array([1])
+    with pytest.raises(FormatError, match="expected an array of integers"):
+        Formats(whole, part, whole)
+
+
+def test_formats_of_different_shapes_do_not_make_formats():
+    with pytest.raises(FormatError, match="expected one shape"):
+        Formats(np.array([1]), np.array([1, 2]), np.array([1]))
+    with pytest.raises(FormatError, match="whole numbers"):
+        Formats.of(1, [[1], [1, 2]], 0)
+
+
+def test_a_minifloat_has_no_more_exponent_bits_than_numbers_can_have():
+    with pytest.raises(FormatError, match="e from 0 to 20"):
+        MiniFloat(2, 64, 0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hgq_core.conformance.graphs import GRAPHS, example
-from hgq_core.errors import FileError
+from hgq_core.errors import FileError, GraphError
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph, GraphBuilder, load, run, save
 from hgq_core.graph import ops as op
@@ -111,7 +111,7 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     path = save(example("dense")[0], tmp_path / "graph.hgq.npz")
     before = path.read_bytes()
     monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(FileError, match="cannot be written: disk full"):
         save(example("scan")[0], path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -178,3 +178,124 @@ def test_the_body_of_a_recurrence_counts_for_the_version_of_its_file(tmp_path):
     path = save(graph, tmp_path / "graph.hgq.npz")
     assert schema_of(path) == 2
     assert load(path) == graph
+
+
+@pytest.mark.parametrize("given", [None, (1, 2), "graph", {}])
+def test_only_graphs_are_saved_and_the_old_file_stays(tmp_path, given):
+    path = save(example("dense")[0], tmp_path / "graph.hgq.npz")
+    before = path.read_bytes()
+    with pytest.raises(GraphError, match=rf"received a {type(given).__name__}, expected a Graph"):
+        save(given, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_no_graph_file(tmp_path):
+    (tmp_path / "models.hgq.npz").mkdir()
+    with pytest.raises(FileError, match="is a folder"):
+        save(example("dense")[0], tmp_path / "models.hgq.npz")
+    with pytest.raises(FileError, match="folder"):
+        save(example("dense")[0], tmp_path)
+
+
+def test_a_name_that_the_system_does_not_take_is_one_short_sentence(tmp_path):
+    with pytest.raises(FileError, match="choose another name") as caught:
+        save(example("dense")[0], tmp_path / ("n" * 3000 + ".hgq.npz"))
+    assert len(str(caught.value)) < 300
+    longest = tmp_path / ("n" * 247 + ".hgq.npz")  # 255 characters, the most that a file system takes
+    assert load(save(example("dense")[0], longest)) == example("dense")[0]
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_what_is_no_path_is_refused(path):
+    for call in (lambda: save(example("dense")[0], path), lambda: load(path)):
+        with pytest.raises(FileError, match=r"expected a path such as 'model\.hgq\.npz'"):
+            call()
+
+
+def signed(saved, path, change):
+    """The file with its graph changed and the hash made right again: what a foreign program could have written."""
+
+    def sign(document, content):
+        change(document["graph"])
+        digest = hashlib.sha256(json.dumps(document["graph"], sort_keys=True, separators=(",", ":")).encode())
+        for number in range(len(content) - 1):
+            array = content[f"array_{number}"]
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        document["hash"] = digest.hexdigest()
+
+    return rewritten(saved, path, sign)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"ebops_factor": {"float": "0x1p99999"}}, "too large"),
+        ({"ebops_factor": {"float": "nan"}}, "expected float"),
+        ({"ebops_factor": {"float": "-0x1p0"}}, "at least 0"),
+        ({"ebops_factor": [1]}, "expected float"),
+        ({"ebops_factor": True}, "expected float"),
+        ({"label": 3}, "label is 3, expected str"),
+        ({"composite": None}, "expected str"),
+        ({"inputs": "x"}, "inputs is 'x'"),
+        ({"shape": [2.5]}, "shape"),
+        ({"shape": [{"float": "0x1p1"}]}, "shape"),
+        ({"colour": "red"}, "no field 'colour'"),
+    ],
+    ids=str,
+)
+def test_a_field_of_a_node_holds_what_it_should(saved, tmp_path, change, says):
+    path = signed(saved, tmp_path / "graph.hgq.npz", lambda graph: graph["nodes"][-1].update(change))
+    with pytest.raises(FileError, match=says):
+        load(path)
+
+
+ODD = [
+    None,
+    True,
+    -1,
+    10**30,
+    "word",
+    [],
+    [1],
+    {},
+    {"float": "nan"},
+    {"float": "0x1p99999"},
+    {"array": 0},
+    {"array": 99},
+]
+
+
+def places(value, path=()):
+    """Where every field of a document is."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name != "class":
+                yield (*path, name)
+                yield from places(part, (*path, name))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from places(part, (*path, number))
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_whatever_a_field_of_a_file_holds_it_is_refused_or_gives_a_graph(name, tmp_path):
+    saved = save(example(name)[0], tmp_path / "saved.hgq.npz")
+    with np.load(saved) as file:
+        body = json.loads(file["document"].tobytes())["graph"]
+    rng = np.random.default_rng(0)
+    every = list(places(body))
+    for number in rng.permutation(len(every))[:60]:
+        place = every[number]
+        odd = ODD[rng.integers(len(ODD))]
+
+        def change(graph, place=place, odd=odd):
+            for step in place[:-1]:
+                graph = graph[step]
+            graph[place[-1]] = odd
+
+        try:
+            assert isinstance(load(signed(saved, tmp_path / "odd.hgq.npz", change)), Graph)
+        except FileError as error:
+            assert "does not describe a valid graph" in str(error)  # noqa: PT017  (some values are valid)

@@ -99,14 +99,14 @@ def test_convert_keeps_a_foreign_folder(model, tmp_path):
 
 def test_verify_takes_data(model, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 6)))
-    result = hgq("verify", model, "--level", "emulator", "--data", tmp_path / "x.npy")
+    result = hgq("verify", model, "--level", "emulator", "--vectors", tmp_path / "x.npy")
     assert result.exit_code == 0, result.output
     assert "mismatches (emulator)" in result.stdout
 
 
 def test_verify_refuses_a_damaged_data_file(model, tmp_path):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY")
-    result = hgq("verify", model, "--level", "emulator", "--data", tmp_path / "x.npy")
+    result = hgq("verify", model, "--level", "emulator", "--vectors", tmp_path / "x.npy")
     assert result.exit_code == 1
     assert "x.npy" in result.stderr
 
@@ -140,8 +140,8 @@ def test_report_writes_a_page(model, tmp_path):
         (("report", "{model}", "/proc/out.html"), "choose a place that you may write to"),
         (("report", "{model}", "{model}/out.html"), "is a file"),
         (("verify", "{model}", "--level", "emulator", "--seed", "-1"), "at least 0"),
-        (("verify", "{model}", "--level", "emulator", "--data", "{folder}/words.npy"), "expected real numbers"),
-        (("verify", "{model}", "--level", "emulator", "--data", "{folder}/nothing.npy"), "at least one"),
+        (("verify", "{model}", "--level", "emulator", "--vectors", "{folder}/words.npy"), "expected real numbers"),
+        (("verify", "{model}", "--level", "emulator", "--vectors", "{folder}/nothing.npy"), "at least one"),
     ],
     ids=str,
 )
@@ -197,7 +197,7 @@ def test_graphs_with_two_inputs_take_a_file_of_two_arrays(tmp_path):
     a, b = (builder.add(Input((n,), Formats.of(1, 2, 1)), name=name) for n, name in ((2, "a"), (3, "b")))
     save(builder.build([a, b]), tmp_path / "two.hgq.npz")
     np.savez(tmp_path / "x.npz", a=np.zeros((4, 2)), b=np.ones((4, 3)))
-    arguments = ("verify", tmp_path / "two.hgq.npz", "--level", "emulator", "--data", tmp_path / "x.npz")
+    arguments = ("verify", tmp_path / "two.hgq.npz", "--level", "emulator", "--vectors", tmp_path / "x.npz")
     assert hgq(*arguments).exit_code == 0
 
 

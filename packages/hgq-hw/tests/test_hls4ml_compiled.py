@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hgq_core.errors import DataError, ShapeError
+from hgq_core.errors import DataError, FileError, ShapeError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, run
 from hgq_core.graph.ops import (
@@ -335,3 +335,39 @@ def test_stream_average_normalisation_and_table(tmp_path):
         Formats.of(1, 2, 3).broadcast_to(shape), (net.rng.integers(-8, 8, 64),), 2, np.zeros(shape, dtype=np.int64)
     )
     check(tmp_path / "p", net(table, y), net, (6, 6, 2), io_type="io_stream")
+
+
+@pytest.mark.parametrize("place", ["p", "my projects/p"])
+def test_a_project_knows_its_own_place_and_no_other(tmp_path, monkeypatch, place):
+    """It is written elsewhere and moved; a relative folder stays relative."""
+    monkeypatch.chdir(tmp_path)
+    net = Net()
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    check(place, dense_network(net), net, (6,), n=20)
+    files = [path for path in (tmp_path / place).rglob("*") if path.is_file()]
+    assert not [path for path in files if b".hgq-hw-" in path.read_bytes()]
+    assert f"OutputDir: {place}" in (tmp_path / place / "hls4ml_config.yml").read_text()
+    assert [path.name for path in (tmp_path / place).parent.glob(".*")] == []
+
+
+@pytest.mark.slow
+def test_catapult_s_project_finds_its_weights_in_its_own_place(tmp_path):
+    net = Net()
+    check(tmp_path / "p", net.dense(net.shared(net(Input((6,)))), 3), net, (6,), n=20, backend="Catapult")
+    assert str(tmp_path / "p" / "firmware" / "weights") in (tmp_path / "p" / "hgq_design_bridge.cpp").read_text()
+
+
+def test_a_project_is_replaced_as_a_whole(tmp_path):
+    net = Net()
+    graph = net.builder.build([dense_network(net)])
+    lower(graph, tmp_path / "p").write()
+    (tmp_path / "p" / "firmware" / "of_the_old_project.h").touch()
+    first = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "p").rglob("*.h")}
+    model = lower(graph, tmp_path / "p")
+    model.model_graph.write = lambda: (_ for _ in ()).throw(OSError("no space left"))
+    with pytest.raises(FileError, match="no space left"):
+        model.write()
+    assert {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "p").rglob("*.h")} == first
+    lower(graph, tmp_path / "p").write()
+    assert not (tmp_path / "p" / "firmware" / "of_the_old_project.h").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]

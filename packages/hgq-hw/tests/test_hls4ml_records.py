@@ -414,3 +414,27 @@ def test_the_layers_that_were_never_calibrated_are_known_on_both_sides_and_behin
     boundary = split(marked)
     for part in (boundary.host, boundary.hardware, legalize(boundary.hardware).graph):
         assert part.uncalibrated == ("dense_0",)
+
+
+@pytest.mark.parametrize("name", ["vitis", "VITIS", "Vivado", "vivado", "quartus"])
+def test_names_of_back_ends_are_taken_in_any_case(tmp_path, name):
+    builder = GraphBuilder()
+    x = builder.add(Quantize(Formats.of(1, 2, 3), Round.RND, Overflow.WRAP), builder.add(Input((2,))))
+    model = lower(builder.build([builder.add(Relu(), x)]), tmp_path / "p", backend=name)
+    assert model.model_graph.config.get_config_value("Backend").lower() == name.lower()
+
+
+@pytest.mark.parametrize(("name", "says"), [("Vitus", "did you mean 'Vitis'"), (None, "expected"), ("", "expected")])
+def test_an_unknown_back_end_is_refused(tmp_path, name, says):
+    with pytest.raises(ConfigError, match=says):
+        lower(dense(), tmp_path / "p", backend=name)
+
+
+def test_a_foreign_folder_is_replaced_by_force_only(tmp_path):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "thesis.tex").touch()
+    with pytest.raises(FileError, match="force=True"):
+        lower(dense(), tmp_path / "p")
+    lower(dense(), tmp_path / "p", force=True).write()
+    assert not (tmp_path / "p" / "thesis.tex").exists()
+    lower(dense(), tmp_path / "p").write()

@@ -21,8 +21,9 @@ import warnings
 SMALL, LARGE = [[0.25, -0.5], [-0.25, 0.125]], [[6.0, 60.0], [3.0, -30.0]]
 X = np.array(SMALL + LARGE, "float32")
 
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
 def trained(kind, synchronized=False):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     data = QuantizerConfig(kind, "datalane", **({"f0": 20} if kind == "kif" else {"b0": 20}))
     with strategy.scope():
         layer = QBatchNormalization(iq_conf=data, synchronized=synchronized, momentum=0.0)
@@ -31,18 +32,18 @@ def trained(kind, synchronized=False):
     model.fit(X, np.zeros((4, 1), "float32"), batch_size=4, verbose=0, shuffle=False)
     return model
 
-for kind in ("kif", "kbi"):
-    model = trained(kind)
-    norm, dense = model.layers
+model, synchronized = trained("kif"), trained("kbi", synchronized=True)
+norm, dense = model.layers
+for iq in (norm.iq, synchronized.layers[0].iq):
     # The first replica sees SMALL and the second LARGE: 6 < 2**3 and 60 < 2**6.
-    np.testing.assert_array_equal(norm.iq.array_kif[1], [[3, 6]])
-    copies = [copy.numpy().tolist() for copy in norm.iq._i.value.values]
+    np.testing.assert_array_equal(iq.array_kif[1], [[3, 6]])
+    copies = [copy.numpy().tolist() for copy in iq._i.value.values]
     assert copies[0] == copies[1], copies
-    halves = X[:2], X[2:]
-    np.testing.assert_allclose(norm.moving_mean.numpy(), np.mean([h.mean(0) for h in halves], 0), atol=1e-3)
-    np.testing.assert_allclose(norm.moving_variance.numpy(), np.mean([h.var(0) for h in halves], 0), rtol=1e-3)
 
-norm = trained("kif", synchronized=True).layers[0]
+halves = X[:2], X[2:]
+np.testing.assert_allclose(norm.moving_mean.numpy(), np.mean([h.mean(0) for h in halves], 0), atol=1e-3)
+np.testing.assert_allclose(norm.moving_variance.numpy(), np.mean([h.var(0) for h in halves], 0), rtol=1e-3)
+norm = synchronized.layers[0]
 np.testing.assert_allclose(norm.moving_mean.numpy(), X.mean(0), atol=1e-3)
 np.testing.assert_allclose(norm.moving_variance.numpy(), X.var(0), rtol=1e-3)
 

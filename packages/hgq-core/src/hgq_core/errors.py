@@ -11,10 +11,12 @@ __all__ = [
     "GraphError",
     "HGQError",
     "HGQWarning",
+    "LargeDesignWarning",
     "MissingDependencyError",
     "PrecisionWarning",
     "ShapeError",
     "ToolError",
+    "UncalibratedWarning",
     "UnsupportedError",
     "VerificationError",
 ]
@@ -70,6 +72,14 @@ class HGQWarning(UserWarning):
 
 class DeadLayerWarning(HGQWarning):
     """A layer that is about to start, or has become, entirely zero."""
+
+
+class LargeDesignWarning(HGQWarning):
+    """A graph that is about to be lowered, and that no device holds or no engine finishes."""
+
+
+class UncalibratedWarning(HGQWarning):
+    """A graph that is about to be lowered, and that has ranges which never were calibrated."""
 
 
 class PrecisionWarning(HGQWarning):

@@ -19,6 +19,17 @@ __all__ = ["FixedPoint", "Formats", "MiniFloat", "integer_bits_for"]
 _MOST = 2**20
 """More bits than any number has; a larger count is a mistake."""
 
+_MOST_EXPONENT_BITS = 20
+"""Exponents of more bits span more than `_MOST` binary places."""
+
+
+def _check_counts(**bits: object) -> None:
+    """Raise FormatError for what is no whole number, or more bits than any number has."""
+    for name, count in bits.items():
+        if not isinstance(count, int | np.integer) or abs(int(count)) > _MOST:
+            message = f"{name} counts bits: received {count!r}, expected a whole number of at most {_MOST}"
+            raise FormatError(message)
+
 
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
@@ -41,6 +52,7 @@ class FixedPoint:
         if self.k not in (0, 1):
             message = f"k is the sign bit: received {self.k!r}, expected 0 or 1"
             raise FormatError(message)
+        _check_counts(k=self.k, i=self.i, f=self.f)
 
     @property
     def width(self) -> int:
@@ -69,6 +81,11 @@ class Formats:
 
     The shape broadcasts to the tensor's shape without the batch axis.
 
+    Attributes:
+        k: 1 where negative numbers are kept, else 0.
+        i: integer bits, without the sign.
+        f: fraction bits.
+
     >>> formats = Formats.of(1, [2, 3], 4)
     >>> formats.width
     array([7, 8])
@@ -78,6 +95,18 @@ class Formats:
     i: NDArray[np.int64]
     f: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        for name in "kif":
+            part: object = getattr(self, name)
+            if not isinstance(part, np.ndarray | np.integer) or part.dtype.kind not in "iu":
+                message = f"{name} counts bits: received {part!r}, expected an array of integers; see Formats.of"
+                raise FormatError(message)
+            object.__setattr__(self, name, np.asarray(part, dtype=np.int64))
+        if not self.k.shape == self.i.shape == self.f.shape:
+            shapes = [self.k.shape, self.i.shape, self.f.shape]
+            message = f"k, i, f of shapes {shapes}: expected one shape; see Formats.of"
+            raise FormatError(message)
+
     @classmethod
     def of(cls, k: ArrayLike, i: ArrayLike, f: ArrayLike) -> Formats:
         """Formats from anything array-like, broadcast together.
@@ -85,7 +114,11 @@ class Formats:
         Raises:
             FormatError: bits that are no whole numbers, or k outside {0, 1}.
         """
-        arrays = [np.asarray(part) for part in (k, i, f)]
+        try:
+            arrays = [np.asarray(part) for part in (k, i, f)]
+        except ValueError as error:
+            message = f"k, i, f count bits: received {k!r}, {i!r}, {f!r}, expected whole numbers in arrays"
+            raise FormatError(message) from error
         for name, part in zip("kif", arrays, strict=True):
             if part.dtype.kind == "b":
                 continue
@@ -187,8 +220,9 @@ class MiniFloat:
     e0: int
 
     def __post_init__(self) -> None:
-        if self.m < -1 or self.e < 0:
-            message = f"received m={self.m}, e={self.e}; expected m >= -1 and e >= 0"
+        _check_counts(m=self.m, e=self.e, e0=self.e0)
+        if self.m < -1 or not 0 <= self.e <= _MOST_EXPONENT_BITS:
+            message = f"received m={self.m}, e={self.e}; expected m >= -1 and e from 0 to {_MOST_EXPONENT_BITS}"
             raise FormatError(message)
 
     @property

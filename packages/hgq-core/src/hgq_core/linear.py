@@ -30,6 +30,12 @@ class Contract:
 
     The equation names every axis, the batch axis of data included: a dense layer is ``"bi,io->bo"``.
 
+    Attributes:
+        equation: two operands and an explicit output, one letter per axis.
+
+    Raises:
+        ConfigError: another kind of equation.
+
     >>> Contract("bti,io->bto").shape((None, 3, 4), (4, 8))
     (None, 3, 8)
     """
@@ -54,6 +60,25 @@ class Contract:
         inputs, _, output = self.equation.partition("->")
         first, second = inputs.split(",")
         return first, second, output
+
+    def check_batch(self, *, constant: tuple[bool, bool]) -> None:
+        """Raise ShapeError unless the batch axis comes first in all data and in the output, and is in no constant.
+
+        Args:
+            constant: whether each operand is constant and so has no batch axis.
+
+        >>> Contract("bti,io->bto").check_batch(constant=(False, True))
+        """
+        data = [term for term, fixed in zip(self.terms, constant, strict=False) if not fixed]
+        others = [term for term, fixed in zip(self.terms, constant, strict=False) if fixed]
+        batch = data[0][:1] if data else ""
+        if not batch or any(t[:1] != batch for t in (*data, self.terms[2])) or any(batch in t for t in others):
+            message = (
+                f"einsum equation {self.equation!r}: the batch axis, {batch!r}, must be the first axis of the data and "
+                "of the output, and no axis of a constant, because each row of a batch is computed alone; move the "
+                "axes behind it, as in 'bi,io->bo'"
+            )
+            raise ShapeError(message)
 
     def sizes(self, a: Sequence[int | None], b: Sequence[int | None]) -> dict[str, int | None]:
         """Size of every letter; raises ShapeError when the operands disagree."""
@@ -148,6 +173,15 @@ class Pool:
     """Maximum or sum over windows of ``(batch, *spatial, channels)``.
 
     Padding never wins a maximum and adds nothing to a sum. An average is a sum followed by a multiplication.
+
+    Attributes:
+        kind: ``"max"`` or ``"sum"``.
+        window: one size per spatial axis.
+        strides: one per spatial axis.
+        pads: ``(before, after)`` per spatial axis.
+
+    Raises:
+        ConfigError: another kind.
 
     >>> Pool("max", (2, 2), (2, 2), ((0, 0), (0, 0))).shape((None, 8, 8, 3))
     (None, 4, 4, 3)

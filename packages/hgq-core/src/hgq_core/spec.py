@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from math import inf, isfinite, isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, DataError
 from hgq_core.granularity import Granularity
 from hgq_core.modes import Overflow, Round
+from hgq_core.numbers import LARGEST, checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,13 @@ _RANGES = {"k": (0, 1), "m": (-1, 52), "e": (0, 7), "e0": (-WIDEST, WIDEST)}
 class Bounds:
     """Limits of a trained width (bits), applied to the stored float.
 
+    Attributes:
+        low: smallest width.
+        high: largest width.
+
+    Raises:
+        ConfigError: low above high, or NaN.
+
     >>> Bounds(0, 23)
     Bounds(low=0, high=23)
     """
@@ -70,7 +78,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Dummy:
-    """Identity: no quantization, no widths."""
+    """Identity: no quantization, no widths.
+
+    Attributes:
+        homogeneous_axis: accepted as those of the other types are, and without effect.
+        heterogeneous_axis: likewise.
+    """
 
     q_type: ClassVar[str] = "dummy"
     homogeneous_axis: tuple[int, ...] | None = ()
@@ -98,7 +111,7 @@ class _Fixed:
     def __post_init__(self) -> None:
         object.__setattr__(self, "round_mode", Round.parse(self.round_mode))
         object.__setattr__(self, "overflow_mode", Overflow.parse(self.overflow_mode))
-        if isnan(self.i_decay_speed) or self.i_decay_speed < 0:
+        if not checked(self.i_decay_speed, "i_decay_speed", "bits per step, 0 to inf") >= 0:
             message = f"i_decay_speed: received {self.i_decay_speed}, expected bits per step, 0 to inf"
             raise ConfigError(message)
         _check_numbers(self)
@@ -114,8 +127,32 @@ class _Fixed:
 class KIF(_Fixed):
     """Fixed point with trained integer bits ``i`` and fraction bits ``f``; recommended for data.
 
-    ``ic, fc`` are constraints and ``ir, fr`` regularisers of the stored floats: `Bounds` and factors of ``sum(width)``,
-    or what the framework takes in their place. Initial widths are numbers or initialisers of the framework.
+    Initial widths are numbers or initialisers of the framework; constraints and regularisers act on the stored floats:
+    `Bounds` and factors of ``sum(width)``, or what the framework takes in their place.
+
+    Attributes:
+        k0: 1 to keep negative numbers, 0 not to.
+        i0: initial integer bits, without the sign.
+        f0: initial fraction bits.
+        ic: constraint of ``i``.
+        fc: constraint of ``f``.
+        ir: regulariser of ``i``.
+        fr: regulariser of ``f``.
+        round_mode: how numbers between two steps are rounded.
+        overflow_mode: what becomes of numbers beyond the range.
+        i_decay_speed: under WRAP, bits that ``i`` may fall in one step of training.
+        is_weight: whether the values are known, so that the range under WRAP is recomputed from them.
+        homogeneous_axis: axes along which one width is shared; give this or ``heterogeneous_axis``.
+        heterogeneous_axis: axes along which every index has a width of its own.
+        blocks: size of the groups that share a width, by axis.
+        trainable: False keeps the widths as they are, in training too.
+        stochastic: round at random in training, without bias.
+
+    Raises:
+        ConfigError: an unknown mode, widths or factors that are out of reach, or both kinds of axes.
+
+    >>> KIF(i0=0, f0=7, overflow_mode="SAT").overflow_mode.name
+    'SAT'
     """
 
     q_type: ClassVar[str] = "kif"
@@ -126,7 +163,32 @@ class KIF(_Fixed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KBI(_Fixed):
-    """Fixed point with trained bits ``b = i + f`` and integer bits ``i``; recommended for weights."""
+    """Fixed point with trained bits ``b = i + f`` and integer bits ``i``; recommended for weights.
+
+    Attributes:
+        k0: 1 to keep negative numbers, 0 not to.
+        b0: initial bits, without the sign.
+        i0: initial integer bits, without the sign.
+        bc: constraint of ``b``.
+        ic: constraint of ``i``.
+        br: regulariser of ``b``.
+        ir: regulariser of ``i``.
+        round_mode: as in `KIF`, and so are the parameters that follow.
+        overflow_mode: what becomes of numbers beyond the range.
+        i_decay_speed: under WRAP, bits that ``i`` may fall in one step of training.
+        is_weight: whether the values are known, so that the range under WRAP is recomputed from them.
+        homogeneous_axis: axes along which one width is shared; give this or ``heterogeneous_axis``.
+        heterogeneous_axis: axes along which every index has a width of its own.
+        blocks: size of the groups that share a width, by axis.
+        trainable: False keeps the widths as they are, in training too.
+        stochastic: round at random in training, without bias.
+
+    Raises:
+        ConfigError: as `KIF`.
+
+    >>> KBI(b0=6, i0=0, bc=Bounds(1, 8)).b0
+    6
+    """
 
     q_type: ClassVar[str] = "kbi"
     b0: Any = 8
@@ -136,7 +198,26 @@ class KBI(_Fixed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Float:
-    """Minifloat with trained mantissa bits, exponent bits and exponent offset."""
+    """Minifloat with trained mantissa bits, exponent bits and exponent offset.
+
+    Attributes:
+        m0: initial mantissa bits, without the sign; at -1 every value is 0.
+        e0: initial exponent bits.
+        e00: initial exponent offset.
+        mc: constraint of the mantissa bits.
+        ec: constraint of the exponent bits.
+        e0c: constraint of the exponent offset.
+        mr: regulariser of the mantissa bits.
+        er: regulariser of the exponent bits.
+        e0r: regulariser of the exponent offset.
+        homogeneous_axis: axes along which one width is shared; give this or ``heterogeneous_axis``.
+        heterogeneous_axis: axes along which every index has a width of its own.
+        blocks: size of the groups that share a width, by axis.
+        trainable: False keeps the widths as they are, in training too.
+
+    Raises:
+        ConfigError: widths or factors that are out of reach.
+    """
 
     q_type: ClassVar[str] = "float"
     m0: Any = 2
@@ -179,7 +260,7 @@ def _check_numbers(spec: _Fixed | Float) -> None:
             if not low <= value <= high:
                 message = f"{name}: received {value}, expected a number of bits from {low} to {high}"
                 raise ConfigError(message)
-        elif name in _FACTORS and not isfinite(value):
+        elif name in _FACTORS and not abs(value) <= LARGEST:
             message = f"{name}: received {value}, expected a finite factor of the regulariser"
             raise ConfigError(message)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hgq_core.errors import HGQError, MissingDependencyError
+from hgq_core.errors import HGQError, HGQWarning, MissingDependencyError
 from hgq_core.graph import Graph, acts_on_real, prove, real_tensors
-from hgq_core.graph.ops import Constant, Contract, Input, Lookup, Quantize
+from hgq_core.graph.ops import Constant, Input, Lookup, Quantize
 from hgq_hw._models import as_graph
+from hgq_hw._size import REMEDY, SLOW, size_problem, sizes, time_in_words
 from hgq_hw._targets import Target
 from hgq_hw._tools import missing_da4ml
+from hgq_hw._warn import CALIBRATE, uncalibrated_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +29,8 @@ __all__ = ["Issue", "check"]
 _MAX_WIDTH = 64
 _DA4ML_WIDTH = 48
 _DA4ML_FRACTION = 32
-_SLOW_KERNEL = 64 * 64
 _BIG_TABLE = 2**14
+_SEVERITIES = ("error", "warning", "info")
 _INSTALL = "install it, or choose another target"
 
 
@@ -36,18 +39,21 @@ class Issue:
     """One thing that a target will refuse or get wrong, or that is worth knowing.
 
     Attributes:
-        severity: ``error`` stops lowering; ``info`` does not.
+        severity: ``error`` stops lowering; ``warning`` makes the hardware much larger or wrong on data; ``info`` is
+            worth knowing.
         node: name of the node, empty for the whole graph.
         label: the layer that it came from.
         problem: what is wrong.
         remedy: what to do.
+        topic: what issues of one kind have in common, such as ``overflow``.
     """
 
-    severity: Literal["error", "info"]
+    severity: Literal["error", "warning", "info"]
     node: str
     label: str
     problem: str
     remedy: str
+    topic: str = ""
 
     def __str__(self) -> str:
         place = self.label or self.node or "graph"
@@ -63,7 +69,8 @@ def check(model: Graph | Any, target: str = "da4ml") -> list[Issue]:
             ``"hls4ml:vitis:io_stream"``.
 
     Returns:
-        Issues in the order of the graph, errors and information; without an error the graph can be lowered.
+        Issues, errors first, then warnings, then information, each in the order of the graph; without an error the
+        graph can be lowered.
 
     Raises:
         ConfigError: an unknown target.
@@ -74,11 +81,26 @@ def check(model: Graph | Any, target: str = "da4ml") -> list[Issue]:
     if issues:
         return issues  # nothing is known of the numbers behind, so that nothing more can be said
     proof = prove(graph)
+    issues += _graph_as_a_whole(graph, chosen)
     issues += _widths(graph, proof, chosen)
     issues += _overflows(proof)
     issues += _da4ml(graph) if chosen.engine == "da4ml" else _hls4ml(graph, chosen)
     order = {node.name: number for number, node in enumerate(graph)}
-    return sorted(issues, key=lambda issue: (issue.severity != "error", order.get(issue.node, -1)))
+    return sorted(issues, key=lambda issue: (_SEVERITIES.index(issue.severity), order.get(issue.node, -1)))
+
+
+def _graph_as_a_whole(graph: Graph, target: Target) -> Iterator[Issue]:
+    """What makes the hardware much larger than it need be, or larger than there is."""
+    if problem := uncalibrated_problem(graph):
+        label = graph.uncalibrated[0] if len(graph.uncalibrated) == 1 else ""
+        yield Issue("warning", "", label, problem, CALIBRATE, "calibration")
+    if target.io_type != "io_stream" and (problem := size_problem(graph, da4ml=target.engine == "da4ml")):
+        yield Issue("warning", "", "", problem, REMEDY, "size")
+    elif target.engine == "da4ml":
+        for layer in sizes(graph):
+            if layer.seconds > SLOW:
+                problem = f"{layer.products:,} multiplications take da4ml {time_in_words(layer.seconds)}"
+                yield Issue("info", "", layer.label, problem, "train with a higher beta, or use hls4ml", "size")
 
 
 def _unquantized(graph: Graph) -> Iterator[Issue]:
@@ -105,7 +127,9 @@ def _widths(graph: Graph, proof: Proof, target: Target) -> Iterator[Issue]:
         widest = int(proof.formats[node.name].width.max(initial=0))
         if widest > limit:
             problem = f"needs {widest} bits, {target.engine} takes at most {limit}"
-            yield Issue("error", node.name, node.label, problem, "quantize its inputs or weights to fewer bits")
+            yield Issue(
+                "error", node.name, node.label, problem, "quantize its inputs or weights to fewer bits", "width"
+            )
 
 
 def _overflows(proof: Proof) -> Iterator[Issue]:
@@ -114,7 +138,7 @@ def _overflows(proof: Proof) -> Iterator[Issue]:
             remedy = "calibrate with trace_minmax, or saturate, if inputs may exceed the calibrated range"
         else:
             remedy = "the graph's own integers are the reference here, not the model's float32"
-        yield Issue("info", finding.node, finding.label, finding.detail, remedy)
+        yield Issue("info", finding.node, finding.label, finding.detail, remedy, finding.kind)
 
 
 def _da4ml(graph: Graph) -> Iterator[Issue]:
@@ -124,11 +148,6 @@ def _da4ml(graph: Graph) -> Iterator[Issue]:
         match node.op:
             case Constant():
                 yield from _da4ml_constant(node)
-            case Contract():
-                kernel = [graph[name] for name in node.inputs if isinstance(graph[name].op, Constant)]
-                if kernel and (size := int(np.prod(kernel[0].shape))) > _SLOW_KERNEL:
-                    problem = f"a kernel of {size} numbers takes da4ml minutes"
-                    yield Issue("info", node.name, node.label, problem, "train with higher beta, or use hls4ml")
             case Lookup(tables=tables):
                 yield from _table(node, tables)
 
@@ -156,7 +175,8 @@ def _hls4ml(graph: Graph, target: Target) -> Iterator[Issue]:
     from hgq_hw.hls4ml import lower
 
     try:
-        with tempfile.TemporaryDirectory(prefix="hgq-check-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="hgq-check-") as scratch, warnings.catch_warnings():
+            warnings.simplefilter("ignore", HGQWarning)  # said already, as issues
             lower(graph, Path(scratch) / "project", backend=target.backend, io_type=target.io_type)
     except MissingDependencyError as error:
         yield Issue("error", "", "", str(error), _INSTALL)

@@ -18,6 +18,7 @@ from hgq_core.errors import DataError
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Quantize
 from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
+from hgq_hw._models import require_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -127,6 +128,7 @@ def bitwidth_figure(graph: Graph) -> Figure:
     Returns:
         A matplotlib Figure with an Agg canvas; ``figure.savefig("bits.png", dpi=150)`` writes it.
     """
+    require_graph(graph, "bitwidth_figure")
     maps = bit_maps(graph)
     if not maps:
         message = "the graph has no quantizer and no quantized weights, so that there are no widths to draw"

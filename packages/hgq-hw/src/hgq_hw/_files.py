@@ -1,22 +1,43 @@
-"""Folders that appear complete or not at all."""
+"""Files and folders that appear complete or not at all, whenever the process that writes them is killed."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hgq_core.errors import FileError
+from hgq_hw._scratch import exchange, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_reachable", "check_replaceable", "new_file", "new_folder", "writing"]
+__all__ = [
+    "HLS4ML_MARKER",
+    "check_reachable",
+    "check_replaceable",
+    "new_file",
+    "new_folder",
+    "replacing",
+    "shown",
+    "writing",
+]
 
 MARKER = ".hgq-hw"
 """A file of this name says that the folder is ours and may be replaced."""
+
+HLS4ML_MARKER = "hgq_hw.json"
+"""The file that describes an hls4ml project of ours; older ones have no other mark."""
+
+_SHOWN = 120
+"""Characters of a path that a message shows."""
+
+
+def shown(path: Path) -> str:
+    """The path as a message shows it."""
+    text = str(path)
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 @contextmanager
@@ -25,7 +46,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{str(path)!r} cannot be written: {error.strerror or error}; choose a place that you may write to"
+        message = f"{shown(path)} cannot be written: {error.strerror or error}; choose a place that you may write to"
         raise FileError(message) from error
 
 
@@ -34,54 +55,68 @@ def check_reachable(path: Path) -> None:
     with writing(path):
         blocked = next((parent for parent in path.absolute().parents if parent.exists() and not parent.is_dir()), None)
     if blocked is not None:
-        message = f"{str(path)!r} cannot be written: {str(blocked)!r} is a file; choose a place under a folder"
+        message = f"{shown(path)} cannot be written: {shown(blocked)} is a file; choose a place under a folder"
         raise FileError(message)
+
+
+def _ours(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (MARKER, HLS4ML_MARKER))
 
 
 def check_replaceable(path: Path, *, force: bool) -> None:
     """Raise FileError if writing to ``path`` would destroy something that we have not written, or cannot work."""
     check_reachable(path)
     with writing(path):
-        if force or not path.exists() or (path.is_dir() and ((path / MARKER).exists() or not any(path.iterdir()))):
+        if force or not path.exists() or (path.is_dir() and (_ours(path) or not any(path.iterdir()))):
             return
-    message = f"{str(path)!r} exists and was not written by hgq; choose another folder, or force to replace it"
+    message = (
+        f"{shown(path)} exists and was not written by hgq: choose another folder, or replace it with all that it "
+        "holds by --force (in Python force=True)"
+    )
     raise FileError(message)
 
 
 @contextmanager
 def new_folder(path: str | Path, *, force: bool) -> Iterator[Path]:
-    """A temporary folder that becomes ``path`` when the block ends without an error."""
+    """A temporary folder that becomes ``path``, marked as ours, when the block ends without an error."""
     target = Path(path).absolute()
     check_replaceable(target, force=force)
-    with writing(target), _scratch(target) as scratch:
+    with replacing(target) as fresh:
+        yield fresh
+        (fresh / MARKER).write_text("Written by hgq-hw; this folder may be replaced by it.\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``path`` when the block ends without an error.
+
+    Whenever the process is killed, ``path`` is what it was, or the new folder as a whole. Where the system can, the two
+    are exchanged in one step; elsewhere what is left of a killed process is put back by the next writer.
+    """
+    with writing(path):
+        target = path.resolve() if path.is_dir() else path.absolute()
+    with writing(target), scratch_folder(target.parent) as scratch:
         fresh = scratch / "new"
         fresh.mkdir()
         yield fresh
-        (fresh / MARKER).write_text("Written by hgq-hw; this folder may be replaced by it.\n")
-        if target.is_dir() and not target.is_symlink():
-            target.rename(scratch / "old")
-        else:
-            target.unlink(missing_ok=True)
-        shutil.move(fresh, target)
+        if not os.path.lexists(target):
+            fresh.rename(target)
+        elif not exchange(fresh, target):
+            (scratch / "old").mkdir()
+            target.rename(scratch / "old" / target.name)
+            fresh.rename(target)
 
 
 @contextmanager
 def new_file(path: str | Path) -> Iterator[Path]:
     """A temporary file that becomes ``path`` when the block ends without an error."""
     target = Path(path).absolute()
-    if target.is_dir():
-        message = f"{str(target)!r} is a folder; expected the name of a file"
-        raise FileError(message)
     check_reachable(target)
-    with writing(target), _scratch(target) as scratch:
-        fresh = scratch / target.name
-        yield fresh
-        fresh.replace(target)
-
-
-@contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
-    """A temporary folder next to ``target``, so that moving from there is renaming."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        yield Path(scratch)
+    with writing(target):
+        if target.is_dir():
+            message = f"{shown(target)} is a folder; expected the name of a file"
+            raise FileError(message)
+        with scratch_folder(target.parent) as scratch:
+            fresh = scratch / "new"
+            yield fresh
+            fresh.replace(target)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from html import escape
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from hgq_core import __version__ as core_version
 from hgq_core.cost import ebops, ebops_by_label
+from hgq_core.errors import ConfigError, FileError
 from hgq_core.graph import prove
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input
 from hgq_hw._files import new_file
+from hgq_hw._models import require_graph
 from hgq_hw._verify import Verification
+from hgq_hw._warn import CALIBRATE, uncalibrated_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from os import PathLike
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
 
     from hgq_core.graph import Graph, Proof
 
-__all__ = ["report"]
+__all__ = ["check_page", "report"]
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -38,11 +42,14 @@ overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid #eef0f2; vertical-align: top; }
 th { color: #5b6470; font-weight: 600; font-size: 13px; } td.n, th.n { text-align: right; }
 .ok { color: #15803d; font-weight: 600; } .open { color: #b45309; font-weight: 600; }
+.warning { background: #fef2f2; border: 2px solid #b91c1c; border-radius: 8px; color: #7f1d1d; font-weight: 600;
+padding: 12px 24px; margin: 0 0 18px; }
 .bar { display: inline-block; height: 9px; background: #2563a8; border-radius: 2px; vertical-align: middle; }
 img { max-width: 100%; height: auto; }
 """
 
 
+@runtime_checkable
 class _Costs(Protocol):
     """A lowered design, as far as a report reads it."""
 
@@ -80,14 +87,25 @@ def report(
 
     Returns:
         The path written.
+
+    Raises:
+        ConfigError: a name that is not one of an HTML file; no Graph, no design, no outcome of `verify`.
+        FileError: the file cannot be written.
     """
+    check_page(path)
+    require_graph(graph, "report")
+    outcomes = _listed(verification)
+    given: object = design
+    if given is not None and not isinstance(given, _Costs):
+        message = f"report: received a {type(given).__name__} as the design, expected what da4ml.lower gave"
+        raise ConfigError(message)
     from hgq_hw import _figures as figures  # matplotlib is slow to import
 
     proof = prove(graph)
-    outcomes = _listed(verification)
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="sub">{len(graph)} nodes, written by hgq-hw with hgq-core {escape(core_version)}</p>',
+        *_warnings(graph),
         _section("Summary", _summary(graph, proof, design, outcomes)),
         _section("Layers", _layers(graph, proof, figures.bit_maps(graph))),
         _section("EBOPs by layer", _image(figures.ebops_figure(graph), "EBOPs of each layer")),
@@ -111,10 +129,36 @@ def report(
     return Path(path)
 
 
+def _warnings(graph: Graph) -> list[str]:
+    """What makes the hardware larger than it need be, above everything else."""
+    problem = uncalibrated_problem(graph)
+    return [f'<p class="warning" role="alert">{escape(problem)}; {escape(CALIBRATE)}.</p>'] if problem else []
+
+
+def check_page(path: str | PathLike[str]) -> None:
+    """Raise ConfigError for a name that is not one of an HTML file, FileError for a folder."""
+    given: object = path
+    if isinstance(given, str | PathLike) and Path(given).is_dir():
+        message = f"output: {str(given)!r} is a folder; expected the name of a file that ends in '.html'"
+        raise FileError(message)
+    if not isinstance(given, str | PathLike) or Path(given).suffix.lower() not in (".html", ".htm"):
+        message = f"output: received {str(given)!r}, expected a name that ends in '.html'"
+        raise ConfigError(message)
+
+
 def _listed(verification: Verification | Iterable[Verification] | None) -> list[Verification]:
     if verification is None:
         return []
-    return [verification] if isinstance(verification, Verification) else list(verification)
+    listed: list[object] = [verification] if isinstance(verification, Verification) else [*_items(verification)]
+    for outcome in listed:
+        if not isinstance(outcome, Verification):
+            message = f"report: received a {type(outcome).__name__} as verification, expected what verify gave"
+            raise ConfigError(message)
+    return [outcome for outcome in listed if isinstance(outcome, Verification)]
+
+
+def _items(verification: object) -> Iterable[object]:
+    return verification if isinstance(verification, Iterable) else [verification]
 
 
 def _section(title: str, content: str) -> str:

@@ -10,6 +10,7 @@ from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.formats import Formats
 from hgq_core.graph import real_tensors
 from hgq_core.graph.ops import Input, Quantize
+from hgq_hw._models import require_graph
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -39,6 +40,7 @@ def vectors(
         DataError: data that is not real numbers, or is empty.
         ShapeError: data of another shape than the inputs.
     """
+    require_graph(graph, "vectors")
     if seed < 0 or random < 0:
         message = f"vectors: received seed {seed} and random {random}, expected numbers of at least 0"
         raise ConfigError(message)

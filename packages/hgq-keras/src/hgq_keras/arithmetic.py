@@ -71,7 +71,7 @@ def limited(x: str, low: Any, high: Any, emitter: Emitter) -> str:
     bounds = [np.asarray(bound, np.float32) for bound in (low, high)]
     if any(bound.size != 1 or not np.isfinite(bound).all() for bound in bounds):
         message = (
-            f"layer {emitter.label!r} limits to {low!r} and {high!r}; expected two finite numbers: use "
+            f"{emitter.named} limits to {low!r} and {high!r}; expected two finite numbers: use "
             "keras.ops.maximum and keras.ops.minimum with arrays"
         )
         raise UnsupportedError(message)
@@ -85,7 +85,7 @@ def rectified(x: str, slope: Any, most: float | None, threshold: Any, emitter: E
         what = f"threshold {threshold}" if threshold else f"slope {slope:.7g}"
         close = "" if threshold else "use a slope of few bits between 0 and 1, such as 0.25; or "
         message = (
-            f"layer {emitter.label!r}: a rectifier with {what} has no exact product in float32; {close}use a table: "
+            f"{emitter.named}: a rectifier with {what} has no exact product in float32; {close}use a table: "
             "QUnaryFunctionLUT(f), where f(x) of yours returns keras.activations.relu(x, ...) with the same arguments"
         )
         raise UnsupportedError(message)
@@ -120,7 +120,7 @@ def _share(count: int, emitter: Emitter, remedy: str) -> str:
     """The constant ``1 / n``; raises UnsupportedError where float32 rounds the quotient."""
     if count & (count - 1):
         message = (
-            f"layer {emitter.label!r} is an average of {count} numbers, and x / {count} rounds in float32; average a "
+            f"{emitter.named} is an average of {count} numbers, and x / {count} rounds in float32; average a "
             f"power of two of them, or use {remedy}"
         )
         raise UnsupportedError(message)
@@ -138,7 +138,7 @@ def pooled(kind: Any, x: str, config: dict[str, Any], emitter: Emitter) -> str:
     size, strides = (_each(config[name], rank) for name in ("pool_size", "strides"))
     if config.get("data_format") == "channels_first":
         message = (
-            f"layer {emitter.label!r} pools data with data_format='channels_first', expected 'channels_last'; permute "
+            f"{emitter.named} pools data with data_format='channels_first', expected 'channels_last'; permute "
             "the data with keras.layers.Permute before it and build the layer with data_format='channels_last'"
         )
         raise UnsupportedError(message)
@@ -152,7 +152,7 @@ def pooled(kind: Any, x: str, config: dict[str, Any], emitter: Emitter) -> str:
         remedy = f"keras.ops.sum of the slices of each window times {shown(short(1.0 / prod(size)))}"
     if any(map(any, window.pads)):
         message = (
-            f"layer {emitter.label!r} averages with padding='same', where windows at the edge count fewer numbers than "
+            f"{emitter.named} averages with padding='same', where windows at the edge count fewer numbers than "
             f"others; use padding='valid', or {remedy}"
         )
         raise UnsupportedError(message)

@@ -112,7 +112,7 @@ def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: 
             if call.training:
                 message = f"layer {prefix + name!r}: it is called with training=True; leave that to fit and to model(x)"
                 raise UnsupportedError(message)
-            emitter = Emitter(builder, prefix + name)
+            emitter = Emitter(builder, prefix + name, type(call.layer).__name__)
             if isinstance(call.layer, keras.Layer):
                 check_unmasked(call, emitter.label)
                 results = _emit(call.layer, operand_names(call, values, emitter), builder, prefix)
@@ -130,7 +130,7 @@ def _without_topology(model: keras.Model) -> str:
 
 def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
     label = f"{prefix}{layer.name}"
-    emitter = Emitter(builder, label)
+    emitter = Emitter(builder, label, type(layer).__name__)
     if isinstance(layer, keras.Model):
         return _walk(layer, inputs, builder, prefix=f"{label}/")
     check_own_computation(layer, label)
@@ -151,9 +151,15 @@ def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> 
 class Emitter:
     """Appends the nodes of one layer to a Graph, under the layer's name."""
 
-    def __init__(self, builder: GraphBuilder, label: str) -> None:
+    def __init__(self, builder: GraphBuilder, label: str, kind: str = "") -> None:
         self._builder = builder
         self.label = label
+        self._kind = kind
+
+    @property
+    def named(self) -> str:
+        """The layer and its class, for messages."""
+        return f"layer {self.label!r} ({self._kind})" if self._kind else f"layer {self.label!r}"
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an edge without the batch axis."""

@@ -19,7 +19,6 @@ _SOFTMAX = (
 )
 _SOFTMAXES = ("softmax", "log_softmax", "sparsemax")
 _QUANTIZED = {
-    "AveragePooling2D": "QAveragePooling2D",
     "BatchNormalization": "QBatchNormalization",
     "Conv1D": "QConv1D",
     "Conv2D": "QConv2D",

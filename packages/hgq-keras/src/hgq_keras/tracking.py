@@ -84,6 +84,10 @@ def _of_all_replicas(low: Any, high: Any) -> tuple[Any, Any]:
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return low, high
-    mine = tf.stack([-low, high])
-    most = tf.ensure_shape(tf.reduce_max(replica.all_gather(mine[None], axis=0), axis=0), mine.shape)
-    return -most[0], most[1]
+    # TensorFlow reduces to sums only. Each replica fills a row of its own, so that the sum has all of them, exactly.
+    number = replica.num_replicas_in_sync
+    row = tf.equal(tf.range(number), replica.replica_id_in_sync_group)
+    mine = tf.stack([low, high])
+    rows = tf.where(tf.reshape(row, (number, *[1] * len(mine.shape))), mine[None], tf.zeros_like(mine)[None])
+    every = replica.all_reduce(tf.distribute.ReduceOp.SUM, rows)
+    return tf.reduce_min(every[:, 0], axis=0), tf.reduce_max(every[:, 1], axis=0)

@@ -21,9 +21,12 @@ from hgq_core.graph.ops import (
     Shape,
 )
 from hgq_core.graph.shapes import has_no_batch, output_shape
+from hgq_core.graph.show import graph_as_html, graph_as_line, graph_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["Graph", "GraphBuilder", "Node"]
 
@@ -96,14 +99,15 @@ class Graph:
             if shape != node.shape:
                 message = f"node {node.name!r} claims shape {node.shape}, its operation gives {shape}"
                 raise ShapeError(message)
-            _check_formats(node)
+            _check(node)
             index[node.name] = node
         for name in self.outputs:
             if name not in index:
                 message = f"the graph's output {name!r} is not a node"
                 raise GraphError(message)
-        if not isinstance(self.uncalibrated, tuple) or any(type(label) is not str for label in self.uncalibrated):
-            message = f"uncalibrated: received {self.uncalibrated!r}, expected a tuple of labels"
+        labels: object = self.uncalibrated
+        if not isinstance(labels, tuple) or not all(isinstance(label, str) for label in labels):
+            message = f"uncalibrated: received {labels!r}, expected a tuple of labels"
             raise GraphError(message)
         object.__setattr__(self, "_index", index)
 
@@ -132,6 +136,16 @@ class Graph:
         """The Input nodes, in order."""
         return tuple(node for node in self.nodes if isinstance(node.op, Input))
 
+    def __repr__(self) -> str:
+        return f"<{graph_as_line(self)}>"
+
+    def __str__(self) -> str:
+        """One short table: node, kind, shape, bits, label; a long graph shows its first and its last nodes."""
+        return graph_as_text(self)
+
+    def _repr_html_(self) -> str:
+        return graph_as_html(self)
+
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read ``name``."""
         return tuple(node for node in self.nodes if name in node.inputs)
@@ -148,9 +162,17 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _check_formats(node: Node) -> None:
-    """Formats of a Quantize or Lookup node must fit its shape, and constants a float64."""
-    if isinstance(node.op, Quantize | Lookup):
+def _check(node: Node) -> None:
+    """Labels are words, factors numbers, formats fit the shape, and constants a float64."""
+    for part in ("name", "label", "composite"):
+        if not isinstance(getattr(node, part), str):
+            message = f"node {node.name!r}: {part} is {getattr(node, part)!r}, expected a str"
+            raise GraphError(message)
+    factor: object = node.ebops_factor
+    if not isinstance(factor, int | float | np.integer | np.floating) or not 0 <= factor < float("inf"):
+        message = f"node {node.name!r}: ebops_factor is {factor!r}, expected a number of at least 0"
+        raise GraphError(message)
+    if isinstance(node.op, Quantize | Lookup | Input) and node.op.formats is not None:
         node.op.formats.broadcast_to(node.shape)
         if np.any((node.op.formats.k != 0) & (node.op.formats.k != 1)):
             message = f"node {node.name!r}: k is the sign bit, received {np.unique(node.op.formats.k)}, expected 0 or 1"
@@ -159,16 +181,28 @@ def _check_formats(node: Node) -> None:
         message = f"node {node.name!r}: received kind {node.op.kind!r}, expected one of {_KINDS[type(node.op)]}"
         raise GraphError(message)
     if isinstance(node.op, Constant):
-        np.broadcast_to(node.op.fraction, node.shape)
-        if node.op.integers.dtype.kind not in "iu" or np.any(np.abs(node.op.fraction) > _FAR):
-            message = (
-                f"constant {node.name!r}: received {node.op.integers.dtype} with fraction bits up to "
-                f"{np.max(np.abs(node.op.fraction))}, expected integers with at most {_FAR}; see Constant.of"
-            )
-            raise GraphError(message)
-        if np.any(np.abs(node.op.integers) > 2**53):
-            message = f"constant {node.name!r} needs more than 53 bits; expected quantized numbers"
-            raise GraphError(message)
+        _check_constant(node.name, node.op)
+    if isinstance(node.op, Constant | Lookup) and node.op.bits is not None:
+        _check_bits(node.name, node.op.bits, node.shape)
+
+
+def _check_bits(name: str, bits: NDArray[np.int64], shape: Shape) -> None:
+    if np.any(np.broadcast_to(bits, shape) < 0):
+        message = f"node {name!r}: bits count widths, received {bits.min()}, expected at least 0"
+        raise GraphError(message)
+
+
+def _check_constant(name: str, constant: Constant) -> None:
+    np.broadcast_to(constant.fraction, constant.integers.shape)
+    if constant.integers.dtype.kind not in "iu" or np.any(np.abs(constant.fraction) > _FAR):
+        message = (
+            f"constant {name!r}: received {constant.integers.dtype} with fraction bits up to "
+            f"{np.max(np.abs(constant.fraction))}, expected integers with at most {_FAR}; see Constant.of"
+        )
+        raise GraphError(message)
+    if np.any(np.abs(constant.integers) > 2**53):
+        message = f"constant {name!r} needs more than 53 bits; expected quantized numbers"
+        raise GraphError(message)
 
 
 class GraphBuilder:

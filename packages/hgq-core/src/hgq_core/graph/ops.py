@@ -55,7 +55,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A tensor from outside, ``(batch, *shape)``. ``formats`` is None for real numbers that are not quantized yet."""
+    """A tensor from outside, ``(batch, *shape)``. ``formats`` is None for real numbers that are not quantized yet.
+
+    Attributes:
+        shape: without the batch axis.
+        formats: None for real numbers.
+    """
 
     shape: Shape
     formats: Formats | None = None
@@ -95,7 +100,13 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Quantize:
-    """Round and limit each element to its format; the only lossy operation. ``formats`` broadcasts to the shape."""
+    """Round and limit each element to its format; the only lossy operation. ``formats`` broadcasts to the shape.
+
+    Attributes:
+        formats: of the elements, broadcastable to the shape of the tensor.
+        round: how numbers between two steps are rounded.
+        overflow: what becomes of numbers beyond the range.
+    """
 
     formats: Formats
     round: Round
@@ -138,7 +149,13 @@ class Negate:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """Sum, maximum or minimum over ``axes``, which count without the batch axis."""
+    """Sum, maximum or minimum over ``axes``, which count without the batch axis.
+
+    Attributes:
+        kind: ``"sum"``, ``"max"`` or ``"min"``.
+        axes: without the batch axis.
+        keepdims: keep them with size 1.
+    """
 
     kind: Literal["sum", "max", "min"]
     axes: tuple[int, ...]
@@ -152,7 +169,12 @@ class Relu:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """``min(max(x, low), high)`` with exact bounds."""
+    """``min(max(x, low), high)`` with exact bounds.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+    """
 
     low: float
     high: float
@@ -160,7 +182,11 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """1 where the comparison of the two operands holds, else 0."""
+    """1 where the comparison of the two operands holds, else 0.
+
+    Attributes:
+        kind: ``"<"``, ``"<="``, ``"=="``, ``">="`` or ``">"``.
+    """
 
     kind: Literal["<", "<=", "==", ">=", ">"]
 
@@ -211,28 +237,46 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Reshape:
-    """New shape without the batch axis, same order of elements (row-major)."""
+    """New shape without the batch axis, same order of elements (row-major).
+
+    Attributes:
+        shape: without the batch axis.
+    """
 
     shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
-    """Permutation of the axes, which count without the batch axis."""
+    """Permutation of the axes, which count without the batch axis.
+
+    Attributes:
+        axes: the old axis at each new place.
+    """
 
     axes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Concatenate:
-    """Operands one after the other along ``axis``, which counts without the batch axis."""
+    """Operands one after the other along ``axis``, which counts without the batch axis.
+
+    Attributes:
+        axis: without the batch axis.
+    """
 
     axis: int
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """``x[start:stop:step]`` along each axis, batch axis left out; steps are positive."""
+    """``x[start:stop:step]`` along each axis, batch axis left out; steps are positive.
+
+    Attributes:
+        start: first index along each axis.
+        stop: index after the last, along each axis.
+        step: positive, along each axis.
+    """
 
     start: tuple[int, ...]
     stop: tuple[int, ...]
@@ -241,21 +285,34 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """``(before, after)`` zeros along each axis, batch axis left out."""
+    """``(before, after)`` zeros along each axis, batch axis left out.
+
+    Attributes:
+        pads: ``(before, after)`` along each axis.
+    """
 
     pads: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Repeated to ``shape`` by NumPy's rule, batch axis left out."""
+    """Repeated to ``shape`` by NumPy's rule, batch axis left out.
+
+    Attributes:
+        shape: without the batch axis.
+    """
 
     shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Each element ``times`` times along ``axis``, which counts without the batch axis."""
+    """Each element ``times`` times along ``axis``, which counts without the batch axis.
+
+    Attributes:
+        times: how often.
+        axis: without the batch axis.
+    """
 
     times: int
     axis: int
@@ -263,7 +320,12 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gather:
-    """``take(x, indices, axis)`` with constant 1-d indices; ``axis`` counts without the batch axis."""
+    """``take(x, indices, axis)`` with constant 1-d indices; ``axis`` counts without the batch axis.
+
+    Attributes:
+        indices: constant, one axis.
+        axis: without the batch axis.
+    """
 
     indices: NDArray[np.int64]
     axis: int
@@ -274,6 +336,11 @@ class Scan:
     """Runs ``body`` along axis 0 (batch left out) of the first operand; the others are the initial states.
 
     The body's inputs are ``(x_t, *states)``, its outputs ``(y_t, *new states)``. The result stacks the ``y_t``.
+
+    Attributes:
+        body: the Graph of one step.
+        steps: how often it runs, the length of axis 0.
+        reverse: from the last step to the first; results stay at the place of their inputs.
     """
 
     body: Graph

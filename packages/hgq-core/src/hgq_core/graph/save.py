@@ -9,29 +9,38 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hgq_core.errors import FileError, HGQError
+from hgq_core.errors import FileError, GraphError, HGQError
 from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
 from hgq_core.graph.ir import Graph, Node
+from hgq_core.graph.typed import check_fields
 from hgq_core.modes import Overflow, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["SCHEMA", "content_hash", "load", "save"]
 
 SCHEMA = 2
 """Newest version of the file format; all versions are read.
 
-A file gets the lowest version that holds its graph: 2 has `Graph.uncalibrated`, 1 has not, so that a graph of calibrated
-layers gives the same bytes as ever and is read by older readers.
+A file gets the lowest version that holds its graph: 2 has `Graph.uncalibrated`, 1 has not, so that a graph of
+calibrated layers gives the same bytes as ever and is read by older readers.
 """
+
+_SHOWN = 120
+"""Characters of a path that a message shows."""
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*op.Operation.__args__, Formats, Node, Graph)}
 _ENUMS: dict[str, type[Enum]] = {"Round": Round, "Overflow": Overflow}
@@ -44,12 +53,21 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> Path:
         The path written.
 
     Raises:
-        FileError: the path does not end in ``.hgq.npz``, or its folder does not exist.
+        GraphError: something that is no Graph.
+        FileError: the path does not end in ``.hgq.npz``, is a folder, or cannot be written.
     """
-    target = Path(path)
-    if not target.parent.is_dir():
-        message = f"graph file: there is no folder {os.fspath(target.parent)!r}; make it first"
-        raise FileError(message)
+    given: object = graph
+    if not isinstance(given, Graph):
+        message = f"only graphs are saved: received a {type(given).__name__}, expected a Graph; see to_graph"
+        raise GraphError(message)
+    target = _path(path)
+    with _saying(target):
+        if not target.parent.is_dir():
+            message = f"graph file: there is no folder {os.fspath(target.parent)!r}; make it first"
+            raise FileError(message)
+        if target.is_dir():
+            message = f"graph file: {os.fspath(target)!r} is a folder; expected the name of a file in it"
+            raise FileError(message)
     if not target.name.endswith(".hgq.npz"):
         message = f"graph file: received {target.name!r}, expected a name that ends in '.hgq.npz'"
         raise FileError(message)
@@ -58,13 +76,33 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> Path:
     buffer = io.BytesIO()
     content: dict[str, Any] = {f"array_{n}": array for n, array in enumerate(arrays)}
     np.savez_compressed(buffer, document=np.frombuffer(document, dtype=np.uint8), **content)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = target.with_name(f".hgq-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with _saying(target):
+        try:
+            temporary.write_bytes(buffer.getvalue())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
     return target
+
+
+def _path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        message = f"graph file: received {path!r}, expected a path such as 'model.hgq.npz'"
+        raise FileError(message)
+    return Path(path)
+
+
+@contextmanager
+def _saying(target: Path) -> Iterator[None]:
+    """Says as a FileError what the system has against writing ``target``."""
+    try:
+        yield
+    except OSError as error:
+        shown = os.fspath(target)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        message = f"graph file: {shown!r} cannot be written: {error.strerror or error}; choose another name or place"
+        raise FileError(message) from error
 
 
 def load(path: str | os.PathLike[str]) -> Graph:
@@ -73,9 +111,10 @@ def load(path: str | os.PathLike[str]) -> Graph:
     Raises:
         FileError: the file is missing, damaged, foreign, or written by a newer version.
     """
+    place = _path(path)
     try:
         # From memory: np.load leaves a damaged file open.
-        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
+        with np.load(io.BytesIO(place.read_bytes()), allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         document = json.loads(content.pop("document").tobytes())
         schema, expected, body = document["schema"], document["hash"], document["graph"]
@@ -108,7 +147,16 @@ def load(path: str | os.PathLike[str]) -> Graph:
         raise FileError(message)
     try:
         graph = _decode(body, arrays)
-    except (HGQError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (
+        HGQError,
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         message = f"{os.fspath(path)!r} does not describe a valid graph: {error}"
         raise FileError(message) from error
     if not isinstance(graph, Graph):
@@ -155,7 +203,7 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, tuple):
         return [_encode(item, arrays) for item in value]
     if is_dataclass(value) and type(value).__name__ in _KINDS:
-        stored = [f for f in fields(value) if f.init and not (f.name == "uncalibrated" and not value.uncalibrated)]
+        stored = [f for f in fields(value) if f.init and (f.name != "uncalibrated" or getattr(value, f.name))]
         return {"class": type(value).__name__} | {f.name: _encode(getattr(value, f.name), arrays) for f in stored}
     message = f"a graph cannot hold a {type(value).__name__}"
     raise FileError(message)
@@ -173,4 +221,6 @@ def _decode(value: Any, arrays: list[np.ndarray]) -> Any:
     if "array" in value:
         return arrays[value["array"]]
     parts = {name: _decode(item, arrays) for name, item in value.items() if name != "class"}
-    return _KINDS[value["class"]](**parts)
+    kind = _KINDS[value["class"]]
+    check_fields(kind, parts)
+    return kind(**parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from da4ml.trace import comb_trace
 
 from hgq_core.graph import run
 from hgq_core.graph.ops import Input
+from hgq_hw._show import as_html, as_text, port_rows
 from hgq_hw.da4ml._emulate import emulate
 from hgq_hw.da4ml._keys import one_bit_keys
 from hgq_hw.da4ml._project import write_project
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from hgq_core.formats import Formats
     from hgq_core.graph import Graph
+    from hgq_hw._show import Rows
 
 __all__ = ["Design"]
 
@@ -51,6 +54,31 @@ class Design:
     latency_cutoff: float | None
     inputs: Any
     symbols: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        stages = f"{self.latency} stage(s)" if self.latency else "combinational"
+        return f"<da4ml Design: cost {self.cost:,.0f}, {stages}, {len(self.core)} node(s)>"
+
+    def __str__(self) -> str:
+        """One short table: engine, cost, latency, stages, registers, ports."""
+        return as_text("da4ml design", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_html("da4ml design", self._rows())
+
+    def _rows(self) -> Rows:
+        cycles = f"{self.latency} clock cycles, one input per cycle" if self.latency else "combinational"
+        stages = f"{self.latency}, each up to {self.latency_cutoff:g} adder delays" if self.latency else "none"
+        return [
+            ("engine", f"da4ml {version('da4ml')}"),
+            ("cost", f"{self.cost:,.0f}, about LUTs"),
+            ("delay", f"{self.delay:g} adder delays without registers"),
+            ("latency", cycles),
+            ("stages", stages),
+            ("registers", f"{self.reg_bits:,} bits"),
+            ("real inputs", "quantized on the host" if self.host is not None else "none"),
+            *port_rows(self.core),
+        ]
 
     @property
     def cost(self) -> float:

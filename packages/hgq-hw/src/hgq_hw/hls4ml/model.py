@@ -9,11 +9,9 @@ narrower than the table 2,144 of 3,000. With proved types all four have none.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import warnings
-from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,20 +25,26 @@ from hgq_core.errors import (
     VerificationError,
 )
 from hgq_core.graph import Graph, prove, run
-from hgq_hw._files import writing
+from hgq_hw._files import HLS4ML_MARKER, check_replaceable, new_folder
+from hgq_hw._models import require_graph
+from hgq_hw._show import as_html, as_text, port_rows
+from hgq_hw._warn import warn_before_lowering
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
-from hgq_hw.hls4ml.options import MARK, PER_TENSOR, check_folder, check_options
+from hgq_hw.hls4ml.options import PER_TENSOR, backend_name, check_options
+from hgq_hw.hls4ml.project import quiet, write_as_if_in_place
 from hgq_hw.hls4ml.records import Options, Records, records
 from hgq_hw.hls4ml.types import covering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["HLSModel", "lower"]
+    from hgq_hw._show import Rows
+
+__all__ = ["HLSModel", "check_doubles", "check_types", "lower", "model_settings"]
 
 _DOUBLE = 53
 
@@ -56,6 +60,7 @@ def lower(
     clock_period: float = 5,
     project_name: str = "hgq_design",
     reuse_factor: int = 1,
+    force: bool = False,
 ) -> HLSModel:
     """Turn a graph into an hls4ml project. Nothing is written before `HLSModel.write` or `HLSModel.compile`.
 
@@ -64,33 +69,42 @@ def lower(
 
     Args:
         graph: what hgq-keras or hgq-torch exported, or `hgq_core.graph.load` read.
-        output_dir: folder of the project; must be new, empty, or written by this function before.
-        backend: ``Vitis`` or ``Vivado``, with a format per element; ``Quartus`` or ``Catapult``, with one per tensor.
+        output_dir: folder of the project; must be new, empty, or written by hgq-hw before.
+        backend: in any case, as hls4ml takes it: ``Vitis`` or ``Vivado``, with a format per element; ``Quartus`` or
+            ``Catapult``, with one per tensor.
         io_type: ``io_parallel``, or ``io_stream`` with one format per tensor.
         strategy: ``Latency``, ``Resource`` or ``distributed_arithmetic`` (needs da4ml).
         part: the FPGA, in its vendor's words.
         clock_period: in nanoseconds.
         project_name: name of the top function; a C++ identifier.
         reuse_factor: how often a multiplier is used per inference.
+        force: replace a folder that was not written by hgq-hw, with all that it holds.
 
     Returns:
         The project, not yet written.
 
+    Warns:
+        UncalibratedWarning: ranges that never were calibrated; names the layers.
+        LargeDesignWarning: a graph that no device holds when it is fully unrolled (io_parallel).
+
     Raises:
-        ConfigError: an unknown option.
+        ConfigError: an unknown option, or something that is no Graph.
         FileError: ``output_dir`` holds something else.
         MissingDependencyError: hls4ml is not installed.
         UnsupportedError: an operation or a number format that the target cannot take; names the layer and the remedy.
     """
     folder = Path(output_dir)
+    require_graph(graph, "hls4ml.lower")
+    backend = backend_name(backend)
     check_options(backend, io_type, strategy, clock_period, project_name, reuse_factor)
-    check_folder(folder)
+    check_replaceable(folder, force=force)
     boundary = split(graph)
+    warn_before_lowering(graph, unrolled=io_type == "io_parallel", da4ml=strategy == "distributed_arithmetic")
     plain, stream = backend in PER_TENSOR, io_type == "io_stream"
     legal = legalize(boundary.hardware, plain=plain, stream=stream)
     options = Options(plain or stream, stream, plain, f"{backend} {io_type}")
     written = records(legal.graph, options)
-    _check_doubles(legal.graph)
+    check_doubles(legal.graph)
     model_config = {
         "Precision": "fixed<16,6>",
         "ReuseFactor": reuse_factor,
@@ -100,23 +114,60 @@ def lower(
     design = {"part": part, "clock_period": clock_period, "io_type": io_type, "project_name": project_name}
     model_graph = _model_graph(written, folder, backend, model_config, design)
     names = {name: written.names[new] for name, new in legal.names.items() if new in written.names}
-    return HLSModel(model_graph, boundary.host, boundary.hardware, names)
+    return HLSModel(model_graph, boundary.host, boundary.hardware, names, force=force)
 
 
 class HLSModel:
-    """An hls4ml project that computes what its graph computes.
+    """An hls4ml project that computes what its graph computes; made by `lower`.
+
+    Args:
+        model_graph: hls4ml's ModelGraph.
+        host: the part of the graph that quantizes real inputs, outside of the hardware.
+        hardware: the part that the hardware computes.
+        layers: node of the graph -> hls4ml layer that gives the same tensor.
 
     Attributes:
         model_graph: hls4ml's ModelGraph, for everything that hls4ml can do with it.
         layers: node of the graph -> hls4ml layer that gives the same tensor.
     """
 
-    def __init__(self, model_graph: Any, host: Graph, hardware: Graph, layers: Mapping[str, str]) -> None:
+    def __init__(
+        self, model_graph: Any, host: Graph, hardware: Graph, layers: Mapping[str, str], *, force: bool = False
+    ) -> None:
         self.model_graph = model_graph
         self.layers = dict(layers)
         self._host = host
         self._hardware = hardware
         self._compiled = False
+        self._force = force
+
+    def __repr__(self) -> str:
+        return f"<HLSModel: {self._setting('Backend')} {self._setting('IOType')}, {len(self._layers())} layer(s)>"
+
+    def __str__(self) -> str:
+        """One short table: engine, back end, part, clock, layers, ports, folder."""
+        return as_text("hls4ml design", self._rows())
+
+    def _repr_html_(self) -> str:
+        return as_html("hls4ml design", self._rows())
+
+    def _rows(self) -> Rows:
+        return [
+            ("engine", f"hls4ml {version('hls4ml')}"),
+            ("back end", f"{self._setting('Backend')} {self._setting('IOType')}"),
+            ("part", f"{self._setting('Part')}, {self._setting('ClockPeriod')} ns"),
+            ("cost, latency", "known after synthesis"),
+            ("layers", str(len(self._layers()))),
+            *port_rows(self._hardware),
+            ("folder", str(self.output_dir)),
+            ("C simulation", "compiled" if self._compiled else "not compiled"),
+        ]
+
+    def _setting(self, name: str) -> object:
+        return self.model_graph.config.get_config_value(name)
+
+    def _layers(self) -> list[object]:
+        return list(self.model_graph.get_layers())
 
     @property
     def output_dir(self) -> Path:
@@ -124,7 +175,10 @@ class HLSModel:
         return Path(self.model_graph.config.get_output_dir())
 
     def write(self) -> Path:
-        """Write the project.
+        """Write the project, in the place of one that was written before, with all that is in its folder.
+
+        It is written next to its folder and takes its place in one step: whenever the process is killed, the folder
+        holds the old project or the new one.
 
         Returns:
             Its folder.
@@ -133,12 +187,10 @@ class HLSModel:
             FileError: the folder holds something else by now, or cannot be written.
         """
         folder = self.output_dir
-        check_folder(folder)
         mark = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
-        with writing(folder), _quiet():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / MARK).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
-            self.model_graph.write()
+        with new_folder(folder, force=self._force) as fresh:
+            (fresh / HLS4ML_MARKER).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+            write_as_if_in_place(self.model_graph, fresh)
         return folder
 
     def compile(self) -> None:
@@ -153,9 +205,10 @@ class HLSModel:
                 message = f"{tool} is not on PATH; the C simulation needs it: install it (Debian, Ubuntu: {remedy})"
                 raise ToolError(message)
         self.write()
-        with _quiet() as said:
+        with quiet() as said:
             try:
-                self.model_graph.compile()
+                # compile() would write once more, straight into the folder.
+                self.model_graph._compile()
             except Exception as error:  # hls4ml raises nothing narrower
                 message = f"g++ failed on the project in {self.output_dir}: {said.getvalue()[-2000:]} ({error})"
                 raise ToolError(message) from error
@@ -198,7 +251,7 @@ class HLSModel:
         return tuple(np.reshape(part, (n, *shape)) for part, shape in zip(parts, shapes, strict=True))
 
 
-def _check_doubles(graph: Graph) -> None:
+def check_doubles(graph: Graph) -> None:
     """The C simulation takes and gives float64."""
     formats = prove(graph).formats
     for name in (*(node.name for node in graph.inputs), *graph.outputs):
@@ -212,7 +265,7 @@ def _model_graph(
     written: Records, folder: Path, backend: str, model_config: dict[str, Any], design: dict[str, Any]
 ) -> Any:
     try:
-        with _quiet():
+        with quiet():
             from hls4ml.backends import get_backend
             from hls4ml.model.graph import ModelGraph
             from hls4ml.utils.config import create_config
@@ -221,25 +274,34 @@ def _model_graph(
         raise MissingDependencyError(message) from error
     convert = get_backend(backend.lower()).convert_precision_string
     config = create_config(output_dir=str(folder), backend=backend, **design)
-    config["HLSConfig"] = {
-        "Model": model_config,
-        "LayerName": {
-            name: {"Precision": {part: str(kind) for part, kind in types.items()}}
-            for name, types in written.types.items()
-        },
-    }
-    for record in written.layers:
-        if record["class_name"] in ("EinsumDense", "Einsum") and model_config["Strategy"] == "Resource":
-            config["HLSConfig"]["LayerName"][record["name"]]["Strategy"] = "Latency"  # they have no other
-        if record["class_name"] == "UnaryLUT":
-            record["table_t"] = convert(str(written.types[record["name"]]["table"]))
-    with _quiet():
+    layers = model_settings(written, convert, model_config["Strategy"] == "Resource")
+    config["HLSConfig"] = {"Model": model_config, "LayerName": layers}
+    with quiet():
         result = ModelGraph.from_layer_list(config, written.layers, inputs=written.inputs, outputs=written.outputs)
-    _check_types(result, written, convert)
+    check_types(result, written, convert)
     return result
 
 
-def _check_types(model_graph: Any, written: Records, convert: Any) -> None:
+def model_settings(written: Records, convert: Any, resource: bool) -> dict[str, dict[str, Any]]:
+    """The settings of each layer for hls4ml's configuration; tables get their type as an attribute.
+
+    Args:
+        written: the records.
+        convert: the back end's parser of types.
+        resource: whether the strategy of the model is ``Resource``.
+    """
+    settings: dict[str, dict[str, Any]] = {
+        name: {"Precision": {part: str(kind) for part, kind in types.items()}} for name, types in written.types.items()
+    }
+    for record in written.layers:
+        if record["class_name"] in ("EinsumDense", "Einsum") and resource:
+            settings[record["name"]]["Strategy"] = "Latency"  # they have no other
+        if record["class_name"] == "UnaryLUT":
+            record["table_t"] = convert(str(written.types[record["name"]]["table"]))
+    return settings
+
+
+def check_types(model_graph: Any, written: Records, convert: Any) -> None:
     """hls4ml rewrites its graph while building it; no layer that is left may have lost the type that was proved."""
     for node in model_graph.get_layers():
         if node.name not in written.types or node.class_name == "Reshape":
@@ -250,11 +312,3 @@ def _check_types(model_graph: Any, written: Records, convert: Any) -> None:
         if not same:
             message = f"hls4ml gave layer {node.name!r} the type {have}, expected {want}; please report this bug"
             raise VerificationError(message)
-
-
-@contextmanager
-def _quiet() -> Iterator[io.StringIO]:
-    """Keeps back what hls4ml prints and warns about: its own optional parts and habits, not the user's to act on."""
-    said = io.StringIO()
-    with warnings.catch_warnings(action="ignore"), redirect_stdout(said):
-        yield said

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
-from hgq_core.errors import ConfigError, FileError, MissingDependencyError, UnsupportedError
-from hgq_hw._files import check_reachable
+from hgq_core.errors import ConfigError, MissingDependencyError, UnsupportedError
 from hgq_hw._names import CPP, check_name
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["MARK", "PER_ELEMENT", "PER_TENSOR", "check_folder", "check_options"]
-
-MARK = "hgq_hw.json"
-"""File by which a folder is recognised as ours."""
+__all__ = ["PER_ELEMENT", "PER_TENSOR", "backend_name", "check_options"]
 
 PER_ELEMENT = ("Vitis", "Vivado")
 """Back ends with a type for every element."""
@@ -23,18 +16,40 @@ PER_ELEMENT = ("Vitis", "Vivado")
 PER_TENSOR = ("Quartus", "Catapult")
 """Back ends with a type for every tensor."""
 
+_REFUSED = ("oneAPI", "Libero", "VivadoAccelerator")
+
 _STRATEGIES = ("Latency", "Resource", "distributed_arithmetic")
+
+
+def backend_name(backend: str) -> str:
+    """The back end in hls4ml's spelling; hls4ml takes names in any case.
+
+    >>> backend_name("VITIS")
+    'Vitis'
+
+    Raises:
+        ConfigError: no such back end, with a suggestion.
+        UnsupportedError: one that cannot be simulated here.
+    """
+    given: object = backend
+    spelled = {name.lower(): name for name in (*PER_ELEMENT, *PER_TENSOR, *_REFUSED)}
+    name = spelled.get(given.lower(), "") if isinstance(given, str) else ""
+    if name in _REFUSED:
+        message = f"backend {name!r} cannot be simulated here; expected one of {[*PER_ELEMENT, *PER_TENSOR]}"
+        raise UnsupportedError(message)
+    if not name:
+        close = get_close_matches(str(given).lower(), spelled, n=1)
+        hint = f"; did you mean {spelled[close[0]]!r}?" if close else ""
+        message = f"backend: received {given!r}, expected one of {[*PER_ELEMENT, *PER_TENSOR]}{hint}"
+        raise ConfigError(message)
+    return name
 
 
 def check_options(
     backend: str, io_type: str, strategy: str, clock_period: float, project_name: str, reuse_factor: int
 ) -> None:
-    """Raises ConfigError, UnsupportedError or MissingDependencyError for options that `lower` cannot work with."""
-    if backend in {"oneAPI", "Libero", "VivadoAccelerator"}:
-        message = f"backend {backend!r} cannot be simulated here; expected one of {[*PER_ELEMENT, *PER_TENSOR]}"
-        raise UnsupportedError(message)
+    """Raises ConfigError or MissingDependencyError for options that `lower` cannot work with."""
     for name, value, known in (
-        ("backend", backend, (*PER_ELEMENT, *PER_TENSOR)),
         ("io_type", io_type, ("io_parallel", "io_stream")),
         ("strategy", strategy, _STRATEGIES),
     ):
@@ -57,14 +72,3 @@ def check_options(
     if not clock_period > 0:
         message = f"clock_period: received {clock_period!r}, expected nanoseconds greater than 0"
         raise ConfigError(message)
-
-
-def check_folder(folder: Path) -> None:
-    """Raises FileError if a project written to ``folder`` would overwrite something else."""
-    check_reachable(folder)
-    if folder.exists() and not folder.is_dir():
-        message = f"{folder} is a file; expected a folder for the project: choose another output_dir"
-        raise FileError(message)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
-        message = f"{folder} is not empty and was not written by hgq_hw.hls4ml; choose another output_dir or empty it"
-        raise FileError(message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hgq_core.formats import Formats
 from hgq_core.graph.ops import (
     Add,
     Broadcast,
@@ -34,6 +35,7 @@ from hgq_core.graph.ops import (
     Subtract,
     Transpose,
 )
+from hgq_core.modes import Round
 from hgq_hw.hls4ml.boundary import effective
 
 if TYPE_CHECKING:
@@ -72,7 +74,22 @@ def _(op: Scan, legal: Legalizer, *inputs: str) -> str:
 
 @rule.register(Quantize)
 def _(op: Quantize, legal: Legalizer, x: str) -> str:
-    return legal.add(Quantize(effective(op.formats, op.overflow), op.round, op.overflow), x)
+    """Elements that can only be 0 are written as 0.
+
+    To round, ``ap_fixed`` reads the bit below the new step. Where that bit lies above all bits of the source there is
+    none, and the C simulation ends the whole process. Such a number is less than half a step, so that it is 0.
+    """
+    formats = effective(op.formats, op.overflow)
+    (given,) = legal.operand_formats
+    wide = formats.broadcast_to(legal.node.shape)
+    rounded_off = (op.round is not Round.TRN) & (given.k + given.i < -wide.f)
+    zero = ~given.alive | ~wide.alive | rounded_off
+    if legal.plain or legal.stream:
+        # With one type for all elements another one gives the type its bits, unless all of them are 0.
+        return legal.affine(x, 0.0) if zero.all() else legal.add(Quantize(formats, op.round, op.overflow), x)
+    if np.any(zero & wide.alive):
+        formats = Formats(*(np.where(zero, 0, part) for part in (wide.k, wide.i, wide.f)))
+    return legal.add(Quantize(formats, op.round, op.overflow), x)
 
 
 @rule.register(Relu)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hgq_hw._models import require_graph
 from hgq_hw.passes._constants import fold_constants
 from hgq_hw.passes._dead import mask_dead
 from hgq_hw.passes._moves import drop_identities
@@ -28,6 +29,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "drop_identities": drop_identities,
     "narrow": narrow,
 }
+"""Every pass by its name."""
 
 
 def canonical(graph: Graph) -> Graph:
@@ -48,6 +50,7 @@ def canonical(graph: Graph) -> Graph:
     >>> len(canonical(builder.build([builder.add(Reshape((4,)), builder.add(Reshape((2, 2)), x))])))
     1
     """
+    require_graph(graph, "canonical")
     before = None
     while graph != before:
         before = graph

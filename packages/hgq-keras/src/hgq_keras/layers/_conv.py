@@ -8,7 +8,7 @@ import keras
 
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.linear import Convolve, explicit_pads
-from hgq_keras.checks import positive_integer
+from hgq_keras.checks import positive_integer, sizes
 from hgq_keras.layers._base import Shape, instances
 from hgq_keras.layers._linear import LinearLayer
 
@@ -51,9 +51,9 @@ class _Conv(LinearLayer):
                 "expected a multiple of the groups"
             )
             raise ConfigError(message)
-        self.kernel_size = _axes(kernel_size, self.rank, "kernel_size")
-        self.strides = _axes(strides, self.rank, "strides")
-        self.dilation_rate = _axes(dilation_rate, self.rank, "dilation_rate")
+        self.kernel_size = sizes(kernel_size, self.rank, "kernel_size")
+        self.strides = sizes(strides, self.rank, "strides")
+        self.dilation_rate = sizes(dilation_rate, self.rank, "dilation_rate")
         self.padding = padding.lower()
 
     def declare(self, shape: Shape) -> tuple[Convolve, tuple[int, ...], tuple[int, ...], int]:
@@ -91,19 +91,25 @@ class _Conv(LinearLayer):
         }
 
 
-def _axes(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
-    if len(values) != rank:
-        message = f"{name}: received {value!r}, expected {rank} positive integer(s)"
-        raise ConfigError(message)
-    return tuple(positive_integer(n, name) for n in values)
-
-
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QConv1D(_Conv):
-    """Convolution over ``(batch, steps, channels)``; arguments as ``keras.layers.Conv1D`` and those of `QLayer`.
+    """``y = activation(convolve(iq(x), kq(kernel)) + bq(bias))`` over ``(batch, steps, channels)``.
 
-    ``padding="causal"`` pads the quantized input, so that the input quantizer has the input's own shape.
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or a tuple of one.
+        strides: a number, or a tuple of one.
+        padding: ``valid``, ``same``, or ``causal``, which pads the quantized input.
+        data_format: ``"channels_last"`` or None, if Keras is set so.
+        dilation_rate: a number, or a tuple of one.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        use_bias: add a bias.
+        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
+            initialisers, regularisers, constraints, ``parallelization_factor``.
+
+    Raises:
+        ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
     """
 
     rank = 1
@@ -111,6 +117,23 @@ class QConv1D(_Conv):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QConv2D(_Conv):
-    """Convolution over ``(batch, height, width, channels)``; arguments of ``keras.layers.Conv2D`` and of `QLayer`."""
+    """``y = activation(convolve(iq(x), kq(kernel)) + bq(bias))`` over ``(batch, height, width, channels)``.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or a pair for height and width.
+        strides: a number, or a pair for height and width.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or None, if Keras is set so.
+        dilation_rate: a number, or a pair for height and width.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        use_bias: add a bias.
+        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
+            initialisers, regularisers, constraints, ``parallelization_factor``.
+
+    Raises:
+        ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
+    """
 
     rank = 2

@@ -12,6 +12,7 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
 from hgq_keras.checks import positive_integer
+from hgq_keras.computed import computed
 from hgq_keras.kernels import relu
 from hgq_keras.layers._base import (
     Bits,
@@ -40,8 +41,13 @@ class LinearLayer(QLayer):
     Args:
         activation: name or function; ``relu`` and linear have hardware, others need `QUnaryFunctionLUT`.
         use_bias: add a bias.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
-            kernel_constraint, bias_constraint: as in Keras.
+        kernel_initializer: as in Keras, and so are the next ones.
+        bias_initializer: of the bias.
+        kernel_regularizer: added to the loss for the kernel.
+        bias_regularizer: for the bias.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        bias_constraint: to the bias.
         kq_conf: kernel quantizer; None: the scope's weight quantizer.
         bq_conf: bias quantizer; None: the scope's bias quantizer.
         parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
@@ -74,7 +80,7 @@ class LinearLayer(QLayer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         check_factor(parallelization_factor)
-        self.parallelization_factor = parallelization_factor
+        self.parallelization_factor = int(parallelization_factor)
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
         self.kq = self.make_quantizer(self._kq_conf, "kq")
@@ -119,11 +125,13 @@ class LinearLayer(QLayer):
         return y if activation is None else activation(y)
 
     @property
+    @computed
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
         return self.kq(self.kernel, training=False)
 
     @property
+    @computed
     def qbias(self) -> Any:
         """The quantized bias as hardware has it; None without a bias."""
         return None if self.bq is None else self.bq(self.bias, training=False)
@@ -178,7 +186,8 @@ class QDense(LinearLayer):
         units: size of the output's last axis.
         activation: ``relu``, None, or another that is not exported.
         use_bias: add a bias.
-        **kwargs: as ``QEinsumDense``; quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``.
+        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
+            initialisers, regularisers, constraints, ``parallelization_factor``.
 
     Input ``(batch, ..., n)``, output ``(batch, ..., units)``.
 
@@ -213,8 +222,7 @@ class QEinsumDense(LinearLayer):
         output_shape: output shape without the batch axis and the axes of the ellipsis; None where it equals the input.
         activation: ``relu``, None, or another that is not exported.
         bias_axes: letters of the output along which the bias varies; None: no bias.
-        **kwargs: initialisers, regularisers and constraints as in Keras; the quantizers
-            ``iq_conf, kq_conf, bq_conf, oq_conf``.
+        **kwargs: those of `LinearLayer` and of `QLayer`, as for `QDense`.
     """
 
     def __init__(
@@ -235,6 +243,10 @@ class QEinsumDense(LinearLayer):
                 f"one for each letter of {first!r} in {self.equation!r}"
             )
             raise ShapeError(message)
+        try:
+            operation.check_batch(constant=(False, True))
+        except ShapeError as error:
+            raise ShapeError(f"layer {self.name!r}: {error}") from error
         sizes: dict[str, int | None] = dict(zip(first, shape, strict=True))
         explicit = [letter for letter in output if letter not in elided and letter != first[0]]
         if len(explicit) != len(self.partial_output_shape):
@@ -259,6 +271,11 @@ class QEinsumDense(LinearLayer):
         if unknown := set(self.bias_axes) - set(output):
             names = f"bias_axes {self.bias_axes!r} names {sorted(unknown)}"
             message = f"layer {self.name!r}: {names}, which the output {output!r} does not have"
+            raise ConfigError(message)
+        if output[0] in self.bias_axes:
+            message = (
+                f"layer {self.name!r}: bias_axes {self.bias_axes!r} names the batch axis {output[0]!r}; leave it out"
+            )
             raise ConfigError(message)
         start = min(output.index(letter) for letter in self.bias_axes)
         return tuple(int(sizes[c] or 1) if c in self.bias_axes else 1 for c in output[start:])

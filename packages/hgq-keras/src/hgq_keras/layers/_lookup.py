@@ -36,6 +36,8 @@ class QUnaryFunctionLUT(QLayer):
         activation: function of one number, or its Keras name; not softmax or glu, which mix elements.
         iq_conf: input quantizer; None: the scope's datalane quantizer.
         oq_conf: output quantizer; None: the scope's table quantizer.
+        enable_oq: quantize the output; a layer without is trained, and not exported.
+        enable_iq: quantize the input; likewise.
         allow_heterogeneous_input: False shares one input width over the tensor.
         allow_heterogeneous_table: False shares one output width over the tensor.
         override_oq_k0_to_0: start with an unsigned output, for functions that are never negative.

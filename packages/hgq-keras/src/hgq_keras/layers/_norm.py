@@ -11,7 +11,9 @@ from keras import ops
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
-from hgq_keras.checks import real
+from hgq_core.numbers import checked
+from hgq_keras.checks import integer
+from hgq_keras.computed import computed
 from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, fixed
 
 if TYPE_CHECKING:
@@ -29,12 +31,30 @@ class QBatchNormalization(QLayer):
     """``y = iq(x) * kq(scale) + bq(offset)``, a quantized batch normalisation.
 
     ``scale = gamma / sqrt(variance + epsilon)``, ``offset = beta - mean * scale``.
-    In training mean and variance are those of the batch, else the moving averages. Arguments as
-    ``keras.layers.BatchNormalization`` and those of `QLayer`; ``kq_conf`` quantizes the scale, ``bq_conf`` the offset.
-    Only the last axis can be normalised. The learned offset is ``bn_beta``, since ``beta`` is the weight of the EBOPs.
+    In training mean and variance are those of the batch, else the moving averages. The learned offset is ``bn_beta``,
+    since ``beta`` is the weight of the EBOPs.
 
     Under a ``tf.distribute`` strategy the moving averages are the mean over the replicas; with ``synchronized=True``
-    (TensorFlow only) each replica also normalises with the statistics of all.
+    each replica also normalises with the statistics of all.
+
+    Args:
+        axis: the last axis, -1; no other can be normalised.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center: learn an offset.
+        scale: learn a scale.
+        beta_initializer: of the learned offset, as in Keras.
+        gamma_initializer: of the learned scale.
+        moving_mean_initializer: of the moving average of the mean.
+        moving_variance_initializer: of the moving average of the variance.
+        beta_regularizer: of the learned offset.
+        gamma_regularizer: of the learned scale.
+        beta_constraint: of the learned offset.
+        gamma_constraint: of the learned scale.
+        synchronized: normalise with the statistics of all replicas (TensorFlow only).
+        kq_conf: quantizer of the scale; None: the scope's weight quantizer.
+        bq_conf: quantizer of the offset; None: the scope's bias quantizer.
+        **kwargs: those of `QLayer`.
 
     Raises:
         ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` without TensorFlow,
@@ -62,7 +82,7 @@ class QBatchNormalization(QLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = integer(axis, f"layer {self.name!r}: axis")
         self.momentum = _checked(momentum, "momentum", "a number from 0 to 1", lambda n: 0 <= n <= 1, self.name)
         self.epsilon = _checked(epsilon, "epsilon", "a finite number above 0", lambda n: 0 < n < inf, self.name)
         self.synchronized = bool(synchronized)
@@ -163,6 +183,7 @@ class QBatchNormalization(QLayer):
         return x * scale + offset
 
     @property
+    @computed
     def qscaler_and_qoffset(self) -> tuple[Any, Any]:
         """The quantized scale and offset as hardware has them, each ``(channels,)``."""
         mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
@@ -205,7 +226,7 @@ class QBatchNormalization(QLayer):
 
 def _checked(value: Any, argument: str, expected: str, allows: Callable[[float], bool], layer: str) -> float:
     """The argument as a float; raises ConfigError if it is not as expected."""
-    number = real(value, f"layer {layer!r}: {argument}", expected)
+    number = checked(value, f"layer {layer!r}: {argument}", expected)
     if not allows(number):
         message = f"layer {layer!r}: {argument}: received {value!r}, expected {expected}"
         raise ConfigError(message)

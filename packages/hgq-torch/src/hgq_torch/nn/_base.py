@@ -56,6 +56,16 @@ class QModule(nn.Module):
     A layer has quantizers (``iq`` of its input, ``oq`` of its output, others of its weights), declares one operation,
     and tells its EBOPs and its nodes of the Graph.
 
+    Args:
+        enable_iq: whether the input is quantized; None: as the scope says, and so for the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: first value of ``beta``.
+        **options: ``device`` and ``dtype`` of the buffers.
+
+    Raises:
+        ConfigError: EBOPs are to be counted and the input is not quantized.
+
     Attributes:
         beta: factor of this layer's EBOPs in `hgq_torch.ebops_loss`, a buffer of shape ``()``.
         iq: quantizer of the input, or None.
