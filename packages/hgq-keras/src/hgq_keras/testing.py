@@ -160,8 +160,8 @@ class KerasModel(Model):
         with _mode(self.model, mode):
             return _array(self.model(_one_or_list(inputs), training=mode is Mode.TRAIN))
 
-    def calibrate(self, *inputs: np.ndarray) -> None:
-        trace_minmax(self.model, _one_or_list(inputs))
+    def calibrate(self, *inputs: np.ndarray, batch_size: int | None = None) -> None:
+        trace_minmax(self.model, _one_or_list(inputs), batch_size=batch_size or len(inputs[0]))
 
     def ebops(self) -> float:
         return ebops(self.model)

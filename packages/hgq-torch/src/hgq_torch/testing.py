@@ -102,8 +102,9 @@ class _Model(Model):
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
         return _in_mode(self.module, mode, *inputs)
 
-    def calibrate(self, *inputs: Array) -> None:
-        hgq_torch.calibrate(self.module, [tuple(_tensor(x) for x in inputs)])
+    def calibrate(self, *inputs: Array, batch_size: int | None = None) -> None:
+        tensors = [_tensor(x).split(batch_size or len(x)) for x in inputs]
+        hgq_torch.calibrate(self.module, list(zip(*tensors, strict=True)))
 
     def ebops(self) -> float:
         return hgq_torch.ebops(self.module)

@@ -28,6 +28,7 @@ FEATURES = (
     "numbers",
     "gradients",
     "widths",
+    "frozen",
     "granularity",
     "minifloat",
     "layers",
@@ -36,6 +37,7 @@ FEATURES = (
     "graph",
     "saving",
     "training",
+    "calibration",
 )
 """The groups of cases. A backend offers a group, or gives the reason why not in `Backend.missing`."""
 
@@ -155,8 +157,11 @@ class Model(ABC):
         """The output for inputs ``(batch, *shape)``. CALIBRATE is one batch, without a reset before it."""
 
     @abstractmethod
-    def calibrate(self, *inputs: Array) -> None:
-        """Calibration from a fresh start, as users do it (``trace_minmax``, ``hgq_torch.calibrate``)."""
+    def calibrate(self, *inputs: Array, batch_size: int | None = None) -> None:
+        """Calibration from a fresh start, as users do it (``trace_minmax``, ``hgq_torch.calibrate``).
+
+        The rows in batches of this size, in order; all at once if None.
+        """
 
     @abstractmethod
     def ebops(self) -> float:

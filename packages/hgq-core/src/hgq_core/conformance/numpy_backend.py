@@ -72,12 +72,19 @@ class NumpyQuantizer(Quantizer):
         result: Array = self.sharing.join(NUMPY, self._quantized(split, mode))
         return result
 
+    @property
+    def trainable(self) -> bool:
+        """Whether training and calibration may move the range."""
+        return self.spec.trainable
+
     def _quantized(self, x: Array, mode: Mode) -> Array:
         spec = self.spec
         if isinstance(spec, Float):
             m, e, e0 = (np.rint(self.stored[name]) for name in ("m", "e", "e0"))
             quantized: Array = body.minifloat(NUMPY, x, m, e, e0)
             return quantized
+        if not self.trainable:
+            mode = Mode.INFER
         wraps = spec.overflow_mode is Overflow.WRAP
         if wraps and (mode is not Mode.INFER or spec.is_weight):
             self._follow(x, mode)
@@ -187,7 +194,7 @@ class NumpyModel(Model):
     def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
         self._not_offered("derivatives of a cost")
 
-    def calibrate(self, *inputs: Array) -> None:
+    def calibrate(self, *inputs: Array, batch_size: int | None = None) -> None:
         self._not_offered("calibration of a model")
 
     def save_and_load(self, folder: Path, save_format: str) -> Model:
@@ -209,6 +216,7 @@ class NumpyBackend(Backend):
         "saving": "no layers of its own to save; the file of a Graph belongs to the group graph",
         "training": "no automatic differentiation",
         "cost_gradients": "no automatic differentiation",
+        "calibration": "no calibration of a model",
     }
     quantizer_class: type[NumpyQuantizer] = NumpyQuantizer
 

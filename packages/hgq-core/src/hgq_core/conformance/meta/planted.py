@@ -198,6 +198,16 @@ class _CoarserInput(_ChangedModel):
         return Node(node.name, operation, node.inputs, node.shape, node.label, node.composite, node.ebops_factor)
 
 
+class _Thawed(NumpyQuantizer):
+    """Follows the data whatever the specification says."""
+
+    trainable = True
+
+
+class FollowsFrozen(NumpyBackend):
+    quantizer_class = _Thawed
+
+
 class _ModelBackend(NumpyBackend):
     model_class: type[NumpyModel] = NumpyModel
 
@@ -241,6 +251,7 @@ PLANTED: dict[type[NumpyBackend], str] = {
     WrongConstraint: "widths",
     WrongReading: "widths",
     WrongBits: "widths",
+    FollowsFrozen: "frozen",
     WrongSubnormals: "minifloat",
     WrongRelu: "layers",
     WrongPadding: "layers",
