@@ -342,7 +342,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Ours, plain and the peer (in an environment of its own) side by side."""
+    """Ours, plain and the peer (in an environment of its own) side by side; `-- fronts` trains the whole fronts."""
     python = shared(session)
-    peer = environment(session, "peer", PEER)
-    session.run(python, "benchmarks/run.py", "--peer-python", peer, *session.posargs, env=ENV, external=True)
+    peer = ["--peer-python", environment(session, "peer", PEER)]
+    if session.posargs[:1] == ["fronts"]:
+        session.run(python, "benchmarks/fronts.py", *peer, *session.posargs[1:], env=ENV, external=True)
+        return
+    session.run(python, "benchmarks/run.py", *peer, *session.posargs, env=ENV, external=True)
+    short = ["--task", "digits", "--seeds", "1", "--short", "0.25"]
+    session.run(python, "benchmarks/fronts.py", *peer, *short, env=ENV, external=True)

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 TARGETS = {("hgq-keras, jax", 2048): 1.6, ("hgq-keras, jax", 16600): 1.4}
 TARGETS |= {("hgq-torch, eager", 2048): 3.3, ("hgq-torch, eager", 16600): 2.0}
+LOAD_TARGET = 1.5
 
 
 def keras_step(python: str, batch: int, rounds: int, *options: str) -> dict[str, Any]:
@@ -71,6 +72,16 @@ def torch_rows(batches: list[int], repeats: int) -> list[dict[str, Any]]:
         }
         for row in json.loads(done.stdout.splitlines()[-1])
     ]
+
+
+def load_row(turns: int) -> dict[str, Any]:
+    """Loading a model file in a fresh process, ours over the float network's."""
+    command = [sys.executable, str(HERE / "load_time.py"), "--turns", str(turns)]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"}
+    )
+    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
 
 
 def speed_table(rows: list[dict[str, Any]]) -> Table:
@@ -134,9 +145,14 @@ def main() -> int:
     rows = keras_rows(options.peer_python, options.batch, options.rounds, options.turns)
     rows += torch_rows(options.batch, 15 * options.turns)
     console.print(speed_table(rows))
+    load = load_row(options.turns)
+    console.print(
+        f"load_model in a fresh process ({load['backend']}): {load['quantized_s']:.2f} s of CPU, the float network "
+        f"{load['plain_s']:.2f} s, ratio {load['ratio']:.2f} (target {LOAD_TARGET})"
+    )
     packages = ("hgq-core", "hgq-keras", "hgq-torch", "keras", "jax", "torch", "da4ml")
     environment = {name: version(name) for name in packages} | {"python": platform.python_version()}
-    written("speed.json", {"rows": rows, "versions": environment})
+    written("speed.json", {"rows": rows, "load": load, "versions": environment})
     return 0
 
 

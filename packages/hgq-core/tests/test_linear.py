@@ -151,3 +151,21 @@ def test_average_scale_is_one_over_the_covered_elements_in_12_bits(n, window, st
     for s, count in zip(scale.ravel(), covered.ravel(), strict=True):
         assert Fraction(s).numerator < 2**12
         assert abs(Fraction(s) * int(count) - 1) <= (0 if count in (1, 2, 4) else Fraction(1, 2**12))
+
+
+@pytest.mark.parametrize(
+    ("equation", "constant"),
+    [
+        ("bc,ci->ib", (False, True)),  # last in the output
+        ("cb,ci->bi", (False, True)),  # last in the data
+        ("bc,ci->i", (False, True)),  # summed
+        ("bc,bi->bi", (False, True)),  # in a constant
+        ("bij,jbk->bik", (False, False)),  # not first in the other data
+        ("ab,bc->ac", (True, True)),  # nowhere
+    ],
+)
+def test_the_batch_axis_comes_first_in_data_and_output_and_is_in_no_constant(equation, constant):
+    with pytest.raises(ShapeError, match=r"the batch axis, .*, must be the first axis of the data and of the output"):
+        Contract(equation).check_batch(constant=constant)
+    for right, kind in (("bi,io->bo", (False, True)), ("io,bi->bo", (True, False)), ("bij,bjk->bik", (False, False))):
+        Contract(right).check_batch(constant=kind)

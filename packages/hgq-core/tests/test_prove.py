@@ -85,12 +85,12 @@ def test_a_real_input_may_always_wrap():
 
 @pytest.mark.parametrize(
     "operation",
-    [op.Negate(), op.Clip(0, 1), op.Reduce("sum", (0,)), op.Contract("bi,bi->b"), op.Add()],
+    [op.Subtract(), op.Clip(0, 1), op.Reduce("sum", (0,)), op.Contract("bi,bi->b"), op.Add()],
 )
 def test_arithmetic_on_a_real_edge_is_refused_before_it_happens(operation):
     b = GraphBuilder()
     x = b.add(op.Relu(), b.add(op.Input((2,))), label="front")
-    operands = (x, x) if isinstance(operation, op.Add | op.Contract) else (x,)
+    operands = (x, x) if isinstance(operation, op.Add | op.Subtract | op.Contract) else (x,)
     graph = b.build([b.add(operation, *operands, label="layer")])
     with pytest.raises(GraphError, match=r"\(layer 'layer'\) acts on an input that is not quantized"):
         run(graph, np.ones((1, 2)))

@@ -70,6 +70,13 @@ def test_layer_defaults():
         (lambda: QuantizerConfigScope(default_q_type="int8"), "quantizer type: received 'int8'"),
         (lambda: QuantizerConfigScope(homogeneous_axis=(), heterogeneous_axis=()), "exclude each other"),
         (lambda: LayerConfigScope(enable_epobs=True), "did you mean 'enable_ebops'"),
+        (lambda: LayerConfigScope(beta0=-1e-5), "beta0 of the LayerConfigScope: received -1e-05, expected a finite"),
+        (lambda: LayerConfigScope(beta0=float("nan")), "beta0 of the LayerConfigScope: received nan"),
+        (lambda: QuantizerConfigScope(i0=float("nan")), "i0: received nan, expected a number of bits"),
+        (lambda: QuantizerConfigScope(q_type="kbi", b0=1000), "b0: received 1000, expected a number of bits"),
+        (lambda: QuantizerConfigScope(fr=float("inf")), "fr: received inf, expected a finite factor"),
+        (lambda: QuantizerConfigScope(i_decay_speed="fast"), "i_decay_speed: received 'fast', expected bits per step"),
+        (lambda: QuantizerConfigScope(overflow_mode="SAT_SIM"), "did you mean 'SAT_SYM'"),
     ],
 )
 def test_unknown_names_are_refused_when_the_scope_is_made(make, says):

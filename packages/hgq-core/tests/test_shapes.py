@@ -113,3 +113,11 @@ def test_names_that_do_not_exist_or_occur_twice():
         b.build(["y"])
     with pytest.raises(GraphError, match="more than 53 bits"):
         b.build([x, b.add(op.Constant(np.array([2**54 + 1]), np.array([0])))])
+
+
+def test_a_contraction_that_moves_the_batch_axis_is_no_node():
+    builder = GraphBuilder()
+    x = builder.add(op.Input((4,)))
+    kernel = builder.add(op.Constant.of(np.ones((4, 3))))
+    with pytest.raises(ShapeError, match="the batch axis, 'b', must be the first axis"):
+        builder.add(op.Contract("bi,io->ob"), x, kernel)

@@ -285,3 +285,20 @@ def test_nothing_is_written_for_a_wrong_option(tmp_path, options):
 def test_a_design_is_a_value():
     with pytest.raises(dataclasses.FrozenInstanceError):
         da4ml.lower(dense()).latency_cutoff = 3
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_an_element_that_never_changes_goes_through_a_table_as_a_constant(value):
+    """A range that calibration never saw alive lies 2**-32 below 1, where the constant has no step of its own."""
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(1, 2, 2)))
+    y = builder.add(
+        Add(), builder.add(Multiply(), x, builder.add(Constant.of([1.0, 0.0]))), builder.add(Constant.of([0.0, value]))
+    )
+    fine = Formats.of([1, 0], [2, 0 if value else -32], [2, 4 if value else 36])
+    y = builder.add(Quantize(fine, Round.RND, Overflow.WRAP), y)
+    tables = (np.arange(32), np.arange(16)[::-1])
+    y = builder.add(Lookup(fine, tables, 3, np.array([0, 1])), y)
+    graph = builder.build([y])
+    inputs = np.arange(-16, 16)[:, None] / 4 * np.ones(2)
+    np.testing.assert_array_equal(da4ml.lower(graph).predict(inputs), run(graph, inputs))

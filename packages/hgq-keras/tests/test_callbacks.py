@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
-from hgq_keras import callbacks, ebops
+from hgq_keras import callbacks, ebops, trace_minmax, uncalibrated
 from hgq_keras.layers import QDense, quantized_layers
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(32, 4)).astype("float32")
-Y = RNG.integers(0, 2, 32)
+X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+Y = np.random.default_rng(1).integers(0, 2, 32)
 
 
 @pytest.fixture
@@ -70,6 +69,19 @@ def test_ebops_are_in_the_history(model):
     assert history["ebops"][-1] == ebops(model) > 0
 
 
+def test_ebops_in_logs_are_whole_numbers_that_file_names_and_histories_show_as_digits():
+    layer = QDense(3, ebops_factor=0.3, name="fractional")
+    model = keras.Sequential([keras.Input((4,)), layer])
+    model.compile("sgd", "mse")
+    for used in (callbacks.FreeEBOPs(), callbacks.PBar(), callbacks.BetaPID(target_ebops=5, warmup=0)):
+        history = model.fit(X, np.zeros((32, 3)), verbose=0, callbacks=[used]).history
+        logged = history["ebops"][-1]
+        assert isinstance(logged, int)
+        assert f"{logged}".isdigit()
+        assert abs(logged - ebops(model)) <= 0.5
+        assert ebops(model) != logged
+
+
 def test_the_pid_logs_beta_and_ebops(model):
     history = fit(model, callbacks.BetaPID(target_ebops=ebops(model) / 2, init_beta=1e-6, warmup=1, p=10.0), epochs=3)
     assert history["beta"][0] == pytest.approx(1e-6)
@@ -112,6 +124,80 @@ def test_the_front_computes_ebops_and_saves_weights(model, tmp_path):
     fit(model, front, epochs=1)
     assert front.record[0]["ebops"] == ebops(model)
     model.load_weights(front.paths[0])
+
+
+def test_the_front_names_files_by_the_digits_of_ebops(model, tmp_path):
+    front = callbacks.ParetoFront(tmp_path, ["ebops"], [-1], "{epoch}-{ebops}.keras")
+    fit(model, front, epochs=1)
+    assert [path.name for path in front.paths] == [f"1-{ebops(model):.0f}.keras"]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_a_front_may_hold_calibrated_models_while_training_goes_on_from_where_it_was(model, tmp_path, suffix):
+    # given: the same training without a front, and a model whose ranges follow the data
+    alone = keras.models.clone_model(model)
+    alone.compile("adam", model.loss, metrics=["accuracy"])
+    alone.set_weights(model.get_weights())
+    before = fit(alone, callbacks.FreeEBOPs(), epochs=2)
+    data = 4 * X
+
+    # when: every epoch is taken in
+    name = "{epoch}-{ebops}" + suffix
+    front = callbacks.ParetoFront(tmp_path, ["a", "b", "ebops"], [1, 1, -1], name, calibrate=data)
+    after = fit(model, callbacks.FreeEBOPs(), Feed(a=[1.0, 2.0], b=[2.0, 1.0]), front, epochs=2)
+
+    # then: training did not notice
+    assert after["loss"] == before["loss"]
+    assert after["ebops"] == before["ebops"]
+    for ours, theirs in zip(model.weights, alone.weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs))
+    assert uncalibrated(model) == uncalibrated(alone)
+    assert uncalibrated(model)
+
+    # and: the files are calibrated, and cost what their names say
+    assert len(front.paths) == 2
+    for path, point in zip(front.paths, front.record, strict=True):
+        loaded = model
+        if suffix == ".keras":
+            loaded = keras.models.load_model(path)
+        else:
+            loaded.load_weights(path)
+        assert not uncalibrated(loaded)
+        assert point["ebops"] == ebops(loaded) != after["ebops"][-1]
+        assert path.name.split("-")[1] == f"{point['ebops']}{suffix}"
+        trace_minmax(loaded, data)
+        assert ebops(loaded) == point["ebops"]
+
+
+def test_only_what_the_front_may_take_is_calibrated(model, tmp_path):
+    class Counted(keras.utils.PyDataset):
+        passes = 0
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, _index):
+            Counted.passes += 1
+            return X, Y
+
+    front = callbacks.ParetoFront(tmp_path, ["a"], [1], "{epoch}-{ebops}.keras", calibrate=Counted())
+    fit(model, Feed(a=[2.0, 1.0, 3.0]), front)
+    assert Counted.passes == 2
+    front = callbacks.ParetoFront(tmp_path, ["a", "ebops"], [1, -1], calibrate=Counted())
+    fit(model, Feed(a=[2.0, 1.0, 3.0]), front)
+    assert Counted.passes == 5
+
+
+def test_data_that_can_be_read_only_once_calibrate_no_front(tmp_path):
+    with pytest.raises(ConfigError, match="calibrate: received a generator, which can be read only once"):
+        callbacks.ParetoFront(tmp_path, ["ebops"], [-1], calibrate=(x for x in [X]))
+
+
+def test_a_calibration_that_fails_is_not_kept_quiet_and_leaves_training_as_it_was(model, tmp_path):
+    front = callbacks.ParetoFront(tmp_path, ["ebops"], [-1], calibrate=np.full((4, 4), np.nan, "float32"))
+    with pytest.raises(DataError, match="NaN"):
+        fit(model, front, epochs=1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_front_leaves_out_what_it_is_told_to(model, tmp_path):

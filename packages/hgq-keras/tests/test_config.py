@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_core.errors import ConfigError, DataError, FileError
+from hgq_core.errors import ConfigError, FileError
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import Bounds
 from hgq_keras import LayerConfigScope, Quantizer, QuantizerConfig, QuantizerConfigScope
@@ -128,12 +128,6 @@ def test_a_layer_takes_configurations_only():
         Quantizer(QuantizerConfig(), f0=3)
 
 
-@pytest.mark.parametrize("start", [np.nan, np.inf])
-def test_an_initial_width_is_finite(start):
-    with pytest.raises(DataError, match=r"initial width f is (nan|inf)"):
-        Quantizer("kif", "datalane", f0=start).build((None, 3))
-
-
 def test_a_newer_format_is_refused():
     written = CONFIGS["kif"].get_config() | {"format": 2}
     with pytest.raises(FileError, match=r"QuantizerConfig has format 2.*upgrade"):
@@ -141,6 +135,19 @@ def test_a_newer_format_is_refused():
 
 
 # --- scopes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_given_quantizer_is_used_whatever_the_scope_says():
+    coarse = QuantizerConfig("kif", "datalane", i0=4, f0=1, overflow_mode="SAT")
+    with LayerConfigScope(enable_iq=False, enable_oq=False):
+        layer = QDense(3, oq_conf=coarse)
+        both = QDense(3, iq_conf=coarse, oq_conf=coarse)
+        none = QDense(3, enable_iq=False, iq_conf=coarse, enable_oq=False, oq_conf=coarse)
+    assert [(q.enable_iq, q.enable_oq) for q in (layer, both, none)] == [(False, True), (True, True), (False, False)]
+    y = keras.ops.convert_to_numpy(layer(np.linspace(-1, 1, 20, dtype="float32").reshape(4, 5), training=False))
+    np.testing.assert_array_equal(y * 2, np.rint(y * 2))
+    again = QDense.from_config(none.get_config())
+    assert (again.enable_iq, again.enable_oq) == (False, False)
 
 
 def test_an_inner_scope_wins_and_ends():
@@ -172,7 +179,7 @@ def test_a_scope_ends_with_an_exception_too():
 def test_layer_options_and_two_of_the_widths_give_the_third():
     with LayerConfigScope(enable_ebops=False, enable_oq=True, beta0=0.5), QuantizerConfigScope(i0=1, f0=2):
         layer = QDense(3)
-        explicit = QDense(3, enable_oq=False)
+        explicit = QDense(3, enable_oq=False, oq_conf=QuantizerConfig())
     assert (layer.enable_ebops, layer.enable_oq, layer.beta0) == (False, True, 0.5)
     assert layer.kq.spec.b0 == 3
     assert not explicit.enable_oq

@@ -67,6 +67,11 @@ def test_a_number_becomes_a_regulariser():
         lambda: Constant(float("inf")),
         lambda: MonoL1("much"),
         lambda: MonoL1(float("inf")),
+        lambda: MonoL1(1e39),
+        lambda: Constant(101),
+        lambda: Min(101),
+        lambda: Max(-101),
+        lambda: MinMax(200, 300),
         lambda: as_constraint("no such constraint"),
         lambda: as_constraint(3),
         lambda: as_regularizer("no such regulariser"),
@@ -75,3 +80,7 @@ def test_a_number_becomes_a_regulariser():
 def test_nonsense_is_refused_with_the_remedy(wrong):
     with pytest.raises(ConfigError, match=r"received .*"):
         wrong()
+
+
+def test_limits_beyond_what_a_format_has_may_leave_its_widths_free():
+    assert (Min(-1000).min_value, Max(1000).max_value, MinMax(-1000, 0).min_value) == (-1000, 1000, -1000)

@@ -234,8 +234,16 @@ def test_concatenation_along_another_axis(same_as_graph):
         (lambda: keras.layers.Dense(2, name="d"), ROW, r"layer 'd' \(Dense\) is not quantized.*use QDense instead"),
         (lambda: keras.layers.Conv2D(2, 2, name="d"), IMAGE, r"layer 'd' \(Conv2D\).*use QConv2D instead"),
         (lambda: keras.layers.BatchNormalization(name="d"), ROW, r"'d' \(BatchNorm.*use QBatchNormalization instead"),
-        (lambda: keras.layers.AveragePooling2D(2, name="d"), IMAGE, r"layer 'd'.*use QAveragePooling2D instead"),
-        (lambda: keras.layers.Softmax(name="d"), ROW, r"layer 'd' \(Softmax\).*end the exported model before it"),
+        (
+            lambda: keras.layers.AveragePooling2D(3, name="d"),
+            IMAGE,
+            r"layer 'd' \(Aver.*or use QAveragePooling2D\(\(3, 3\)\)",
+        ),
+        (
+            lambda: keras.layers.Softmax(name="d"),
+            ROW,
+            r"layer 'd' \(Softmax\).*from_logits=True.*end the exported model before it",
+        ),
         (lambda: keras.layers.LeakyReLU(name="d"), ROW, r"layer 'd' \(LeakyReLU\)"),
         (lambda: keras.layers.ReLU(negative_slope=0.1, name="d"), ROW, r"layer 'd' \(ReLU\)"),
         (

@@ -1,11 +1,15 @@
 """Every layer against its graph, bit for bit, in shapes that the conformance suite leaves out; and what is refused."""
 
+from fractions import Fraction
+
 import keras
 import numpy as np
 import pytest
 
+from hgq_core.cost import ebops as graph_ebops
 from hgq_core.errors import ConfigError, ShapeError, UnsupportedError
 from hgq_core.graph import run
+from hgq_core.graph.ops import Lookup
 from hgq_core.linear import Pool, average_scale
 from hgq_keras import QuantizerConfig, QuantizerConfigScope, ebops, to_graph, trace_minmax
 from hgq_keras.layers import (
@@ -20,10 +24,13 @@ from hgq_keras.layers import (
     QUnaryFunctionLUT,
 )
 
-RNG = np.random.default_rng(3)
-IMAGE = RNG.normal(size=(4, 7, 6, 4)).astype(np.float32)
-SERIES = RNG.normal(size=(4, 9, 4)).astype(np.float32)
-ROW = RNG.normal(size=(4, 6)).astype(np.float32)
+
+def normal(seed, *shape):
+    """Data of its own for every use, whatever else has run."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+IMAGE, SERIES, ROW = normal(3, 4, 7, 6, 4), normal(4, 4, 9, 4), normal(5, 4, 6)
 
 
 def model_of(layer, x):
@@ -89,11 +96,12 @@ def test_without_quantization_they_are_the_layers_of_keras(ours, plain, x, argum
         dummy = {"iq_conf": dummy["iq_conf"]}
     layer, reference = ours(**arguments, **dummy), plain(**arguments)
     few = (np.rint(x * 4) / 4).astype(np.float32)
+    rng = np.random.default_rng(6)
     layer.build((None, *x.shape[1:]))
     reference.build((None, *x.shape[1:]))
     for ours_, theirs in zip(("kernel", "bias"), ("kernel", "bias"), strict=True):
         if getattr(reference, theirs, None) is not None:
-            values = RNG.integers(-8, 9, getattr(reference, theirs).shape) / 8
+            values = rng.integers(-8, 9, getattr(reference, theirs).shape) / 8
             getattr(layer, ours_).assign(values)
             getattr(reference, theirs).assign(values)
     if ours is QBatchNormalization:
@@ -153,13 +161,19 @@ def test_a_table_with_formats_of_its_own_for_every_element(same_as_graph):
     )
     model = model_of(layer, ROW)
     trace_minmax(model, ROW)
-    widths = {v.name: v for v in (*layer.iq.variables, *layer.oq.variables)}
     next(v for v in layer.iq.variables if v.name == "f").assign([[0, 1, 2, 3, 4, -1]])
     next(v for v in layer.oq.variables if v.name == "f").assign([[5, 4, 3, 2, 1, 0]])
-    assert widths["f"].shape == (1, 6)
-    graph = same_as_graph(model, ROW)
-    assert abs(ebops(model) - layer.ebops) == 0
-    assert graph.outputs
+    graph = same_as_graph(model, ROW, calibrate=False)
+    # Counted element by element from the stored widths: 2**(bits in) entries of (bits out) bits.
+    entries, pairs = Fraction(0), set()
+    for element in range(6):
+        (k, i, f), (_, _, g) = ([int(part[0, element]) for part in q.array_kif] for q in (layer.iq, layer.oq))
+        assert (f, g) == ([0, 1, 2, 3, 4, -1][element], 5 - element)
+        entries += 2 ** max(i + f, 0) * max(1 + g, 0)
+        pairs.add((k, i, f, g))
+    assert ebops(model) == graph_ebops(graph) == pytest.approx(float(entries / 10_000), rel=1e-12)
+    (lookup,) = [node.op for node in graph.nodes if isinstance(node.op, Lookup)]
+    assert len(lookup.tables) == len(pairs) > 1
 
 
 @pytest.mark.parametrize("overflow_mode", ["WRAP", "SAT", "SAT_SYM"])
@@ -208,7 +222,17 @@ def test_addition_of_three_tensors_that_broadcast(same_as_graph):
     inputs = [keras.Input(shape) for shape in shapes]
     confs = [QuantizerConfig("kif", f0=f) for f in (2, 3, 4)]
     model = keras.Model(inputs, QAdd(iq_confs=confs)(inputs))
-    same_as_graph(model, *[RNG.normal(size=(4, *shape)).astype(np.float32) for shape in shapes])
+    graph = same_as_graph(model, *[normal(seed, 4, *shape) for seed, shape in enumerate(shapes)])
+    # At each of the 5 x 4 places of the sum, the narrowest operand is free.
+    places = 0.0
+    for row in range(5):
+        for column in range(4):
+            bits = []
+            for quantizer, shape in zip(model.layers[-1].iqs, shapes, strict=True):
+                _, i, f = (part[0, row % shape[0], column % shape[1]] for part in quantizer.array_kif)
+                bits.append(max(i + f, 0.0))
+            places += 0.65 * (sum(bits) - min(bits))
+    assert graph_ebops(graph) == ebops(model) == pytest.approx(places, rel=1e-12)
 
 
 def test_additions_that_do_not_fit_are_refused():
@@ -283,14 +307,29 @@ def test_half_precision_is_refused(policy):
 # --- quantizers of every type -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["datalane", "weight", "bias", "all"])
-def test_a_dummy_costs_nothing_and_is_exported_as_no_quantizer(place, infer):
+@pytest.mark.parametrize(
+    ("place", "cost"),
+    [("datalane", 3 * 8), ("weight", 3 * 8), ("bias", 6 * 3 * 8 * 8), ("all", 0)],
+)
+def test_a_dummy_costs_nothing_and_changes_no_number(place, cost, array):
+    """Numbers of 9 fraction bits, which the quantizers of 6 would round; their sums are exact."""
+    rng = np.random.default_rng(7)
+    x, kernel, bias = (rng.integers(-511, 512, shape) / 512 for shape in ((4, 6), (6, 3), (3,)))
     with QuantizerConfigScope(place=place, default_q_type="dummy"):
-        model = model_of(QDense(3), ROW)
-    assert ebops(model) >= 0
-    if place != "datalane":
-        assert ebops(model) < ebops(model_of(QDense(3), ROW))
-    assert infer(model, ROW).shape == (4, 3)
+        layer = QDense(3)
+    model = model_of(layer, ROW)
+    assert ebops(model) == cost
+    layer.kernel.assign(kernel)
+    layer.bias.assign(bias)
+
+    def unless(dummy, values):
+        return values if place in (dummy, "all") else np.floor(values * 64 + 0.5) / 64
+
+    assert not np.array_equal(x, np.floor(x * 64 + 0.5) / 64)
+    added = bias if place in ("bias", "all") else array(layer.qbias)
+    assert np.array_equal(added, bias) == (place in ("bias", "all"))
+    expected = unless("datalane", x) @ unless("weight", kernel) + added
+    np.testing.assert_array_equal(array(model(x.astype("float32"), training=False)), expected)
 
 
 def test_a_minifloat_trains_and_says_that_hardware_needs_fixed_point(array):

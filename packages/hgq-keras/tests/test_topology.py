@@ -149,11 +149,9 @@ def test_an_infinite_constant_is_refused():
 
 
 @pytest.mark.parametrize("make", [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a + 1.0])
-def test_an_operator_on_tensors_names_the_layer_to_use(make):
+def test_an_operator_on_tensors_stands_between_layers(make):
     a, b = inputs("a", "b")
-    model = keras.Model([a, b], make(QDense(3)(a), QDense(3)(b)))
-    with pytest.raises(UnsupportedError, match=r"use keras\.layers\.(Add|Subtract|Multiply)\(\)"):
-        to_graph(model)
+    agree(keras.Model([a, b], QDense(2)(make(QDense(3)(a), QDense(3)(b)))), A, B)
 
 
 # --- subclasses -------------------------------------------------------------------------------------------------------

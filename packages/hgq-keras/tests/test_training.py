@@ -8,9 +8,8 @@ from keras import ops
 from hgq_keras import QuantizerConfig, QuantizerConfigScope, ebops, quantized_layers, to_graph, trace_minmax
 from hgq_keras.layers import QBatchNormalization, QDense
 
-RNG = np.random.default_rng(11)
-X = RNG.normal(size=(64, 5)).astype(np.float32)
-Y = np.maximum(X @ RNG.normal(size=(5, 2)), 0).astype(np.float32)
+X = np.random.default_rng(11).normal(size=(64, 5)).astype(np.float32)
+Y = np.maximum(X @ np.random.default_rng(13).normal(size=(5, 2)), 0).astype(np.float32)
 
 
 def network(beta0=1e-4):
@@ -159,7 +158,8 @@ def test_a_trained_model_equals_its_graph_also_on_other_data(same_as_graph):
     model.compile(keras.optimizers.Adam(0.02), "mse")
     model.fit(X, Y, batch_size=32, epochs=2, verbose=0)
     same_as_graph(model, X)
-    same_as_graph(model, RNG.normal(scale=9.0, size=X.shape).astype(np.float32), calibrate=False)
+    other = np.random.default_rng(12).normal(scale=9.0, size=X.shape).astype(np.float32)
+    same_as_graph(model, other, calibrate=False)
 
 
 def test_a_layer_that_is_not_trainable_keeps_weights_and_widths(array):

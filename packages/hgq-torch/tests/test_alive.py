@@ -66,3 +66,93 @@ def test_calibrate_takes_tensors_tuples_and_keeps_modes():
     assert len(totals) == 1
     assert model.training
     assert torch.equal(model[0].running_mean, mean)
+
+
+def coarse():
+    return qnn.QLinear(4, 8, kq={"spec": "kbi", "b0": 4, "i0": 2}, beta0=1e-6)
+
+
+def small(model):
+    return torch.full_like(model.weight, 0.01)
+
+
+def loaded(model):
+    model.load_state_dict({"weight": small(model)}, strict=False)
+
+
+def assigned(model):
+    model.weight.data = small(model)
+
+
+def copied(model):
+    with torch.no_grad():
+        model.weight.copy_(small(model))
+
+
+def replaced(model):
+    model.weight = nn.Parameter(small(model))
+
+
+def trained(model):
+    (model.train()(torch.randn(6, 4)).sum() + hgq_torch.ebops_loss(model)).backward()
+
+
+@pytest.mark.parametrize("give", [loaded, assigned, copied, replaced])
+@pytest.mark.parametrize("act", [trained, lambda model: hgq_torch.calibrate(model, torch.ones(2, 4))])
+def test_widths_too_coarse_for_a_weight_that_was_given_are_widened_once(give, act):
+    model = coarse()
+    give(model)
+    with pytest.warns(DeadLayerWarning, match=r"QLinear\(4, 8\).*round most of the weight to zero"):
+        act(model)
+    noise = (model.quantized_weights()["weight"] - model.weight.detach()).square().sum()
+    assert noise <= 0.25 * model.weight.detach().square().sum()
+    widths = model.kq.b.detach().clone()
+    act(model)
+    assert torch.equal(model.kq.b, widths)
+
+
+def test_weights_that_are_loaded_after_training_are_judged_too():
+    model = coarse()
+    trained(model)
+    loaded(model)
+    with pytest.warns(DeadLayerWarning, match="zero"):
+        trained(model)
+
+
+def test_training_that_prunes_is_left_alone():
+    model = coarse()
+    trained(model)
+    with torch.no_grad():
+        model.weight.mul_(1e-3)
+        model.kq.b.fill_(1.0)
+    trained(model)
+    assert model.kq.b.unique().tolist() == [1.0]
+
+
+@pytest.mark.parametrize("act", [trained, lambda model: hgq_torch.calibrate(model, torch.randn(5, 4))])
+def test_what_was_pruned_is_loaded_as_it_was(act):
+    model, fresh = coarse(), coarse()
+    with torch.no_grad():
+        model.weight[:7].mul_(1e-3)
+    model.kq.assign(b=3)
+    fresh.load_state_dict(model.state_dict())
+    act(fresh)
+    assert fresh.kq.b.unique().tolist() == [3.0]
+
+
+def test_widths_that_were_assigned_are_meant():
+    model = coarse()
+    copied(model)
+    model.kq.assign(b=3)
+    trained(model)
+    assert model.kq.b.unique().tolist() == [3.0]
+
+
+def test_a_calibration_that_fails_puts_widened_widths_back():
+    model = coarse()
+    loaded(model)
+    before = model.kq.b.detach().clone()
+    for _ in range(2):
+        with pytest.warns(DeadLayerWarning), pytest.raises(DataError):
+            hgq_torch.calibrate(model, torch.full((1, 4), float("nan")))
+        assert torch.equal(model.kq.b, before)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import hgq_torch
+from hgq_core import KIF, Bounds
 from hgq_core.errors import ConfigError, DataError, DeadLayerWarning, ShapeError
 from hgq_torch import Quantizer
 from hgq_torch import nn as qnn
@@ -75,3 +76,157 @@ def test_a_warning_is_no_failure():
     with pytest.warns(DeadLayerWarning):
         hgq_torch.calibrate(layer, torch.full((2, 4), 100.0))
     assert layer.iq.i.min() == 7
+
+
+def chain(**options):
+    """Three layers in kbi, where the grid moves with the range."""
+    return nn.Sequential(*(qnn.QLinear(4, 4, iq={"spec": "kbi", "b0": 3, "i0": 0, **options}) for _ in range(3)))
+
+
+def spread(seed):
+    """Rows of very different sizes."""
+    rows = torch.Generator().manual_seed(seed)
+    return torch.randn(64, 4, generator=rows) * torch.exp(2 * torch.randn(64, 1, generator=rows))
+
+
+def wraps(model, data):
+    """Whether anything wraps on the data."""
+    with torch.no_grad():
+        plain = model.eval()(data)
+        with hgq_torch.calibrating(model):
+            return not torch.equal(plain, model(data))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_calibration_repeats_until_no_batch_wraps(seed):
+    torch.manual_seed(seed)
+    model, data = chain(heterogeneous_axis=()), spread(seed)
+    hgq_torch.calibrate(model, torch.utils.data.DataLoader(data, batch_size=4))
+    assert not wraps(model, data)
+
+
+class Counted:
+    """A loader that counts how often it is read."""
+
+    def __init__(self, batches):
+        self.batches, self.reads = batches, 0
+
+    def __iter__(self):
+        self.reads += 1
+        return iter(self.batches)
+
+
+def test_a_grid_that_stands_still_needs_one_pass():
+    batches = list(spread(0).split(4))
+    for model, several in ((chain(), True), (nn.Sequential(qnn.QLinear(4, 3), qnn.QLinear(3, 2)), False)):
+        loader = Counted(batches)
+        hgq_torch.calibrate(model, loader)
+        assert (loader.reads > 1) is several
+
+
+def test_a_generator_is_read_once_and_gives_what_a_list_gives():
+    reads = []
+
+    def batches():
+        for n, part in enumerate(spread(1).split(4)):
+            reads.append(n)
+            yield part
+
+    model, other = chain(), chain()
+    other.load_state_dict(model.state_dict())
+    hgq_torch.calibrate(model, batches())
+    assert reads == list(range(16))
+    hgq_torch.calibrate(other, list(spread(1).split(4)))
+    assert all(torch.equal(a, b) for a, b in zip(model.buffers(), other.buffers(), strict=True))
+
+
+def as_pairs(x):
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, torch.zeros(len(x))), batch_size=5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda x: x,
+        lambda x: x.numpy(),
+        lambda x: x.double().numpy(),
+        lambda x: (x, torch.zeros(len(x))),
+        lambda x: (x.numpy(), np.zeros(len(x))),
+        lambda x: {"input": x},
+        lambda x: [{"input": part} for part in x.split(7)],
+        lambda x: [part.numpy() for part in x.split(7)],
+        as_pairs,
+        lambda x: ((part, 0) for part in x.split(3)),
+    ],
+)
+def test_what_a_loader_gives_is_taken(data):
+    model, other = nn.Sequential(qnn.QLinear(4, 3)), nn.Sequential(qnn.QLinear(4, 3))
+    other.load_state_dict(model.state_dict())
+    x = torch.randn(20, 4) * 3
+    assert hgq_torch.calibrate(model, data(x)) == hgq_torch.calibrate(other, x)
+    assert torch.equal(model[0].iq.i, other[0].iq.i)
+
+
+@pytest.mark.parametrize("q_type", ["kif", "kbi"])
+def test_a_constraint_that_cuts_the_data_is_named_with_what_they_need(q_type):
+    model = nn.Sequential(qnn.QLinear(4, 3, iq={"spec": q_type, "ic": Bounds(-8, 2)}))
+    hgq_torch.calibrate(model, torch.full((2, 4), 3.0))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(DataError, match=r"'0\.iq'.*need 5 integer bits.*ic leaves 2.*scale the data"):
+        hgq_torch.calibrate(model, [torch.ones(2, 4), torch.full((2, 4), 17.0)])
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("given", [17.0, -1.0])
+def test_a_frozen_range_that_cuts_the_data_is_named(given):
+    iq = KIF(k0=0, i0=3, f0=2, trainable=False, homogeneous_axis=(0,), overflow_mode="WRAP")
+    model = nn.Sequential(qnn.QLinear(4, 3, iq=iq))
+    hgq_torch.calibrate(model, torch.full((2, 4), 7.0))
+    assert model[0].iq.i.unique().tolist() == [3.0]
+    assert model[0].iq.k.unique().tolist() == [0.0]
+    with pytest.raises(DataError, match=r"'0\.iq'.*frozen.*trainable=True"):
+        hgq_torch.calibrate(model, torch.full((2, 4), given))
+
+
+def test_numbers_that_become_infinite_inside_are_refused():
+    class Infinite(nn.Module):
+        def forward(self, x):
+            return x / 0
+
+    with pytest.raises(DataError, match="NaN or infinity on their way"):
+        hgq_torch.calibrate(nn.Sequential(Infinite(), qnn.QLinear(4, 3)), torch.ones(2, 4))
+
+
+def test_a_model_that_is_calibrated_says_so_until_whole_bits_change():
+    model = nn.Sequential(qnn.QLinear(4, 3), nn.ReLU(), qnn.QLinear(3, 2, oq="kbi"))
+    assert hgq_torch.uncalibrated(model) == ["0", "2"]
+    hgq_torch.calibrate(model, torch.randn(50, 4))
+    assert hgq_torch.uncalibrated(model) == []
+    with torch.no_grad():
+        model[0].iq.f.add_(0.3)
+    assert hgq_torch.uncalibrated(model) == []
+    with torch.no_grad():
+        model[0].iq.f.add_(0.3)
+    assert hgq_torch.uncalibrated(model) == ["0"]
+    hgq_torch.calibrate(model, torch.randn(50, 4))
+    model.train()(torch.full((2, 4), 300.0))
+    assert hgq_torch.uncalibrated(model) == ["0", "2"]
+
+
+def test_the_mark_is_saved_and_older_files_load_without_it():
+    model, fresh = (nn.Sequential(qnn.QLinear(4, 3)) for _ in range(2))
+    hgq_torch.calibrate(model, torch.randn(50, 4))
+    state = model.state_dict()
+    fresh.load_state_dict(state)
+    assert hgq_torch.uncalibrated(fresh) == []
+    older = {name: value for name, value in state.items() if not name.endswith("calibrated")}
+    assert len(older) == len(state) - 2
+    fresh.load_state_dict(older)
+    assert hgq_torch.uncalibrated(fresh) == ["0"]
+
+
+def test_ranges_that_follow_nothing_need_no_calibration():
+    frozen = KIF(trainable=False, homogeneous_axis=(0,))
+    assert hgq_torch.uncalibrated(qnn.QLinear(4, 3, iq={"overflow_mode": "SAT"}, bq="dummy")) == []
+    assert hgq_torch.uncalibrated(qnn.QLinear(4, 3, iq=frozen, bq="dummy")) == []
+    assert hgq_torch.uncalibrated(qnn.QLinear(4, 3)) == [""]

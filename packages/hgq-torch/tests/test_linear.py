@@ -78,6 +78,34 @@ def test_the_fused_step_is_the_composed_one(shape, activation, bias, granularity
             assert torch.equal(a, b), name
 
 
+HUGE = [3.4e38, -3.4e38, 2.0**104, -(2.0**100), 2.0**97 * 1.5, 1e30, 0.3, -0.3]
+TINY = [1e-40, -1e-40, 1e-45, -1e-45, 2.0**-126, -(2.0**-127), 0.0, -0.0]
+
+
+@pytest.mark.parametrize("mode", ["RND", "TRN", "RND_CONV"])
+@pytest.mark.parametrize("values", [HUGE, TINY])
+@pytest.mark.parametrize("f", [-100, 0, 7, 24])
+def test_the_fused_step_is_the_composed_one_for_huge_and_denormal_numbers(values, mode, f):
+    fused = qnn.QLinear(2, 3, bias=False, iq={"round_mode": mode, "fc": None, "ic": None, "f0": f})
+    with torch.no_grad():
+        fused.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    plain = composed(fused)
+    x = torch.tensor(values).view(-1, 2)
+    for _ in range(2):
+        assert torch.equal(fused(x), plain(x))
+        assert torch.equal(fused.iq.i, plain.iq.i)
+    assert torch.isfinite(fused(x)).all()
+
+
+def test_the_fused_weight_is_the_composed_one_for_denormal_numbers():
+    fused = qnn.QLinear(4, 2, bias=False, kq={"round_mode": "TRN"})
+    with torch.no_grad():
+        fused.weight.copy_(torch.tensor(TINY).view(2, 4))
+    fused.kq.assign(b=[[2, 0, 2, 2], [2, 2, 2, 2]], i=30, k=[[1, 1, 1, 0], [1, 1, 1, 1]])
+    plain = composed(fused)
+    assert torch.equal(fused(torch.eye(4)), plain(torch.eye(4)))
+
+
 def test_a_bias_needs_the_same_integer_bits_in_both_paths():
     layer = qnn.QLinear(1, 4000, bq={"i_decay_speed": 100.0})
     with torch.no_grad():
@@ -131,6 +159,8 @@ def test_ebops_equal_counting(shape, widths):
         assert hgq_torch.ebops(half) * torch.Size(rows).numel() == pytest.approx(hgq_torch.ebops(full))
 
 
+# A weight that nothing rounds has 24 bits, and its products have more than float32.
+@pytest.mark.filterwarnings("ignore::hgq_core.errors.PrecisionWarning")
 @pytest.mark.parametrize("made", ["dummy", lambda: hgq_torch.Quantizer("dummy")])
 @pytest.mark.parametrize("names", [("iq",), ("kq",), ("bq",), ("iq", "kq", "bq")])
 @pytest.mark.parametrize("input_shape", [(4,), (5, 4)])
@@ -231,7 +261,7 @@ def test_a_layer_can_be_copied_after_a_training_step():
         ({"activation": "gelu"}, "activation"),
         ({"input_shape": (3, 5)}, "ends in in_features"),
         ({"parallelization_factor": 2}, "parallelization_factor"),
-        ({"enable_iq": False}, "enable_ebops=False"),
+        ({"enable_iq": False, "enable_ebops": True}, "enable_ebops=False"),
         ({"kq": 3}, "expected a Quantizer"),
         ({"kq": {"b00": 3}}, "did you mean"),
     ],

@@ -13,6 +13,7 @@ __all__ = [
     "HGQWarning",
     "LargeDesignWarning",
     "MissingDependencyError",
+    "PrecisionWarning",
     "ShapeError",
     "ToolError",
     "UncalibratedWarning",
@@ -79,3 +80,7 @@ class LargeDesignWarning(HGQWarning):
 
 class UncalibratedWarning(HGQWarning):
     """A graph that is about to be lowered, and that has ranges which never were calibrated."""
+
+
+class PrecisionWarning(HGQWarning):
+    """A model whose own floating-point arithmetic may round what its graph and hardware compute exactly."""

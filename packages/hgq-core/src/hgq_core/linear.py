@@ -61,6 +61,25 @@ class Contract:
         first, second = inputs.split(",")
         return first, second, output
 
+    def check_batch(self, *, constant: tuple[bool, bool]) -> None:
+        """Raise ShapeError unless the batch axis comes first in all data and in the output, and is in no constant.
+
+        Args:
+            constant: whether each operand is constant and so has no batch axis.
+
+        >>> Contract("bti,io->bto").check_batch(constant=(False, True))
+        """
+        data = [term for term, fixed in zip(self.terms, constant, strict=False) if not fixed]
+        others = [term for term, fixed in zip(self.terms, constant, strict=False) if fixed]
+        batch = data[0][:1] if data else ""
+        if not batch or any(t[:1] != batch for t in (*data, self.terms[2])) or any(batch in t for t in others):
+            message = (
+                f"einsum equation {self.equation!r}: the batch axis, {batch!r}, must be the first axis of the data and "
+                "of the output, and no axis of a constant, because each row of a batch is computed alone; move the "
+                "axes behind it, as in 'bi,io->bo'"
+            )
+            raise ShapeError(message)
+
     def sizes(self, a: Sequence[int | None], b: Sequence[int | None]) -> dict[str, int | None]:
         """Size of every letter; raises ShapeError when the operands disagree."""
         sizes: dict[str, int | None] = {}

@@ -63,6 +63,30 @@ class ParetoFront:
             ConfigError: a metric is missing.
             DataError: a metric is NaN.
         """
+        chosen = self._chosen(metrics)
+        self.dropped = ()
+        if self._is_beaten(chosen):
+            return False
+        self.dropped = tuple(point for point in self._points if self._as_good(chosen, point.metrics))
+        self._points = [point for point in self._points if not self._as_good(chosen, point.metrics)]
+        insort(self._points, ParetoPoint(chosen, payload), key=lambda point: tuple(point.metrics.values()))
+        return True
+
+    def accepts(self, metrics: Mapping[str, float]) -> bool:
+        """Whether `add` would take this point in; nothing changes.
+
+        Raises:
+            ConfigError: a metric is missing.
+            DataError: a metric is NaN.
+
+        >>> front = ParetoFront({"ebops": -1})
+        >>> front.add({"ebops": 500}), front.accepts({"ebops": 500}), front.accepts({"ebops": 499})
+        (True, False, True)
+        """
+        return not self._is_beaten(self._chosen(metrics))
+
+    def _chosen(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """The metrics of this front."""
         missing = [name for name in self.sides if name not in metrics]
         if missing:
             message = f"a point lacks {missing}; received {sorted(metrics)}, expected {list(self.sides)}"
@@ -71,13 +95,11 @@ class ParetoFront:
         if any(isnan(value) for value in chosen.values()):
             message = f"a point with NaN cannot be compared: received {chosen}"
             raise DataError(message)
-        self.dropped = ()
-        if any(self._as_good(point.metrics, chosen) for point in self._points):
-            return False
-        self.dropped = tuple(point for point in self._points if self._as_good(chosen, point.metrics))
-        self._points = [point for point in self._points if not self._as_good(chosen, point.metrics)]
-        insort(self._points, ParetoPoint(chosen, payload), key=lambda point: tuple(point.metrics.values()))
-        return True
+        return chosen
+
+    def _is_beaten(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a point of the front is at least as good in every metric."""
+        return any(self._as_good(point.metrics, metrics) for point in self._points)
 
     def _as_good(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
         """True if a is at least as good as b in every metric."""

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 from hgq_core.errors import ConfigError
+from hgq_core.numbers import not_negative
 from hgq_core.spec import (
     PLACES,
     TYPES,
@@ -82,7 +83,7 @@ class QuantizerConfigScope(_Scope):
             two give the third.
 
     Raises:
-        ConfigError: unknown type, place or parameter.
+        ConfigError: unknown type, place, mode or parameter, both kinds of axes, or a number that no quantizer can use.
 
     >>> with QuantizerConfigScope(place="weight", b0=4):
     ...     resolve("default", "weight").b0
@@ -101,7 +102,8 @@ class QuantizerConfigScope(_Scope):
         if default_q_type is not None:
             default_q_type = normalized_type(default_q_type)
         check_names(parameters, types)
-        merged({}, parameters)
+        for kind in types:
+            _check_parameters(kind, parameters)
         given = {name for name in ("i0", "f0", "b0") if isinstance(parameters.get(name), int | float)}
         if given == {"i0", "f0"}:
             parameters["b0"] = parameters["i0"] + parameters["f0"]
@@ -119,7 +121,7 @@ class LayerConfigScope(_Scope):
         **options: ``beta0``, ``enable_ebops``, ``enable_iq``, ``enable_oq``, ``enable_sq``.
 
     Raises:
-        ConfigError: unknown option.
+        ConfigError: unknown option, or a beta0 that is negative, NaN or beyond float32.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -129,7 +131,15 @@ class LayerConfigScope(_Scope):
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 message = f"unknown layer option {name!r}{hint}; known: {sorted(_LAYER_DEFAULTS)}"
                 raise ConfigError(message)
+        if "beta0" in options:
+            not_negative(options["beta0"], "beta0 of the LayerConfigScope")
         super().__init__(_layers, options)
+
+
+def _check_parameters(q_type: str, parameters: Mapping[str, Any]) -> None:
+    """Raise ConfigError for parameters that this type of quantizer cannot have."""
+    known = {name: value for name, value in parameters.items() if name in parameter_names(q_type)}
+    make_spec(q_type, merged(default_parameters(q_type, "datalane"), known))
 
 
 def _as_sequence(value: str | Sequence[str]) -> Sequence[str]:

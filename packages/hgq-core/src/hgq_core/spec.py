@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from math import inf, isfinite, isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, DataError
 from hgq_core.granularity import Granularity
 from hgq_core.modes import Overflow, Round
+from hgq_core.numbers import LARGEST, checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ class _Fixed:
     def __post_init__(self) -> None:
         object.__setattr__(self, "round_mode", Round.parse(self.round_mode))
         object.__setattr__(self, "overflow_mode", Overflow.parse(self.overflow_mode))
-        if isnan(self.i_decay_speed) or self.i_decay_speed < 0:
+        if not checked(self.i_decay_speed, "i_decay_speed", "bits per step, 0 to inf") >= 0:
             message = f"i_decay_speed: received {self.i_decay_speed}, expected bits per step, 0 to inf"
             raise ConfigError(message)
         _check_numbers(self)
@@ -246,6 +247,9 @@ _STARTS = {"k0": "k", "i0": "i", "f0": "f", "b0": "b", "m0": "m", "e0": "e", "e0
 """The width that begins with each parameter."""
 
 
+_FACTORS = ("ir", "fr", "br", "mr", "er", "e0r")
+
+
 def _check_numbers(spec: _Fixed | Float) -> None:
     """Raises ConfigError for an initial width or a factor that is a number, and one that cannot be used."""
     for parameter in fields(spec):
@@ -259,12 +263,9 @@ def _check_numbers(spec: _Fixed | Float) -> None:
             if not low <= value <= high:
                 message = f"{name}: received {value}, expected a number of bits from {low} to {high}"
                 raise ConfigError(message)
-        elif name in _FACTORS and not isfinite(value):
+        elif name in _FACTORS and not abs(float(value)) <= LARGEST:
             message = f"{name}: received {value}, expected a finite factor of the regulariser"
             raise ConfigError(message)
-
-
-_FACTORS = ("ir", "fr", "br", "mr", "er", "e0r")
 
 
 def check_widths(name: str, values: ArrayLike) -> None:

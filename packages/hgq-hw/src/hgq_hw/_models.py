@@ -17,6 +17,7 @@ __all__ = [
     "KERAS_SUFFIXES",
     "as_graph",
     "check_model_name",
+    "is_hgq_keras",
     "load_model",
     "load_object",
     "package",
@@ -86,6 +87,13 @@ def check_model_name(argument: str) -> None:
             "or 'package.module:factory'"
         )
         raise ConfigError(message)
+
+
+def is_hgq_keras(model: Any) -> bool:
+    """Whether a Keras model has a layer of hgq-keras, nested models included; imports no framework."""
+    if any(kind.__module__.partition(".")[0] == "hgq_keras" for kind in type(model).__mro__):
+        return True
+    return any(is_hgq_keras(layer) for layer in getattr(model, "layers", ()))
 
 
 def load_model(argument: str) -> Graph:

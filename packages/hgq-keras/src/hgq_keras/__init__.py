@@ -7,6 +7,7 @@ from hgq_keras.calibrate import trace_minmax
 from hgq_keras.calibrated import uncalibrated
 from hgq_keras.calls import ebops, ebops_by_layer
 from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
+from hgq_keras.decay import width_variables
 from hgq_keras.export import to_graph
 from hgq_keras.health import dead_layers, warn_if_dead
 from hgq_keras.layers import quantized_layers
@@ -30,6 +31,7 @@ __all__ = [
     "trace_minmax",
     "uncalibrated",
     "warn_if_dead",
+    "width_variables",
 ]
 
 __version__ = version("hgq-keras")

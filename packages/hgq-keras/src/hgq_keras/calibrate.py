@@ -22,7 +22,7 @@ from hgq_keras.quantizer import Quantizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["calibrating", "quantizers", "trace_minmax"]
+__all__ = ["as_calibrated", "calibrating", "inference", "quantizers", "trace_minmax"]
 
 
 def quantizers(model: keras.Layer) -> list[Quantizer]:
@@ -110,6 +110,44 @@ def trace_minmax(
         ConfigError: inputs of different lengths or of another number or other names than the model's, a batch size that
             is not positive, a model that is not built or whose numbers grow from pass to pass.
     """
+    results = _traced(model, data, inference(model), reset, batch_size, verbose, keep=return_results)
+    return _joined(results) if return_results else ebops(model)
+
+
+@contextmanager
+def as_calibrated(model: keras.Model, data: Any, call: Callable[[Any], Any]) -> Iterator[float]:
+    """Inside the block the model is calibrated on data; after it the quantizers are what they were before.
+
+    Args:
+        model: a built model.
+        data: what `trace_minmax` takes.
+        call: `inference` of the model, which may serve many times.
+
+    Yields:
+        Total EBOPs of the calibrated model.
+
+    Raises:
+        DataError: as in `trace_minmax`; nothing is changed then.
+        ConfigError: as in `trace_minmax`.
+    """
+    mine = quantizers(model)
+    before: list[dict[str, np.ndarray]] = []
+    for quantizer in mine:
+        stored: dict[str, Any] = {}
+        quantizer.save_own_variables(stored)
+        before.append({name: np.array(keras.ops.convert_to_numpy(value)) for name, value in stored.items()})
+    _traced(model, data, call, reset=True, batch_size=1024, verbose=0, keep=False)
+    try:
+        yield ebops(model)
+    finally:
+        for quantizer, values in zip(mine, before, strict=True):
+            quantizer.load_own_variables(values)
+
+
+def _traced(
+    model: keras.Model, data: Any, call: Callable[[Any], Any], reset: bool, batch_size: int, verbose: int, *, keep: bool
+) -> list[Any]:
+    """Calibrates a model; the outputs of every batch if they are to be kept."""
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
         raise ConfigError(message)
@@ -126,11 +164,11 @@ def trace_minmax(
             if reset:
                 for quantizer in mine:
                     quantizer.reset_range()
-            results = _settled(model, mine, batches, verbose, moving=moving, keep=return_results)
+            results = _settled(model, mine, batches, call, verbose, moving=moving, keep=keep)
     for quantizer in mine:
         quantizer.mark_calibrated()
     warn_if_dead(model)
-    return _joined(results) if return_results else ebops(model)
+    return results
 
 
 def _fitting(model: keras.Model, batch: Any) -> Any:
@@ -159,10 +197,16 @@ def _fitting(model: keras.Model, batch: Any) -> Any:
 
 
 def _settled(
-    model: keras.Model, mine: list[Quantizer], batches: Batches, verbose: int, *, moving: int, keep: bool
+    model: keras.Model,
+    mine: list[Quantizer],
+    batches: Batches,
+    call: Callable[[Any], Any],
+    verbose: int,
+    *,
+    moving: int,
+    keep: bool,
 ) -> list[Any]:
     """The outputs of every batch, if they are to be kept, once the ranges hold all of them."""
-    call = _inference(model)
 
     def one_pass(number: int) -> list[Any]:
         label = "calibrating" if number == 0 else f"calibrating, pass {number + 1}"
@@ -193,7 +237,7 @@ def _joined(results: list[Any]) -> Any:
     return joined[0] if len(joined) == 1 else list(joined)
 
 
-def _inference(model: keras.Model) -> Callable[[Any], Any]:
+def inference(model: keras.Model) -> Callable[[Any], Any]:
     """The model as a function of a batch, compiled on JAX, which would otherwise compile every operation by itself."""
     if keras.backend.backend() != "jax":
         return lambda batch: model(batch, training=False)

@@ -3,78 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf, isfinite
-from numbers import Integral, Real
+from math import inf
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import keras
 
 from hgq_core.errors import ConfigError
+from hgq_core.numbers import LARGEST, SMALLEST, checked, finite
 from hgq_keras.constraints import Constant, Max, Min, MinMax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import keras
-
 __all__ = [
     "check_axes",
+    "check_start",
     "checked_affine",
     "checked_noise",
     "checked_scaler",
-    "not_negative",
+    "integer",
     "positive_integer",
-    "real",
+    "sizes",
     "start_inside",
 ]
 
 
-def real(value: Any, argument: str, expected: str) -> float:
-    """The value as a float, also nan and infinity; raises ConfigError for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+def integer(value: Any, argument: str, expected: str = "an integer", lowest: float = -inf) -> int:
+    """The value as an int; raises ConfigError for anything else than a whole number, of at least ``lowest``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         message = f"{argument}: received {value!r}, expected {expected}"
-        raise ConfigError(message)
-    return float(value)
-
-
-def not_negative(value: Any, argument: str) -> float:
-    """The value as a float; raises ConfigError for anything else than a finite number of at least 0."""
-    expected = "a finite number, 0 or larger"
-    number = real(value, argument, expected)
-    if not isfinite(number) or number < 0:
-        message = f"{argument}: received {value!r}, expected {expected}"
-        raise ConfigError(message)
-    return number
-
-
-def positive_integer(value: Any, argument: str) -> int:
-    """The value as an int; raises ConfigError for anything else than a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        message = f"{argument}: received {value!r}, expected a positive integer"
         raise ConfigError(message)
     return int(value)
 
 
-def checked_scaler(value: Any) -> float | None:
-    """A finite number other than 0, or None."""
-    if value is None:
-        return None
-    expected = "a finite number other than 0"
-    number = real(value, "scaler", expected)
-    if not isfinite(number) or number == 0:
-        message = f"scaler: received {value!r}, expected {expected}"
+def positive_integer(value: Any, argument: str) -> int:
+    """The value as an int; raises ConfigError for anything else than a whole number of at least 1."""
+    return integer(value, argument, "a positive integer", 1)
+
+
+def sizes(value: Any, number: int, argument: str) -> tuple[int, ...]:
+    """One positive integer for each of ``number`` axes; a single one stands for all of them."""
+    values = tuple(value) if isinstance(value, list | tuple) else (value,) * number
+    if len(values) != number:
+        message = f"{argument}: received {value!r}, expected {number} positive integer(s)"
         raise ConfigError(message)
-    return number
+    return tuple(positive_integer(n, argument) for n in values)
+
+
+def checked_scaler(value: Any) -> float | None:
+    """A number other than 0 that float32 holds, or None."""
+    return None if value is None else finite(value, "scaler", zero=False)
 
 
 def checked_affine(value: Any) -> tuple[float, float] | None:
-    """``(scale, shift)``, both finite and the scale not 0, or None."""
+    """``(scale, shift)``, both in float32 and the scale not 0, or None."""
     if value is None:
         return None
     expected = "(scale, shift), two finite numbers with a scale other than 0"
-    pair = [real(part, "affine", expected) for part in _sequence(value, "affine", expected)]
-    if len(pair) != 2 or not all(map(isfinite, pair)) or pair[0] == 0:
-        message = f"affine: received {value!r}, expected {expected}"
+    pair = [checked(part, "affine", expected) for part in _sequence(value, "affine", expected)]
+    if len(pair) != 2 or not SMALLEST <= abs(pair[0]) <= LARGEST or not abs(pair[1]) <= LARGEST:
+        message = f"affine: received {value!r}, expected {expected} that float32 holds"
         raise ConfigError(message)
     return pair[0], pair[1]
 
@@ -84,7 +73,7 @@ def checked_noise(value: Any) -> float | None:
     if value is None:
         return None
     expected = "a number from 0 to 1"
-    number = real(value, "qnoise_factor", expected)
+    number = checked(value, "qnoise_factor", expected)
     if not 0 <= number <= 1:
         message = f"qnoise_factor: received {value!r}, expected {expected}"
         raise ConfigError(message)
@@ -110,26 +99,37 @@ def _sequence(value: Any, argument: str, expected: str) -> list[Any]:
     return list(value)
 
 
-def start_inside(name: str, start: Any, limit: str, constraint: Any, usual: Any, *, given: bool) -> Any:
+def check_start(name: str, start: Any) -> None:
+    """Raise ConfigError for an initial width that is neither a number nor an initialiser of Keras."""
+    message = f"{name}: received {start!r}, expected a number of bits or a Keras initializer"
+    if isinstance(start, bool):
+        raise ConfigError(message)
+    if isinstance(start, int | float):
+        return
+    try:
+        keras.initializers.get(start)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(message) from error
+
+
+def start_inside(name: str, start: Any, limit: str, constraint: Any, *, given: bool) -> Any:
     """The initial width if its constraint allows it.
 
     Args:
         name: name of the initial width.
-        start: the initial width; an initialiser is not looked into, and nan and infinity are refused when it is built.
+        start: the initial width; an initialiser is not looked into.
         limit: name of the constraint.
         constraint: Keras constraint or None.
-        usual: the default, which starts at the edge of limits that it is outside of.
-        given: whether the width stands beside its constraint, so that it was chosen even if it is the default.
+        given: whether the caller chose the width; one that a scope or a default brings starts at the edge of limits
+            that it is outside of.
 
     Raises:
         ConfigError: a chosen width outside of the limits, which would give numbers that no format holds.
     """
     low, high = _limits(constraint)
-    if isinstance(start, bool) or not isinstance(start, int | float | np.number):
+    if isinstance(start, bool) or not isinstance(start, int | float) or low <= start <= high:
         return start
-    if low <= start <= high or not isfinite(start):
-        return start
-    if given or start != usual:
+    if given:
         message = f"{name}: received {start}, which {limit}={constraint!r} does not allow; expected {low:g} to {high:g}"
         raise ConfigError(message)
     edge = low if start < low else high

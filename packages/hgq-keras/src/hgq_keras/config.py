@@ -7,12 +7,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.modes import Overflow
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
-from hgq_keras.checks import check_axes, checked_affine, checked_noise, checked_scaler, real, start_inside
+from hgq_keras.checks import check_axes, check_start, checked_affine, checked_noise, checked_scaler, start_inside
 from hgq_keras.constraints import as_constraint
 from hgq_keras.regularizers import as_regularizer
 
@@ -45,8 +46,9 @@ class QuantizerConfig(Mapping[str, Any]):
 
     Raises:
         ConfigError: unknown type, place, mode or parameter; both kinds of axes; a scaler of 0; a k0 other than 0 and 1;
-            a noise factor outside [0, 1]; an initial width outside of its constraint. A default width that lies
-            outside of the constraint starts at its edge.
+            a noise factor outside [0, 1]; a number that is NaN, infinite or more than float32 holds; an initial width
+            that is given here and lies outside of its constraint. One that a scope or a default brings starts at the
+            edge of the constraint.
 
     >>> QuantizerConfig("kbi", "weight", b0=6)["b0"]
     6
@@ -63,10 +65,8 @@ class QuantizerConfig(Mapping[str, Any]):
     ) -> None:
         check_axes(parameters)
         self.q_type, self.place, given = resolved_parameters(q_type, place, parameters)
-        if "i_decay_speed" in given:
-            real(given["i_decay_speed"], "i_decay_speed", "bits per step, 0 to inf")
         # Every parameter, those with a default too, so that another scope does not fill them in when it is read back.
-        defaults = make_spec(self.q_type, given)
+        defaults = make_spec(self.q_type, {name: _python(value) for name, value in given.items()})
         resolved = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
         for name in _CONSTRAINTS:
             if name in resolved:
@@ -77,12 +77,14 @@ class QuantizerConfig(Mapping[str, Any]):
         if isinstance(resolved.get("k0"), int | float) and resolved["k0"] not in (0, 1):
             message = f"k0: received {resolved['k0']}, expected 1 to keep negative numbers or 0"
             raise ConfigError(message)
-        usual = make_spec(self.q_type, {})
+        for name in _LIMITED:
+            if name in resolved:
+                check_start(name, resolved[name])
         for name, limit in _LIMITED.items():
             # Under WRAP `i` only begins there: it follows the data, and stays inside its constraint as it does.
             if name in resolved and not (name == "i0" and resolved["overflow_mode"] is Overflow.WRAP):
-                start, default = resolved[name], getattr(usual, name)
-                resolved[name] = start_inside(name, start, limit, resolved[limit], default, given=name in parameters)
+                given_here = name in parameters
+                resolved[name] = start_inside(name, resolved[name], limit, resolved[limit], given=given_here)
         self._parameters = resolved
         self.spec: Spec = make_spec(self.q_type, resolved)
         self.scaler = checked_scaler(scaler)
@@ -146,12 +148,23 @@ class QuantizerConfig(Mapping[str, Any]):
         if "blocks" in parameters:
             parameters["blocks"] = {int(axis): size for axis, size in parameters["blocks"].items()}
         # Written with every parameter: an absent constraint or regulariser means none, whatever the scope says.
+        known = make_spec(config["q_type"], {})
         for name in (*_CONSTRAINTS, *_REGULARIZERS):
-            known = make_spec(config["q_type"], {})
             if hasattr(known, name):
                 parameters.setdefault(name, None)
         affine = config.pop("affine")
         return cls(affine=None if affine is None else tuple(affine), **config, **parameters)
+
+
+def _python(value: Any) -> Any:
+    """Numbers of NumPy as those of Python, also in axes and blocks: a file holds no others."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return tuple(_python(item) for item in value)
+    if isinstance(value, dict):
+        return {_python(key): _python(item) for key, item in value.items()}
+    return value
 
 
 def _plain(value: Any) -> Any:

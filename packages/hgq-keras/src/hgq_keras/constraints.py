@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_core.spec import Bounds
+from hgq_core.spec import WIDEST, Bounds
 
 __all__ = ["Constant", "Max", "Min", "MinMax", "as_constraint"]
 
@@ -26,7 +26,8 @@ class MinMax(keras.constraints.Constraint):
         max_value: largest width (bits), at least `min_value`.
 
     Raises:
-        ConfigError: a limit is not a finite number, or they are the wrong way round.
+        ConfigError: a limit is not a finite number, they are the wrong way round, or they leave no width that a
+            format can have.
     """
 
     def __init__(self, min_value: float, max_value: float) -> None:
@@ -38,6 +39,7 @@ class MinMax(keras.constraints.Constraint):
                 "expected min_value <= max_value, swap them"
             )
             raise ConfigError(message)
+        _check_possible("MinMax", self.min_value, self.max_value)
 
     def __call__(self, w: Any) -> Any:
         """The widths inside both limits."""
@@ -59,11 +61,12 @@ class Min(keras.constraints.Constraint):
         min_value: smallest width (bits).
 
     Raises:
-        ConfigError: the limit is not a finite number.
+        ConfigError: the limit is not a finite number, or leaves no width that a format can have.
     """
 
     def __init__(self, min_value: float) -> None:
         self.min_value = _bits("Min", "min_value", min_value)
+        _check_possible("Min", self.min_value, inf)
 
     def __call__(self, w: Any) -> Any:
         """The widths, at least the limit."""
@@ -85,11 +88,12 @@ class Max(keras.constraints.Constraint):
         max_value: largest width (bits).
 
     Raises:
-        ConfigError: the limit is not a finite number.
+        ConfigError: the limit is not a finite number, or leaves no width that a format can have.
     """
 
     def __init__(self, max_value: float) -> None:
         self.max_value = _bits("Max", "max_value", max_value)
+        _check_possible("Max", -inf, self.max_value)
 
     def __call__(self, w: Any) -> Any:
         """The widths, at most the limit."""
@@ -111,11 +115,12 @@ class Constant(keras.constraints.Constraint):
         value: the width (bits).
 
     Raises:
-        ConfigError: the value is not a finite number.
+        ConfigError: the value is not a finite number, or no width that a format can have.
     """
 
     def __init__(self, value: float) -> None:
         self.value = _bits("Constant", "value", value)
+        _check_possible("Constant", self.value, self.value)
 
     def __call__(self, w: Any) -> Any:
         """The value, in the shape of the widths."""
@@ -171,3 +176,10 @@ def _bits(owner: str, name: str, value: Any) -> float:
         message = f"{owner}: received {name}={value}, expected a finite number of bits; leave that side to Min or Max"
         raise ConfigError(message)
     return bits
+
+
+def _check_possible(owner: str, low: float, high: float) -> None:
+    """Raise ConfigError for limits that leave no width of which float32 holds the powers of two."""
+    if low > WIDEST or high < -WIDEST:
+        message = f"{owner}: received widths from {low:g} to {high:g} bits, expected some from {-WIDEST} to {WIDEST}"
+        raise ConfigError(message)

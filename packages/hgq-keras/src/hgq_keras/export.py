@@ -9,15 +9,17 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import DataError, UnsupportedError
-from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors
+from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors, warn_if_inexact
 from hgq_core.graph import ops as op
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.calibrated import uncalibrated
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.operands import operand_names
-from hgq_keras.plain import emit_plain
+from hgq_keras.operations import emit_operation
+from hgq_keras.plain import check_unmasked, emit_plain
 from hgq_keras.quantizer import Quantizer
+from hgq_keras.remedies import refused_activation
 from hgq_keras.subclasses import check_own_computation
 from hgq_keras.topology import wiring
 
@@ -32,13 +34,19 @@ __all__ = ["Emitter", "to_graph"]
 def to_graph(model: keras.Model) -> Graph:
     """The model as a Graph that computes, bit for bit, what the model computes at inference.
 
-    Functional and Sequential models, nested ones included, of this package's layers and of plain Keras layers that only
-    move, compare or add numbers (Flatten, Reshape, MaxPooling2D, ReLU, Add, ...).
+    Functional and Sequential models, nested ones included, of this package's layers, of plain Keras layers without
+    weights that are exact (Flatten, MaxPooling2D, ReLU, Add, GlobalAveragePooling2D over 2**n numbers, ...), and of
+    operators and ``keras.ops`` on tensors: ``x[:, 1:3]``, ``x + 2.0``, ``keras.ops.concatenate([x, y])``. What is not a
+    layer of this package costs no EBOPs.
 
     Raises:
         UnsupportedError: a subclassed model, an unquantized layer with weights, or a layer without exact hardware;
             it names the layer and the remedy.
         DataError: NaN or infinity in a weight.
+
+    Warns:
+        PrecisionWarning: float32 (or the float64 of the model) may round what the graph computes exactly; it names the
+            layer and the bits that it needs.
     """
     if not model.built:
         message = f"model {model.name!r} is not built; call it on data, or begin it with keras.Input"
@@ -55,6 +63,8 @@ def to_graph(model: keras.Model) -> Graph:
     ]
     graph = builder.build(_walk(model, inputs, builder, prefix=""), uncalibrated(model))
     _check_real(graph)
+    types = {layer.compute_dtype for layer in quantized_layers(model)}
+    warn_if_inexact(graph, bits=53 if types == {"float64"} else 24, stacklevel=2)
     return graph
 
 
@@ -102,8 +112,13 @@ def _walk(model: keras.Model, inputs: list[str], builder: GraphBuilder, prefix: 
             if call.training:
                 message = f"layer {prefix + name!r}: it is called with training=True; leave that to fit and to model(x)"
                 raise UnsupportedError(message)
-            operands = operand_names(call, values, Emitter(builder, prefix + name))
-            for index, result in enumerate(_emit(call.layer, operands, builder, prefix)):
+            emitter = Emitter(builder, prefix + name, type(call.layer).__name__)
+            if isinstance(call.layer, keras.Layer):
+                check_unmasked(call, emitter.label)
+                results = _emit(call.layer, operand_names(call, values, emitter), builder, prefix)
+            else:
+                results = emit_operation(call, values, emitter)
+            for index, result in enumerate(results):
                 values[name, call.number, index] = result
         pending = [call for call in pending if not any(call is done for done in ready)]
     return [values[key] for key in wires.outputs]
@@ -115,7 +130,7 @@ def _without_topology(model: keras.Model) -> str:
 
 def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> list[str]:
     label = f"{prefix}{layer.name}"
-    emitter = Emitter(builder, label)
+    emitter = Emitter(builder, label, type(layer).__name__)
     if isinstance(layer, keras.Model):
         return _walk(layer, inputs, builder, prefix=f"{label}/")
     check_own_computation(layer, label)
@@ -136,9 +151,15 @@ def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> 
 class Emitter:
     """Appends the nodes of one layer to a Graph, under the layer's name."""
 
-    def __init__(self, builder: GraphBuilder, label: str) -> None:
+    def __init__(self, builder: GraphBuilder, label: str, kind: str = "") -> None:
         self._builder = builder
         self.label = label
+        self._kind = kind
+
+    @property
+    def named(self) -> str:
+        """The layer and its class, for messages."""
+        return f"layer {self.label!r} ({self._kind})" if self._kind else f"layer {self.label!r}"
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an edge without the batch axis."""
@@ -188,17 +209,16 @@ class Emitter:
         )
 
     def activation(self, function: Any, x: str) -> str:
-        """Append relu or nothing; raises UnsupportedError for another activation."""
+        """Append relu, a clip or nothing; raises UnsupportedError for another activation."""
         if function is None or function is keras.activations.linear:
             return x
         if function is keras.activations.relu:
             return self.add(op.Relu(), x)
-        name = getattr(function, "__name__", repr(function))
-        message = (
-            f"layer {self.label!r}: activation {name!r} has no exact hardware here; "
-            f"use activation=None and add QUnaryFunctionLUT({name!r}) after the layer"
-        )
-        raise UnsupportedError(message)
+        if function is keras.activations.relu6:
+            return self.add(op.Clip(0.0, 6.0), x)
+        if function is keras.activations.hard_tanh:
+            return self.add(op.Clip(-1.0, 1.0), x)
+        raise UnsupportedError(refused_activation(function, self.label))
 
 
 def _short(quantizer: Quantizer, label: str) -> str:

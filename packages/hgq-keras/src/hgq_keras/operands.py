@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hgq_keras.export import Emitter
     from hgq_keras.topology import Call, Key
 
-__all__ = ["operand_names"]
+__all__ = ["constant_operand", "finite", "operand_names"]
 
 _TAKE_CONSTANTS = (
     keras.layers.Add,
@@ -57,7 +57,37 @@ def _constant(layer: Any, value: NDArray[Any], most: int, emitter: Emitter) -> s
             "a first axis of size 1, since every row of data is computed alike"
         )
         raise UnsupportedError(message)
+    return emitter.constant(finite(value, emitter.label)[0].astype(np.float32), None, "constant")
+
+
+def finite(value: NDArray[Any], label: str) -> NDArray[Any]:
+    """The constant; raises DataError for NaN or infinity in it."""
     if not np.all(np.isfinite(value)):
-        message = f"layer {emitter.label!r}: its constant contains NaN or infinity; replace it by finite numbers"
+        message = f"layer {label!r}: its constant contains NaN or infinity; replace it by finite numbers"
         raise DataError(message)
-    return emitter.constant(value[0].astype(np.float32), None, "constant")
+    return value
+
+
+def constant_operand(value: Any, rank: int, dtype: str, emitter: Emitter) -> str:
+    """Append a number or an array that meets data of this rank and type, as NumPy broadcasts.
+
+    Raises:
+        UnsupportedError: it differs from row to row of the batch, or has numbers that the type of the data rounds.
+        DataError: NaN or infinity.
+    """
+    array = finite(np.asarray(value), emitter.label)
+    if array.ndim > rank or (array.ndim == rank and array.shape[0] != 1):
+        message = (
+            f"layer {emitter.label!r} has a constant of shape {array.shape}; expected at most {rank} axes, as its "
+            "tensor has, and then a first axis of size 1, since every row of data is computed alike"
+        )
+        raise UnsupportedError(message)
+    array = array[0] if array.ndim == rank else array
+    held = array.astype(dtype if np.dtype(dtype).kind == "f" else np.float32)
+    if isinstance(value, np.ndarray) and np.any(held.astype(np.float64) != array.astype(np.float64)):
+        message = (
+            f"layer {emitter.label!r} has a constant of type {array.dtype} with numbers that {held.dtype} rounds, and "
+            f"each backend in its own way; round it yourself: numpy.{held.dtype}(...)"
+        )
+        raise UnsupportedError(message)
+    return emitter.constant(held, None, "constant")

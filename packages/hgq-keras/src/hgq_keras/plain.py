@@ -1,4 +1,4 @@
-"""Plain Keras layers that hardware can take as they are: they move, compare or add numbers, and cost no EBOPs."""
+"""Plain Keras layers that hardware can take as they are: they have no weights, are exact, and cost no EBOPs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import keras
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
-from hgq_keras.layers._pooling import pool_operation
+from hgq_keras.arithmetic import averaged, mean_of, pooled, rectified
+from hgq_keras.contractions import dot_layer
+from hgq_keras.moves import emit_moves
+from hgq_keras.operands import constant_operand
+from hgq_keras.remedies import refused_layer
 
 if TYPE_CHECKING:
     from hgq_keras.export import Emitter
+    from hgq_keras.topology import Call
 
-__all__ = ["emit_plain"]
+__all__ = ["check_unmasked", "emit_plain"]
 
 _IDENTITY: tuple[type, ...] = (
     keras.layers.InputLayer,
@@ -22,6 +27,8 @@ _IDENTITY: tuple[type, ...] = (
     keras.layers.Dropout,
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.AlphaDropout,
     keras.layers.GaussianNoise,
     keras.layers.GaussianDropout,
     keras.layers.ActivityRegularization,
@@ -33,32 +40,81 @@ _NARY: dict[type, op.Operation] = {
     keras.layers.Minimum: op.Minimum(),
     keras.layers.Multiply: op.Multiply(),
 }
+_MOVES: tuple[type, ...] = (
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Cropping3D,
+    keras.layers.UpSampling1D,
+    keras.layers.UpSampling2D,
+    keras.layers.UpSampling3D,
+    keras.layers.ZeroPadding3D,
+)
+_POOLS: dict[type, Any] = {
+    keras.layers.MaxPooling1D: "max",
+    keras.layers.MaxPooling2D: "max",
+    keras.layers.MaxPooling3D: "max",
+    keras.layers.AveragePooling1D: "sum",
+    keras.layers.AveragePooling2D: "sum",
+    keras.layers.AveragePooling3D: "sum",
+}
+_GLOBAL: dict[type, Any] = {
+    keras.layers.GlobalMaxPooling1D: "max",
+    keras.layers.GlobalMaxPooling2D: "max",
+    keras.layers.GlobalMaxPooling3D: "max",
+    keras.layers.GlobalAveragePooling1D: "sum",
+    keras.layers.GlobalAveragePooling2D: "sum",
+    keras.layers.GlobalAveragePooling3D: "sum",
+}
 _KNOWN: tuple[type, ...] = (
     *_IDENTITY,
     *_NARY,
+    *_MOVES,
+    *_POOLS,
+    *_GLOBAL,
     keras.layers.Flatten,
     keras.layers.Reshape,
     keras.layers.Permute,
     keras.layers.Concatenate,
     keras.layers.ReLU,
+    keras.layers.LeakyReLU,
     keras.layers.Activation,
-    keras.layers.MaxPooling1D,
-    keras.layers.MaxPooling2D,
+    keras.layers.Average,
+    keras.layers.Dot,
+    keras.layers.Rescaling,
     keras.layers.ZeroPadding1D,
     keras.layers.ZeroPadding2D,
     keras.layers.RepeatVector,
 )
 
 
-def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:  # noqa: PLR0911 (a list of layers)
+def check_unmasked(call: Call, label: str) -> None:
+    """Raise UnsupportedError for a layer that a mask changes and that is given one."""
+    if call.masked and type(call.layer) is keras.layers.GlobalAveragePooling1D:
+        message = f"layer {label!r} averages by a mask, which has no exact hardware; call it without a mask"
+        raise UnsupportedError(message)
+
+
+def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:
     """Append a plain Keras layer; raises UnsupportedError, with the remedy, for one that needs a quantized version."""
+    kind = type(layer)
+    _check_exact(layer, emitter.label)
+    if kind in _IDENTITY:
+        return inputs[0]
+    if kind in _NARY:
+        return emitter.add(_NARY[kind], *inputs)
+    if kind in _POOLS:
+        return pooled(_POOLS[kind], inputs[0], layer.get_config(), emitter)
+    if kind in _GLOBAL:
+        return _global(layer, _GLOBAL[kind], inputs[0], emitter)
+    if kind in _MOVES and getattr(layer, "interpolation", "nearest") == "nearest":
+        return emit_moves(lambda operands: [layer(*operands)], inputs, emitter, None)[0]
+    return _moved(layer, inputs, emitter) or _computed(layer, inputs, emitter)
+
+
+def _moved(layer: Any, inputs: list[str], emitter: Emitter) -> str | None:
+    """A layer that only moves numbers; None for another one."""
     x = inputs[0]
     shape = emitter.shape(x)
-    _check_exact(layer, emitter.label)
-    if type(layer) in _IDENTITY:
-        return x
-    if type(layer) in _NARY:
-        return emitter.add(_NARY[type(layer)], *inputs)
     match layer:
         case keras.layers.Flatten():
             return _flatten(layer, x, emitter)
@@ -70,25 +126,43 @@ def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:  # noqa:
         case keras.layers.Concatenate():
             axis = layer.axis - 1 if layer.axis > 0 else len(shape) + layer.axis
             return emitter.add(op.Concatenate(axis), *inputs)
-        case keras.layers.ReLU():
-            plain = not layer.negative_slope and not layer.threshold
-            if plain and layer.max_value is None:
-                return emitter.add(op.Relu(), x)
-            if plain:
-                return emitter.add(op.Clip(0.0, float(layer.max_value)), x)
-        case keras.layers.Activation():
-            return emitter.activation(layer.activation, x)
-        case keras.layers.MaxPooling1D() | keras.layers.MaxPooling2D():
-            full = (None, *shape)
-            if layer.data_format != "channels_last":
-                raise UnsupportedError(_channels_first(layer, emitter.label))
-            pool = pool_operation("max", full, layer.pool_size, layer.strides, layer.padding, layer.name)
-            return emitter.add(pool, x)
         case keras.layers.ZeroPadding1D() | keras.layers.ZeroPadding2D():
             return emitter.add(op.Pad(_pads(layer)), x)
         case keras.layers.RepeatVector():
             return emitter.add(op.Broadcast((layer.n, *shape)), x)
-    raise UnsupportedError(_refusal(layer, emitter.label))
+    return None
+
+
+def _computed(layer: Any, inputs: list[str], emitter: Emitter) -> str:
+    """A layer that computes without a table."""
+    x = inputs[0]
+    match layer:
+        case keras.layers.ReLU():
+            return rectified(x, layer.negative_slope, layer.max_value, layer.threshold, emitter)
+        case keras.layers.LeakyReLU():
+            return rectified(x, layer.negative_slope, None, 0.0, emitter)
+        case keras.layers.Activation():
+            return emitter.activation(layer.activation, x)
+        case keras.layers.Average():
+            return mean_of(inputs, emitter)
+        case keras.layers.Dot() if not layer.normalize:
+            return dot_layer(layer, inputs, emitter)
+        case keras.layers.Rescaling():
+            rank = len(emitter.shape(x)) + 1
+            scale, offset = (
+                constant_operand(n, rank, layer.compute_dtype, emitter) for n in (layer.scale, layer.offset)
+            )
+            return emitter.add(op.Add(), emitter.add(op.Multiply(), x, scale), offset)
+    raise UnsupportedError(refused_layer(layer, emitter.label))
+
+
+def _global(layer: Any, kind: Any, x: str, emitter: Emitter) -> str:
+    """Maximum or average over all positions."""
+    axes = tuple(range(len(emitter.shape(x)) - 1))
+    axes = tuple(a + 1 for a in axes) if layer.data_format == "channels_first" else axes
+    if kind == "max":
+        return emitter.add(op.Reduce("max", axes, layer.keepdims), x)
+    return averaged(x, axes, layer.keepdims, emitter)
 
 
 def _check_exact(layer: Any, label: str) -> None:
@@ -118,28 +192,3 @@ def _pads(layer: Any) -> tuple[tuple[int, int], ...]:
     spatial = [tuple(p) for p in layer.padding] if isinstance(layer.padding[0], tuple) else [tuple(layer.padding)]
     first = layer.data_format == "channels_first"
     return ((0, 0), *spatial) if first else (*spatial, (0, 0))
-
-
-def _channels_first(layer: Any, label: str) -> str:
-    kind = type(layer).__name__
-    return (
-        f"layer {label!r} ({kind}) has data_format={layer.data_format!r}, expected 'channels_last'; permute the data "
-        f"with keras.layers.Permute before it and build {kind} with data_format='channels_last'"
-    )
-
-
-def _refusal(layer: Any, label: str) -> str:
-    kind = type(layer).__name__
-    instead = {
-        "Dense": "QDense",
-        "EinsumDense": "QEinsumDense",
-        "Conv1D": "QConv1D",
-        "Conv2D": "QConv2D",
-        "BatchNormalization": "QBatchNormalization",
-        "AveragePooling2D": "QAveragePooling2D",
-    }
-    if not isinstance(layer, keras.layers.Layer):
-        # An operator or a function on tensors, such as ``a + b``, is an operation of its own.
-        instead = {name: f"keras.layers.{name}()" for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum")}
-    remedy = f"use {instead[kind]} instead of {kind}" if kind in instead else "end the exported model before it"
-    return f"layer {label!r} ({kind}) is not quantized and has no exact hardware; {remedy}"

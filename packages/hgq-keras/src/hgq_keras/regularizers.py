@@ -6,13 +6,13 @@ MonoL1(l1=1e-08)
 
 from __future__ import annotations
 
-from math import isfinite
 from numbers import Real
 from typing import Any
 
 import keras
 
 from hgq_core.errors import ConfigError
+from hgq_core.numbers import finite
 
 __all__ = ["MonoL1", "as_regularizer"]
 
@@ -25,14 +25,11 @@ class MonoL1(keras.regularizers.Regularizer):
         l1: the factor, per bit.
 
     Raises:
-        ConfigError: the factor is not a finite number.
+        ConfigError: the factor is not a finite number, or beyond float32.
     """
 
     def __init__(self, l1: Any) -> None:
-        if isinstance(l1, bool) or not isinstance(l1, Real) or not isfinite(l1):
-            message = f"MonoL1: received l1={l1!r}, expected a finite number such as 1e-8"
-            raise ConfigError(message)
-        self.l1 = float(l1)
+        self.l1 = finite(l1, "MonoL1: l1")
 
     def __call__(self, x: Any) -> Any:
         """The penalty, a scalar."""

@@ -15,20 +15,41 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Call", "Key", "Wiring", "wiring"]
+__all__ = ["Call", "Key", "Tensor", "Wiring", "wiring"]
 
 Key = tuple[str, int, int]
 """A tensor: the layer that makes it, which call of that layer, and which of the call's results."""
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """Where a tensor stood among the arguments of a call."""
+
+    key: Key
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
 class Call:
-    """One call of a layer in a model."""
+    """One call of a layer, or of an operation on tensors, in a model.
+
+    Attributes:
+        layer: the layer or operation.
+        number: which of its calls.
+        operands: the tensors and arrays that it reads, in order.
+        training: whether it is called with ``training=True``.
+        masked: whether a mask is handed over.
+        args, kwargs: of an operation, all that it is called with; a `Tensor` for each tensor.
+    """
 
     layer: Any
     number: int
     operands: tuple[Key | NDArray[Any], ...]
     training: bool
+    masked: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
     @property
     def reads(self) -> list[Key]:
@@ -52,7 +73,7 @@ def wiring(model: keras.Model) -> Wiring | None:
         return None
     operations = {operation.name: operation for operation in model.operations}
     calls = [
-        Call(operations[entry["name"]], number, _operands(operations[entry["name"]], call), _trains(call))
+        _call(operations[entry["name"]], number, call)
         for entry in config["layers"]
         for number, call in enumerate(entry["inbound_nodes"])
     ]
@@ -60,12 +81,31 @@ def wiring(model: keras.Model) -> Wiring | None:
     return Wiring(_keys(config["input_layers"]), outputs, calls)
 
 
+def _call(layer: Any, number: int, call: dict[str, Any]) -> Call:
+    given: dict[str, Any] = call["kwargs"]
+    args, kwargs = ((), {}) if isinstance(layer, keras.Layer) else (_argument(call["args"]), _argument(given))
+    training, masked = bool(given.get("training")), given.get("mask") is not None
+    return Call(layer, number, _operands(layer, call), training, masked, tuple(args), kwargs)
+
+
+def _argument(item: Any) -> Any:
+    """An argument of an operation as the user wrote it."""
+    if isinstance(item, list | tuple):
+        return type(item)(_argument(part) for part in item)
+    if not isinstance(item, dict):
+        return item
+    kind, config = item.get("class_name"), item.get("config", {})
+    if kind is None:
+        return {name: _argument(part) for name, part in item.items()}
+    if kind == "__keras_tensor__":
+        return Tensor(_keys(config["keras_history"])[0], tuple(config["shape"]), config["dtype"])
+    if kind in ("__tensor__", "__numpy__"):
+        return np.asarray(config["value"], dtype=config["dtype"])
+    return keras.saving.deserialize_keras_object(item)
+
+
 def _is_functional(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and hasattr(layer, "operations")
-
-
-def _trains(call: dict[str, Any]) -> bool:
-    return bool(call["kwargs"].get("training"))
 
 
 def _output(layer: Any, number: int, index: int) -> Key:

@@ -14,6 +14,7 @@ from hgq_core.formats import Formats
 from hgq_core.modes import Overflow
 from hgq_core.ops import EMPTY, NUMPY, Ops
 from hgq_core.spec import KBI, KIF, Dummy, Spec
+from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.ops import KERAS, read
 from hgq_keras.start import Weight, alive, held, outside_of_traces, warn_widened, widening
 from hgq_keras.stored import load_widths, save_widths, width_names
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["StoredWidths"]
 
 
-class StoredWidths(keras.Layer):
+class StoredWidths(ComputedProperties, keras.Layer):
     """A layer whose variables are the widths of one quantizer; `Quantizer` adds the quantization.
 
     Args:
@@ -96,6 +97,7 @@ class StoredWidths(keras.Layer):
         )
 
     @property
+    @computed
     def _shared(self) -> Sharing:
         if self._sharing is None:
             message = f"quantizer {self.name!r} is not built; call it on data first"
@@ -103,6 +105,7 @@ class StoredWidths(keras.Layer):
         return self._sharing
 
     @property
+    @computed
     def _widths(self) -> dict[str, Any]:
         """The variables of the widths by name; empty before the quantizer is built."""
         if self._sharing is None:
@@ -196,6 +199,7 @@ class StoredWidths(keras.Layer):
         return self._wraps and self.fixed_spec.is_weight
 
     @property
+    @computed
     def calibrated(self) -> bool:
         """Whether the widths are those that a calibration left; always where no range follows the data."""
         if not self.follows_data:
@@ -218,6 +222,7 @@ class StoredWidths(keras.Layer):
     # --- what others read --------------------------------------------------------------------------------------------
 
     @property
+    @computed
     def fixed_spec(self) -> KIF | KBI:
         """The specification of a fixed-point quantizer; raises ConfigError for a minifloat or a dummy."""
         if not isinstance(self.spec, KIF | KBI):
@@ -226,16 +231,19 @@ class StoredWidths(keras.Layer):
         return self.spec
 
     @property
+    @computed
     def overflow_mode(self) -> str:
         """Name of the overflow mode."""
         return str(self.fixed_spec.overflow_mode)
 
     @property
+    @computed
     def round_mode(self) -> str:
         """Name of the rounding mode."""
         return str(self.fixed_spec.round_mode)
 
     @property
+    @computed
     def kif(self) -> tuple[Any, Any, Any]:
         """``k, i, f`` as whole numbers (bits) with straight-through gradients, of the shape of the widths."""
         spec, _ = self.fixed_spec, self._shared
@@ -243,6 +251,7 @@ class StoredWidths(keras.Layer):
         return read(self._k), i, second if isinstance(spec, KIF) else second - i
 
     @property
+    @computed
     def array_kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same as float64 arrays."""
         spec, _ = self.fixed_spec, self._shared
@@ -250,6 +259,7 @@ class StoredWidths(keras.Layer):
         return k, i, second if isinstance(spec, KIF) else second - i
 
     @property
+    @computed
     def bits(self) -> Any:
         """Widths that EBOPs counts (bits), differentiable, broadcastable to the tensor with a batch axis of 1.
 
@@ -267,6 +277,7 @@ class StoredWidths(keras.Layer):
         return self._counted(KERAS, self._tensor_width, values)
 
     @property
+    @computed
     def array_bits(self) -> np.ndarray:
         """`bits` as a float64 array."""
         return np.asarray(self._counted(NUMPY, self._array_width, None))

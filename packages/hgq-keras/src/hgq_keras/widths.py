@@ -12,6 +12,7 @@ from hgq_core.cost import counted_bits
 from hgq_core.errors import DataError
 from hgq_core.modes import Overflow
 from hgq_core.spec import KBI, KIF, Float
+from hgq_keras.initializers import Filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class Width(NamedTuple):
                 f"quantizer {quantizer!r}: initial width {self.name} is {self.start}, expected a finite number of bits"
             )
             raise DataError(message)
-        return keras.initializers.Constant(float(self.start))
+        return Filled(float(self.start))
 
 
 def declared(spec: KIF | KBI | Float) -> list[Width]:

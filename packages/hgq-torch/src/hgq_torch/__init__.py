@@ -2,15 +2,18 @@
 
 from importlib.metadata import version
 
+from hgq_core.errors import HGQError
 from hgq_torch import nn
 from hgq_torch._calibrate import calibrate, calibrating
-from hgq_torch._dead import dead_layers, warn_if_dead
+from hgq_torch._dead import dead_layers, uncalibrated, warn_if_dead
 from hgq_torch._ebops import ebops, ebops_by_layer, ebops_loss, set_beta
 from hgq_torch._export import to_graph
+from hgq_torch._groups import parameter_groups
 from hgq_torch._parallel import synchronize
 from hgq_torch.quantizer import Mode, Quantizer
 
 __all__ = [
+    "HGQError",
     "Mode",
     "Quantizer",
     "__version__",
@@ -21,9 +24,11 @@ __all__ = [
     "ebops_by_layer",
     "ebops_loss",
     "nn",
+    "parameter_groups",
     "set_beta",
     "synchronize",
     "to_graph",
+    "uncalibrated",
     "warn_if_dead",
 ]
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from hgq_core.calibration import refuse_cut, settle
 from hgq_core.errors import ConfigError, DataError, ShapeError
+from hgq_core.spec import KBI
+from hgq_torch._calls import counted
 from hgq_torch._dead import warn_if_dead
 from hgq_torch._ebops import ebops
+from hgq_torch.nn._base import QModule
+from hgq_torch.nn._start import Start
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
 __all__ = ["calibrate", "calibrating"]
@@ -44,71 +51,113 @@ def calibrating(module: nn.Module) -> Iterator[None]:
             m.training = was
 
 
-def calibrate(model: nn.Module, data: Tensor | Iterable[Any], *, reset: bool = True) -> float:
+def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
     """Set the integer and sign bits of every WRAP quantizer to the fewest that hold all of the data.
 
-    The model then never wraps on this data. Parameters stay as they are; so do all ranges if an error stops it.
+    The model then never wraps on this data: in kbi, where the grid moves with the range, all of the data are passed
+    again until no range moves. Parameters stay as they are, but for the widths of weights that they are too coarse for
+    (see `hgq_torch.nn.QLinear`); so does everything if an error stops it. Ranges whose specification says
+    ``trainable=False`` stay too.
 
     Args:
         model: a model with quantized layers.
-        data: one tensor ``(batch, ...)``, or a loader of batches: tensors, or tuples of which the first entry is the
-            input, or dicts of keyword arguments.
+        data: a tensor or NumPy array ``(batch, ...)``; a tuple ``(x, y)`` of which x is the input; a dict of keyword
+            arguments; or batches of any of these: a `torch.utils.data.DataLoader`, a list, a generator. A generator
+            is read once, and kept in memory if several passes may be needed.
         reset: forget the ranges of earlier data first.
 
     Returns:
         EBOPs of the calibrated model.
 
     Raises:
-        ConfigError: the data are neither a tensor nor a loader.
-        DataError: no data, an empty batch, something that is not a tensor, or NaN or infinity in it.
+        ConfigError: the data are neither a tensor nor batches, or ranges never settle.
+        DataError: no data, an empty batch, something that is not a tensor, or NaN or infinity in it; data that need
+            more integer bits than a constraint or a frozen range leaves.
         ShapeError: the model does not take a batch.
 
     >>> from hgq_torch.nn import QLinear
     >>> calibrate(QLinear(4, 2), torch.ones(3, 4))
     464.0
     """
-    batches: Any = [data] if isinstance(data, Tensor) else data
-    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
-        message = f"data: received {type(data).__name__}, expected a tensor (batch, ...) or a loader of batches"
-        raise ConfigError(message)
-    with _ranges_kept_on_failure(model, reset):
+    mine = {name: module for name, module in model.named_modules() if isinstance(module, Quantizer)}
+    moving = sum(q.follows_data and isinstance(q.spec, KBI) and q.place == "datalane" for q in mine.values())
+    batches = _batches(data)
+    if moving and isinstance(batches, Iterator):
+        batches = list(batches)
+
+    def one_pass(_number: int) -> int:
         number = 0
-        with calibrating(model), torch.no_grad():
-            for number, batch in enumerate(batches, 1):
+        for number, batch in enumerate(batches, 1):
+            with counted(model) if number == 1 else nullcontext():
                 _run(model, batch, number)
-        if not number:
-            message = "calibrate received no data; expected at least one batch"
-            raise DataError(message)
+        return number
+
+    def stored() -> list[NDArray[Any]]:
+        tracked = [q for q in mine.values() if q.follows_data]
+        ranges = [getattr(q, name) if q.built else torch.empty(0) for q in tracked for name in ("k", "i")]
+        return [part.detach().cpu().numpy() for part in ranges]
+
+    with _kept_on_failure(model, reset):
+        with calibrating(model), torch.no_grad():
+            if not settle(one_pass, stored, moving=moving):
+                message = "calibrate received no data; expected at least one batch"
+                raise DataError(message)
+        for name, quantizer in mine.items():
+            cut = quantizer.cut()
+            if cut is not None:
+                refuse_cut(name or type(model).__name__, *cut, frozen=not quantizer.follows_data)
         total = ebops(model)
+    for quantizer in mine.values():
+        quantizer.mark_calibrated()
     warn_if_dead(model)
     return total
 
 
 @contextmanager
-def _ranges_kept_on_failure(model: nn.Module, reset: bool) -> Iterator[None]:
-    """The ranges inside are to be set anew, or widened; an error that leaves the block puts the old ones back."""
+def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[None]:
+    """The widths inside are to be set anew, or widened; an error that leaves the block puts the old ones back."""
+    layers = [module for module in model.modules() if isinstance(module, QModule)]
     quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
-    kept = [quantizer.stored_range() for quantizer in quantizers]
+    kept = [quantizer.stored_widths() for quantizer in quantizers]
+    opened = [layer for layer in layers if layer.start is not None and layer.start.is_open]
     try:
-        if reset:
-            for quantizer in quantizers:
+        for layer in layers:
+            layer.judge_start()
+        for quantizer in quantizers:
+            quantizer.forget_observed()
+            if reset:
                 quantizer.reset_range()
         yield
     except BaseException:
         for quantizer, was in zip(quantizers, kept, strict=True):
-            quantizer.restore_range(was)
+            quantizer.restore_widths(was)
+        for layer in opened:
+            layer.start = Start()
         raise
+    finally:
+        for quantizer in quantizers:
+            quantizer.forget_observed()
+
+
+def _batches(data: Any) -> Any:
+    """The data as batches."""
+    if isinstance(data, Tensor | np.ndarray | tuple | Mapping):
+        return [data]
+    if isinstance(data, Iterable) or hasattr(data, "__getitem__"):
+        return data
+    message = f"data: received {type(data).__name__}, expected a tensor (batch, ...) or a loader of batches"
+    raise ConfigError(message)
 
 
 def _run(model: nn.Module, batch: Any, number: int) -> None:
     """Show the model one batch."""
-    device = next((p.device for p in model.parameters()), None)
+    like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     args: tuple[Tensor, ...] = ()
     kwargs: dict[str, Tensor] = {}
     if isinstance(batch, Mapping):
-        kwargs = {name: _tensor(x, device, number) for name, x in batch.items()}
+        kwargs = {name: _tensor(x, like, number) for name, x in batch.items()}
     else:
-        args = (_tensor(_first(batch, number), device, number),)
+        args = (_tensor(_first(batch, number), like, number),)
     try:
         model(*args, **kwargs)
     except RuntimeError as error:
@@ -128,9 +177,11 @@ def _first(batch: Any, number: int) -> Any:
     return batch[0]
 
 
-def _tensor(x: Any, device: torch.device | None, number: int) -> Tensor:
+def _tensor(x: Any, like: Tensor, number: int) -> Tensor:
+    # NumPy computes in float64 where nobody says otherwise; a tensor has the type that its owner gave it.
+    floats = isinstance(x, np.ndarray) and np.issubdtype(x.dtype, np.floating)
     try:
-        tensor: Tensor = torch.as_tensor(x, device=device)
+        tensor = torch.as_tensor(x, device=like.device, dtype=like.dtype if floats else None)
     except (TypeError, ValueError, RuntimeError) as error:
         message = f"batch {number} of the calibration data: received {type(x).__name__}, expected a tensor: {error}"
         raise DataError(message) from error

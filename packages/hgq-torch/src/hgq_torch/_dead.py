@@ -9,13 +9,12 @@ import torch
 
 from hgq_core.errors import DeadLayerWarning
 from hgq_torch.nn._base import QModule
+from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from hgq_torch.quantizer import Quantizer
-
-__all__ = ["dead_layers", "warn_if_dead"]
+__all__ = ["dead_layers", "uncalibrated", "warn_if_dead"]
 
 
 def dead_layers(model: nn.Module) -> dict[str, str]:
@@ -34,6 +33,31 @@ def dead_layers(model: nn.Module) -> dict[str, str]:
             if reason:
                 found[name] = reason
     return found
+
+
+def uncalibrated(model: nn.Module) -> list[str]:
+    """The layers with a range that follows data and that is not as a calibration left it, by path.
+
+    At inference such a range wraps what it does not hold. `calibrate` sets it; a step of training that changes whole
+    bits makes the layer uncalibrated again.
+
+    >>> from hgq_torch import calibrate, nn
+    >>> model = torch.nn.Sequential(nn.QLinear(4, 3), torch.nn.ReLU(), nn.QLinear(3, 2))
+    >>> uncalibrated(model)
+    ['0', '2']
+    >>> total = calibrate(model, torch.ones(1, 4))
+    >>> uncalibrated(model)
+    []
+    """
+    found: dict[str, None] = {}
+    layer = None
+    for name, module in model.named_modules():
+        if isinstance(module, QModule):
+            layer = name
+        elif isinstance(module, Quantizer) and not module.is_calibrated:
+            inside = layer is not None and (not layer or name.startswith(f"{layer}."))
+            found[layer if inside and layer is not None else name] = None
+    return list(found)
 
 
 def _reason(module: QModule) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hgq_core.errors import ConfigError
+from hgq_torch._calls import calls_of
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._dense_cost import dense_costs
 from hgq_torch.quantizer import Quantizer
@@ -19,20 +20,24 @@ __all__ = ["ebops", "ebops_by_layer", "ebops_loss", "set_beta"]
 
 
 def ebops_by_layer(model: nn.Module) -> dict[str, float]:
-    """EBOPs of each quantized layer by its path, every layer once, in order.
+    """EBOPs of each quantized layer by its path, in order; a layer costs as often as the forward pass applies it.
 
     >>> from hgq_torch.nn import QLinear
     >>> ebops_by_layer(torch.nn.Sequential(QLinear(4, 2), torch.nn.ReLU()))
     {'0': 528.0}
     """
     with torch.no_grad():
-        return {name: float(m.ebops()) for name, m in model.named_modules() if isinstance(m, QModule)}
+        layers = {name: m for name, m in model.named_modules() if isinstance(m, QModule)}
+        calls = calls_of(model, list(layers.values()))
+        return {name: n * float(m.ebops()) if n else 0.0 for (name, m), n in zip(layers.items(), calls, strict=True)}
 
 
 def ebops(model: nn.Module) -> float:
-    """Effective bit operations of the model as its widths stand now, every layer once; needs no training step.
+    """Effective bit operations of the model as its widths stand now; needs no training step.
 
-    A layer that the forward pass applies twice counts once here, and twice in its graph, where it is built twice.
+    A layer that the forward pass applies twice is two circuits, and counts twice, as in the loss, in calibration and in
+    the graph. The number of calls is that of the last `hgq_torch.calibrate` or `hgq_torch.to_graph`; before these, that
+    which `torch.fx` sees.
 
     >>> from hgq_torch.nn import QLinear
     >>> ebops(QLinear(4, 2))
@@ -61,11 +66,14 @@ def ebops_loss(model: nn.Module) -> Tensor:
             quantizers.append(module)
     terms: list[Tensor | None] = []
     covered: set[nn.Module | None] = set()
+    calls = dict(zip(layers, calls_of(model, layers), strict=True))
     if not torch.compiler.is_compiling():
-        costs, dense = dense_costs(layers)
+        costs, dense = dense_costs(calls)
         terms += costs
         covered.update(dense, *((layer.iq, layer.kq, layer.bq) for layer in dense))
-    terms += [layer.beta * layer.ebops() for layer in layers if layer.enable_ebops and layer not in covered]
+    for layer in layers:
+        if layer.enable_ebops and layer not in covered:
+            terms.append(layer.beta * layer.ebops() * calls[layer])
     terms += [quantizer.regularization() for quantizer in quantizers if quantizer not in covered]
     given = [term for term in terms if term is not None]
     return sum(given[1:], given[0]) if given else torch.zeros(())

@@ -13,7 +13,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.formats import Formats
 from hgq_core.modes import Overflow
-from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec
+from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec, check_widths
 from hgq_torch._functions import StoredWidth
 from hgq_torch.ops import TORCH
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hgq_core.granularity import Sharing
 
-__all__ = ["StoredWidths"]
+__all__ = ["StoredWidths", "check_stored"]
 
 _NAMES = {"kif": ("i", "f"), "kbi": ("b", "i"), "float": ("m", "e", "e0"), "dummy": ()}
 _INITIAL = {"float": {"m": "m0", "e": "e0", "e0": "e00"}}
@@ -112,7 +112,7 @@ class StoredWidths(nn.Module):
 
         Raises:
             ConfigError: a name that this quantizer does not have.
-            DataError: NaN or infinity.
+            DataError: NaN, infinity, or bits beyond what the arithmetic holds.
         """
         _ = self.sharing
         for name, values in widths.items():
@@ -123,9 +123,7 @@ class StoredWidths(nn.Module):
 
     def _store(self, name: str, values: Any) -> None:
         given = torch.as_tensor(values, dtype=getattr(self, name).dtype)
-        if not given.is_meta and not bool(torch.isfinite(given).all()):
-            message = f"width {name!r} received NaN or infinity; expected finite bits"
-            raise DataError(message)
+        check_stored(name, given)
         with torch.no_grad():
             getattr(self, name).copy_(given)
 
@@ -183,7 +181,9 @@ class StoredWidths(nn.Module):
         return cast("Tensor", sum(terms[1:], terms[0])) if terms else None
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Widths that have no shape yet take it from the file."""
+        """Widths that have no shape yet take it from the file; those that are no bits are refused first."""
+        for name in self.stored:
+            check_stored(f"{prefix}{name}", state_dict.get(f"{prefix}{name}"))
         if not self.built and f"{prefix}{self.names[0]}" in state_dict:
             widths = state_dict[f"{prefix}{self.names[0]}"].shape
             own = cast("KIF | KBI | Float", self.spec).granularity
@@ -192,6 +192,12 @@ class StoredWidths(nn.Module):
             data = {axis % len(widths) for axis in shared} if self._data else set()
             self.build(tuple(None if a in data else n * blocks.get(a, 1) for a, n in enumerate(widths)))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def check_stored(name: str, values: Any) -> None:
+    """Raise DataError for stored widths that no arithmetic holds (`hgq_core.spec.check_widths`); None passes."""
+    if isinstance(values, Tensor) and not values.is_meta:
+        check_widths(name, values.detach().double().cpu().numpy())
 
 
 def _bounds(spec: Spec, name: str) -> Bounds:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from math import inf
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -11,13 +10,10 @@ from torch import Tensor
 
 from hgq_core.cost import counted_bits
 from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.modes import Overflow
-from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
-from hgq_torch._reduce import check_not_empty
-from hgq_torch._widths import StoredWidths
+from hgq_torch._range import FollowedRange, Mode
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
@@ -28,18 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Mode", "Quantizer"]
 
 
-class Mode(StrEnum):
-    """What a quantizer does with a batch (`Quantizer.mode`)."""
-
-    TRAIN = "train"
-    """WRAP only rounds, and its ``i`` follows the batch."""
-    CALIBRATE = "calibrate"
-    """WRAP only rounds, and its ``i`` and ``k`` grow to hold the batch."""
-    INFER = "infer"
-    """What the hardware does: WRAP wraps."""
-
-
-class Quantizer(StoredWidths):
+class Quantizer(FollowedRange):
     r"""Fixed-point or minifloat quantization with trained widths, straight-through gradients in closed form.
 
     Widths are stored as floats and read as ``rint(clip(width))``, bits. A trained width is a parameter (``i, f`` of
@@ -96,17 +81,8 @@ class Quantizer(StoredWidths):
         super().__init__(spec, data=place == "datalane", device=device, dtype=dtype)
         self.place = place
         self.scaler, self.affine, self.qnoise_factor = scaler, affine, qnoise_factor
-        self.calibrating = False
-        self.process_group: Any = None
         if shape is not None:
             self.build(shape)
-
-    @property
-    def mode(self) -> Mode:
-        """CALIBRATE inside `calibrating`, else TRAIN or INFER as ``training`` says."""
-        if self.calibrating:
-            return Mode.CALIBRATE
-        return Mode.TRAIN if self.training else Mode.INFER
 
     @property
     def is_plain(self) -> bool:
@@ -132,73 +108,6 @@ class Quantizer(StoredWidths):
         if values is not None and self._tracks and self._exempt:
             _, i, f = self._formats_of(sharing.split(TORCH, values.detach()), Mode.INFER)
         return sharing.expand(TORCH, counted_bits(TORCH, k, i, f, self.spec.overflow_mode))
-
-    # --- the data's range under WRAP --------------------------------------------------------------------------------
-
-    @property
-    def _tracks(self) -> bool:
-        return isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
-
-    @property
-    def _exempt(self) -> bool:
-        return isinstance(self.spec, KIF | KBI) and self.spec.is_weight
-
-    def _formats_of(self, x: Tensor, mode: Mode) -> tuple[Tensor, Tensor, Tensor]:
-        """``k, i, f`` for this batch; under WRAP they follow it and are stored, but for a weight at inference."""
-        spec = cast("KIF | KBI", self.spec)
-        if not self._tracks or (mode is Mode.INFER and not self._exempt):
-            return self.kif()
-        own = self.width("f" if isinstance(spec, KIF) else "b")
-        with torch.no_grad():
-            k, i = self._followed(x, own, mode)
-        return k, i, own if isinstance(spec, KIF) else own - i
-
-    def _followed(self, x: Tensor, own: Tensor, mode: Mode) -> tuple[Tensor, Tensor]:
-        """Sign and whole integer bits that follow the batch; stored, except at inference."""
-        spec = cast("KIF | KBI", self.spec)
-        check_not_empty(x)
-        axes = self.sharing.shared_axes
-        low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
-        needed_for = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
-        needed = needed_for(TORCH, low, high, own, round_mode=spec.round_mode)
-        bounds = self.bounds["i"]
-        if mode is Mode.INFER:
-            return self.k, torch.round(torch.clamp(needed, bounds.low, bounds.high))
-        self.reduce_max(needed)
-        kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN else self.i
-        self.i.copy_(torch.clamp(torch.maximum(kept, needed), bounds.low, bounds.high))
-        i = torch.round(self.i)
-        if mode is Mode.CALIBRATE:
-            f = own if isinstance(spec, KIF) else own - i
-            negative = (round_scaled(TORCH, low, TORCH.power_of_two(f), spec.round_mode) < 0).to(self.k.dtype)
-            self.reduce_max(negative)
-            self.k.copy_(torch.maximum(self.k, negative))
-        return self.k, i
-
-    def reduce_max(self, extreme: Tensor) -> None:
-        """Maximum over replicas, in place, if `hgq_torch.synchronize` asked for it."""
-        if self.process_group is not None:
-            torch.distributed.all_reduce(extreme, torch.distributed.ReduceOp.MAX, group=self.process_group)
-
-    def stored_range(self) -> dict[str, Tensor] | None:
-        """A copy of the data's range, for `restore_range`; None while the widths have no shape."""
-        if not self.built:
-            return None
-        return {name: getattr(self, name).detach().clone() for name in ("i", "k")} if self._tracks else {}
-
-    def restore_range(self, kept: dict[str, Tensor] | None) -> None:
-        """The range as it was when `stored_range` gave ``kept``; widths that had no shape have none again."""
-        if kept is not None:
-            for name, width in kept.items():
-                self._store(name, width)
-        elif self.built:
-            self.forget_shape()
-
-    def reset_range(self) -> None:
-        """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
-        if self._tracks and self.built:
-            low = self.bounds["i"].low
-            self.assign(i=low if low > -inf else -32.0, k=0)
 
     # --- quantization -------------------------------------------------------------------------------------------------
 
@@ -239,6 +148,8 @@ class Quantizer(StoredWidths):
         if isinstance(spec, Float):
             return cast("Tensor", MiniFloatFunction.apply(x, *(self.width(name) for name in self.names)))
         spec = cast("KIF | KBI", spec)
+        if self.calibrating and mode is Mode.INFER and self._tracks and not self._exempt:
+            self._observe_frozen(x.detach())
         k, i, f = self._formats_of(x.detach(), mode)
         wrap = mode is Mode.INFER and not self._exempt
         noise = torch.rand_like(x) if spec.stochastic and mode is Mode.TRAIN else None
@@ -267,11 +178,11 @@ class Quantizer(StoredWidths):
 
 
 def _check_transforms(scaler: float | None, affine: Sequence[float] | None, noise: float | None) -> None:
-    if scaler is not None and scaler == 0:
-        message = "scaler: received 0, expected another number"
+    if scaler is not None and not (isfinite(scaler) and scaler != 0):
+        message = f"scaler: received {scaler}, expected a finite number other than 0"
         raise ConfigError(message)
-    if affine is not None and (len(affine) != 2 or affine[0] == 0):
-        message = f"affine: received {affine!r}, expected (scale, shift) with scale not 0"
+    if affine is not None and (len(affine) != 2 or affine[0] == 0 or not all(map(isfinite, affine))):
+        message = f"affine: received {affine!r}, expected two finite numbers (scale, shift) with scale not 0"
         raise ConfigError(message)
     if noise is not None and not 0 <= noise <= 1:
         message = f"qnoise_factor: received {noise!r}, expected 0 to 1"

@@ -11,7 +11,7 @@ import torch
 
 import hgq_torch
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model, Quantizer
-from hgq_core.errors import DeadLayerWarning, UnsupportedError
+from hgq_core.errors import DeadLayerWarning, PrecisionWarning, UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
 from hgq_core.spec import Dummy
@@ -127,8 +127,9 @@ class _Model(Model):
 
     def to_graph(self) -> Graph:
         with warnings.catch_warnings():
-            # The table of cases holds layers whose widths are random, and some of them are dead.
+            # The table of cases holds layers whose widths are random: some are dead, some wider than float32.
             warnings.simplefilter("ignore", DeadLayerWarning)
+            warnings.simplefilter("ignore", PrecisionWarning)
             return hgq_torch.to_graph(self.module, torch.zeros(1, *self.input_shape))
 
     def quantizer(self, layer: int, name: str) -> Quantizer:

@@ -113,8 +113,8 @@ def test_a_bit_of_a_linear_layer_costs_what_the_derivative_says(backend: Backend
 
 def shared_minimum(members: Sequence[float]) -> np.ndarray:
     """Derivative of ``sum - minimum``: members that tie for the smallest share it equally."""
-    ties = np.array(members) == min(members)
-    return 1.0 - ties / ties.sum()
+    number = list(members).count(min(members))
+    return np.array([1.0 - (member == min(members)) / number for member in members])
 
 
 def pooled(bits: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ def pooled(bits: np.ndarray) -> np.ndarray:
     rows, columns, channels = bits.shape
     for r, c, channel in np.ndindex(rows // 2, columns // 2, channels):
         window = (slice(2 * r, 2 * r + 2), slice(2 * c, 2 * c + 2), channel)
-        result[window] = shared_minimum(bits[window].ravel()).reshape(2, 2)
+        result[window] = shared_minimum(bits[window].ravel().tolist()).reshape(2, 2)
     return result
 
 

@@ -13,6 +13,8 @@ from hgq_core.conformance.backend import Backend, Layer
 from hgq_core.conformance.built import Shelf
 from hgq_core.conformance.cases_layers import case, cases
 from hgq_core.cost import ebops
+from hgq_core.modes import Overflow
+from hgq_core.spec import KIF
 
 pytestmark = pytest.mark.feature("ebops")
 
@@ -72,3 +74,19 @@ def test_one_affine_map_costs_the_same_however_it_is_written(
         compare.close(model.ebops(), wanted, f"{call} {layer.kind}", relative=1e-6)
     first, second = (backend.model([layer], chosen.input_shape).forward(*chosen.inputs) for layer in pair)
     compare.equal(second, first, f"dense and {kind} give the same numbers")
+
+
+@pytest.mark.kinds("dense")
+def test_a_weight_that_wraps_costs_what_its_values_need(backend: Backend) -> None:
+    """In kif: steps of an eighth below 1 are 3 bits, below 1/2 they are 2, whatever range is stored; 0 is none."""
+    kernel = np.array([[0.75, -0.5], [0.0, 3.0]], dtype=np.float32)
+    bits = np.array([[3, 2], [0, 5]])
+    quantizers = {
+        "iq": KIF(i0=3, f0=4, overflow_mode=Overflow.SAT_SYM, homogeneous_axis=(0,)),
+        "kq": KIF(i0=6, f0=3, overflow_mode=Overflow.WRAP, is_weight=True, homogeneous_axis=()),
+    }
+    layer = Layer("dense", {"units": 2}, quantizers, {"kernel": kernel})
+    model = backend.model([layer], (2,))
+    wanted = float((3 + 4) * bits.sum())
+    compare.close(model.ebops(), wanted, "dense, kernel in kif under WRAP: EBOPs", relative=1e-6)
+    compare.close(ebops(model.to_graph()), wanted, "dense, kernel in kif under WRAP: EBOPs of the graph", relative=1e-6)

@@ -1,5 +1,6 @@
 """The Graph: the hand-over between training and everything after it."""
 
+from hgq_core.graph.announce import warn_if_inexact
 from hgq_core.graph.emit import add_quantizer
 from hgq_core.graph.ir import Graph, GraphBuilder, Node
 from hgq_core.graph.prove import Finding, Proof, prove
@@ -21,5 +22,6 @@ __all__ = [
     "real_tensors",
     "run",
     "save",
+    "warn_if_inexact",
     "witness",
 ]

@@ -74,6 +74,7 @@ def output_shape(op: Operation, shapes: Sequence[Shape], *, constant: Sequence[b
         raise GraphError(message)
     _check_constants(op, constant)
     if isinstance(op, Contract):
+        op.check_batch(constant=(constant[0], constant[1]))
         with_batch: list[tuple[int | None, ...]] = [
             s if c else (None, *s) for s, c in zip(shapes, constant, strict=True)
         ]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hgq_core.formats import Formats
     from hgq_core.graph import Graph, Node
 
-__all__ = ["lower"]
+__all__ = ["check_widths", "evaluate", "lower", "with_batch"]
 
 WIDEST = 48
 """Most bits of an intermediate: da4ml derives widths from float64 logarithms, which are exact up to about there."""
@@ -86,11 +86,11 @@ def lower(
     hwconf = HWConfig(adder_size, carry_size, -1)
     with exact_decimals():
         ports = [_port(node, hwconf, options) for node in parts.core.inputs]
-        symbols = _evaluate(parts.core, [port[None] for port in ports])
-        outputs = [_data(symbols[name], hwconf)[0] for name in parts.core.outputs]
+        symbols = evaluate(parts.core, [port[None] for port in ports])
+        outputs = [with_batch(symbols[name], hwconf)[0] for name in parts.core.outputs]
         flat_inputs = np.concatenate([port.ravel() for port in ports])
         comb = comb_trace(flat_inputs, np.concatenate([y.ravel() for y in outputs]))
-        _check_widths(comb)
+        check_widths(comb)
         pipeline = None
         if latency_cutoff is not None:
             pipeline = one_bit_keys_of_pipeline(to_pipeline(comb, latency_cutoff, verbose=False))
@@ -104,7 +104,7 @@ def lower(
         pipeline=pipeline,
         latency_cutoff=latency_cutoff,
         inputs=flat_inputs,
-        symbols={name: _data(value, hwconf)[0] for name, value in symbols.items() if value is not None},
+        symbols={name: with_batch(value, hwconf)[0] for name, value in symbols.items() if value is not None},
     )
 
 
@@ -130,7 +130,7 @@ def _port(node: Node, hwconf: Any, options: dict[str, Any]) -> Any:
     return FixedVariableArray.from_lhs(formats.lowest, formats.highest, step, hwconf, solver_options=options)
 
 
-def _evaluate(graph: Graph, inputs: Sequence[Any]) -> dict[str, Any]:
+def evaluate(graph: Graph, inputs: Sequence[Any]) -> dict[str, Any]:
     """Every tensor of the graph: symbols for data, numbers for constants."""
     values: dict[str, Any] = dict(zip((node.name for node in graph.inputs), inputs, strict=True))
     for node in graph:
@@ -194,20 +194,21 @@ def _scan(op: Scan, operands: list[Any]) -> Any:
     steps = range(op.steps)
     results = []
     for t in reversed(steps) if op.reverse else steps:
-        values = _evaluate(op.body, [sequence[:, t], *states])
+        values = evaluate(op.body, [sequence[:, t], *states])
         y, *states = (values[name] for name in op.body.outputs)
         results.append(y)
     return np.stack(results[::-1] if op.reverse else results, axis=1)
 
 
-def _data(value: Any, hwconf: Any) -> Any:
+def with_batch(value: Any, hwconf: Any) -> Any:
     """Symbols with a batch axis, also for a constant."""
     if isinstance(value, FixedVariableArray):
         return value
     return FixedVariableArray(np.asarray(value, dtype=np.float64).astype(object)[None], hwconf=hwconf)
 
 
-def _check_widths(comb: Any) -> None:
+def check_widths(comb: Any) -> None:
+    """Raise UnsupportedError for an intermediate that is wider than what da4ml computes exactly."""
     for position, op in enumerate(comb.ops):
         size = max(abs(op.qint.min), abs(op.qint.max)) / op.qint.step
         if size >= 2.0**WIDEST:

@@ -142,10 +142,12 @@ def _lookup(x: Any, op: Lookup) -> Any:
 
     def entry(n: int, v: Any) -> Any:
         table = tables[index[n]]
-        count = round((v.high - v.low) / v.step) + 1 if v.low != v.high else 1
         lowest = round(Fraction(v.low) * Fraction(2) ** int(f[n]))
-        stride = round(Fraction(v.step) * Fraction(2) ** int(f[n]))
-        codes = (lowest + stride * np.arange(count)) % len(table)
+        codes = np.array([lowest % len(table)])
+        if v.low != v.high:  # a number that never changes has no step
+            count = round((v.high - v.low) / v.step) + 1
+            stride = round(Fraction(v.step) * Fraction(2) ** int(f[n]))
+            codes = (lowest + stride * np.arange(count)) % len(table)
         values = table[codes]
         if np.all(values == values[0]):
             return constant(Fraction(float(values[0])), v.hwconf)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from hgq_hw._show import Rows
 
-__all__ = ["HLSModel", "lower"]
+__all__ = ["HLSModel", "check_doubles", "check_types", "lower", "model_settings"]
 
 _DOUBLE = 53
 
@@ -104,7 +104,7 @@ def lower(
     legal = legalize(boundary.hardware, plain=plain, stream=stream)
     options = Options(plain or stream, stream, plain, f"{backend} {io_type}")
     written = records(legal.graph, options)
-    _check_doubles(legal.graph)
+    check_doubles(legal.graph)
     model_config = {
         "Precision": "fixed<16,6>",
         "ReuseFactor": reuse_factor,
@@ -252,7 +252,7 @@ class HLSModel:
         return tuple(np.reshape(part, (n, *shape)) for part, shape in zip(parts, shapes, strict=True))
 
 
-def _check_doubles(graph: Graph) -> None:
+def check_doubles(graph: Graph) -> None:
     """The C simulation takes and gives float64."""
     formats = prove(graph).formats
     for name in (*(node.name for node in graph.inputs), *graph.outputs):
@@ -275,25 +275,34 @@ def _model_graph(
         raise MissingDependencyError(message) from error
     convert = get_backend(backend.lower()).convert_precision_string
     config = create_config(output_dir=str(folder), backend=backend, **design)
-    config["HLSConfig"] = {
-        "Model": model_config,
-        "LayerName": {
-            name: {"Precision": {part: str(kind) for part, kind in types.items()}}
-            for name, types in written.types.items()
-        },
-    }
-    for record in written.layers:
-        if record["class_name"] in ("EinsumDense", "Einsum") and model_config["Strategy"] == "Resource":
-            config["HLSConfig"]["LayerName"][record["name"]]["Strategy"] = "Latency"  # they have no other
-        if record["class_name"] == "UnaryLUT":
-            record["table_t"] = convert(str(written.types[record["name"]]["table"]))
+    layers = model_settings(written, convert, model_config["Strategy"] == "Resource")
+    config["HLSConfig"] = {"Model": model_config, "LayerName": layers}
     with quiet():
         result = ModelGraph.from_layer_list(config, written.layers, inputs=written.inputs, outputs=written.outputs)
-    _check_types(result, written, convert)
+    check_types(result, written, convert)
     return result
 
 
-def _check_types(model_graph: Any, written: Records, convert: Any) -> None:
+def model_settings(written: Records, convert: Any, resource: bool) -> dict[str, dict[str, Any]]:
+    """The settings of each layer for hls4ml's configuration; tables get their type as an attribute.
+
+    Args:
+        written: the records.
+        convert: the back end's parser of types.
+        resource: whether the strategy of the model is ``Resource``.
+    """
+    settings: dict[str, dict[str, Any]] = {
+        name: {"Precision": {part: str(kind) for part, kind in types.items()}} for name, types in written.types.items()
+    }
+    for record in written.layers:
+        if record["class_name"] in ("EinsumDense", "Einsum") and resource:
+            settings[record["name"]]["Strategy"] = "Latency"  # they have no other
+        if record["class_name"] == "UnaryLUT":
+            record["table_t"] = convert(str(written.types[record["name"]]["table"]))
+    return settings
+
+
+def check_types(model_graph: Any, written: Records, convert: Any) -> None:
     """hls4ml rewrites its graph while building it; no layer that is left may have lost the type that was proved."""
     for node in model_graph.get_layers():
         if node.name not in written.types or node.class_name == "Reshape":

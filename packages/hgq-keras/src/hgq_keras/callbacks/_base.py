@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import isfinite
 from typing import TYPE_CHECKING, Any, final
 
 import keras
@@ -15,7 +16,7 @@ from hgq_keras.layers import quantized_layers
 if TYPE_CHECKING:
     from hgq_keras.layers import QLayer
 
-__all__ = ["EpochCallback", "with_ebops"]
+__all__ = ["EpochCallback", "whole", "with_ebops"]
 
 
 class EpochCallback(keras.callbacks.Callback):
@@ -35,8 +36,13 @@ class EpochCallback(keras.callbacks.Callback):
     def cost(self, logs: dict[str, Any]) -> float:
         """EBOPs of the model, taken from the logs if a callback before this one has put them there."""
         if "ebops" not in logs:
-            logs["ebops"] = ebops(self.model)
+            logs["ebops"] = whole(ebops(self.model))
         return float(logs["ebops"])
+
+
+def whole(number: float) -> float:
+    """EBOPs as logs have them: an integer, which file names and histories show without a fraction; NaN stays."""
+    return round(number) if isfinite(number) else number
 
 
 def with_ebops(model: keras.Model) -> list[QLayer]:

@@ -13,6 +13,8 @@ __all__ = ["FreeEBOPs"]
 class FreeEBOPs(EpochCallback):
     """Puts the model's EBOPs into the logs of each epoch, as ``ebops``: place it before callbacks that read it.
 
+    A whole number, so that ``{ebops}`` in the name of a file is its digits.
+
     The number is computed from the widths at the end of the epoch; a step of training costs nothing more.
     """
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import prod
+from math import inf, prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.errors import ConfigError, FileError, ShapeError
+from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY, Ops
 from hgq_core.scope import layer_option
-from hgq_keras.checks import not_negative
+from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
+from hgq_keras.initializers import Filled
 from hgq_keras.layers._walk import children, walk
 from hgq_keras.ops import KERAS
 from hgq_keras.quantizer import Quantizer
@@ -57,14 +59,14 @@ def recording() -> Iterator[list[QLayer]]:
         _SEEN.reset(token)
 
 
-class QLayer(keras.Layer):
+class QLayer(ComputedProperties, keras.Layer):
     """A Keras layer between quantizers; abstract. Its `call` and `build` are final, a layer fills in the hooks.
 
     Args:
         iq_conf: input quantizer, or one for each input; None: the scope's datalane quantizer.
         oq_conf: output quantizer.
-        enable_iq: quantize the inputs; None: as the scope says.
-        enable_oq: quantize the output; None: as the scope says.
+        enable_iq: quantize the inputs; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; None: if ``oq_conf`` is given, else as the scope says.
         enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with input quantizers.
         beta0: initial beta; None: as the scope says.
         ebops_factor: EBOPs of the layer are multiplied by it.
@@ -92,8 +94,8 @@ class QLayer(keras.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.enable_iq = bool(layer_option("enable_iq") if enable_iq is None else enable_iq)
-        self.enable_oq = bool(layer_option("enable_oq") if enable_oq is None else enable_oq)
+        self.enable_iq = _enabled(enable_iq, iq_conf, "enable_iq")
+        self.enable_oq = _enabled(enable_oq, oq_conf, "enable_oq")
         wanted = layer_option("enable_ebops") and self.enable_iq if enable_ebops is None else enable_ebops
         self.enable_ebops = bool(wanted)
         given = "beta0 of the LayerConfigScope" if beta0 is None else "beta0"
@@ -177,7 +179,7 @@ class QLayer(keras.Layer):
 
     def _build(self, shapes: list[Shape]) -> None:
         self._beta = self.add_weight(
-            name="beta", shape=(), initializer=keras.initializers.Constant(self.beta0), trainable=False, autocast=False
+            name="beta", shape=(), initializer=Filled(self.beta0), trainable=False, autocast=False
         )
         for quantizer, shape in zip(self._iqs, shapes, strict=False):
             quantizer.build(shape)
@@ -202,6 +204,18 @@ class QLayer(keras.Layer):
             # In the type of the widths, as their regularisers: Keras adds up losses of one type only.
             self.add_loss(ops.cast(self._beta, count.dtype) * count * self.ebops_factor)
         return y if self._oq is None else self._oq(y, training=training)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read the layer's own variables; Keras calls it. Raises FileError for a beta that no training leaves."""
+        super().load_own_variables(store)
+        self.check_beta()
+
+    def check_beta(self) -> None:
+        """Raise FileError for a beta that is negative, NaN or infinite, which would make every loss so."""
+        beta = float(ops.convert_to_numpy(self._beta)) if self.built else 0.0
+        if not 0 <= beta < inf:
+            message = f"layer {self.name!r}: beta is {beta} in the file, expected a finite number, 0 or larger"
+            raise FileError(message)
 
     # --- what users and exporters read -------------------------------------------------------------------------------
 
@@ -233,11 +247,13 @@ class QLayer(keras.Layer):
         return self._oq
 
     @property
+    @computed
     def beta(self) -> float:
         """Weight of the EBOPs in the loss now; 0 if they are not counted."""
         return float(ops.convert_to_numpy(self._beta)) if self.enable_ebops else 0.0
 
     @property
+    @computed
     def ebops(self) -> float:
         """EBOPs at the present widths, in float64; right before the first step too. 0 if they are not counted."""
         if not self.enable_ebops:
@@ -269,6 +285,13 @@ class QLayer(keras.Layer):
             if name.endswith(("_conf", "_confs")):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def _enabled(wanted: bool | None, conf: object, option: str) -> bool:
+    """Whether a quantizer is used: as the caller says, or because it was given, or as the scope says."""
+    if wanted is None:
+        return conf is not None or bool(layer_option(option))
+    return bool(wanted)
 
 
 def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:

@@ -8,7 +8,7 @@ import keras
 
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.linear import Convolve, explicit_pads
-from hgq_keras.checks import positive_integer
+from hgq_keras.checks import positive_integer, sizes
 from hgq_keras.layers._base import Shape, instances
 from hgq_keras.layers._linear import LinearLayer
 
@@ -51,9 +51,9 @@ class _Conv(LinearLayer):
                 "expected a multiple of the groups"
             )
             raise ConfigError(message)
-        self.kernel_size = _axes(kernel_size, self.rank, "kernel_size")
-        self.strides = _axes(strides, self.rank, "strides")
-        self.dilation_rate = _axes(dilation_rate, self.rank, "dilation_rate")
+        self.kernel_size = sizes(kernel_size, self.rank, "kernel_size")
+        self.strides = sizes(strides, self.rank, "strides")
+        self.dilation_rate = sizes(dilation_rate, self.rank, "dilation_rate")
         self.padding = padding.lower()
 
     def declare(self, shape: Shape) -> tuple[Convolve, tuple[int, ...], tuple[int, ...], int]:
@@ -89,14 +89,6 @@ class _Conv(LinearLayer):
             "dilation_rate": self.dilation_rate,
             "groups": self.groups,
         }
-
-
-def _axes(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, list | tuple) else (value,) * rank
-    if len(values) != rank:
-        message = f"{name}: received {value!r}, expected {rank} positive integer(s)"
-        raise ConfigError(message)
-    return tuple(positive_integer(n, name) for n in values)
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")

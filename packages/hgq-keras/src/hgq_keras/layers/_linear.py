@@ -12,6 +12,7 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
 from hgq_keras.checks import positive_integer
+from hgq_keras.computed import computed
 from hgq_keras.kernels import relu
 from hgq_keras.layers._base import (
     Bits,
@@ -79,7 +80,7 @@ class LinearLayer(QLayer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         check_factor(parallelization_factor)
-        self.parallelization_factor = parallelization_factor
+        self.parallelization_factor = int(parallelization_factor)
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
         self.kq = self.make_quantizer(self._kq_conf, "kq")
@@ -124,11 +125,13 @@ class LinearLayer(QLayer):
         return y if activation is None else activation(y)
 
     @property
+    @computed
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
         return self.kq(self.kernel, training=False)
 
     @property
+    @computed
     def qbias(self) -> Any:
         """The quantized bias as hardware has it; None without a bias."""
         return None if self.bq is None else self.bq(self.bias, training=False)
@@ -240,6 +243,10 @@ class QEinsumDense(LinearLayer):
                 f"one for each letter of {first!r} in {self.equation!r}"
             )
             raise ShapeError(message)
+        try:
+            operation.check_batch(constant=(False, True))
+        except ShapeError as error:
+            raise ShapeError(f"layer {self.name!r}: {error}") from error
         sizes: dict[str, int | None] = dict(zip(first, shape, strict=True))
         explicit = [letter for letter in output if letter not in elided and letter != first[0]]
         if len(explicit) != len(self.partial_output_shape):
@@ -264,6 +271,11 @@ class QEinsumDense(LinearLayer):
         if unknown := set(self.bias_axes) - set(output):
             names = f"bias_axes {self.bias_axes!r} names {sorted(unknown)}"
             message = f"layer {self.name!r}: {names}, which the output {output!r} does not have"
+            raise ConfigError(message)
+        if output[0] in self.bias_axes:
+            message = (
+                f"layer {self.name!r}: bias_axes {self.bias_axes!r} names the batch axis {output[0]!r}; leave it out"
+            )
             raise ConfigError(message)
         start = min(output.index(letter) for letter in self.bias_axes)
         return tuple(int(sizes[c] or 1) if c in self.bias_axes else 1 for c in output[start:])

@@ -11,7 +11,9 @@ from keras import ops
 from hgq_core.cost import bias_cost, product_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add, Multiply
-from hgq_keras.checks import real
+from hgq_core.numbers import checked
+from hgq_keras.checks import integer
+from hgq_keras.computed import computed
 from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, fixed
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class QBatchNormalization(QLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = integer(axis, f"layer {self.name!r}: axis")
         self.momentum = _checked(momentum, "momentum", "a number from 0 to 1", lambda n: 0 <= n <= 1, self.name)
         self.epsilon = _checked(epsilon, "epsilon", "a finite number above 0", lambda n: 0 < n < inf, self.name)
         self.synchronized = bool(synchronized)
@@ -181,6 +183,7 @@ class QBatchNormalization(QLayer):
         return x * scale + offset
 
     @property
+    @computed
     def qscaler_and_qoffset(self) -> tuple[Any, Any]:
         """The quantized scale and offset as hardware has them, each ``(channels,)``."""
         mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
@@ -223,7 +226,7 @@ class QBatchNormalization(QLayer):
 
 def _checked(value: Any, argument: str, expected: str, allows: Callable[[float], bool], layer: str) -> float:
     """The argument as a float; raises ConfigError if it is not as expected."""
-    number = real(value, f"layer {layer!r}: {argument}", expected)
+    number = checked(value, f"layer {layer!r}: {argument}", expected)
     if not allows(number):
         message = f"layer {layer!r}: {argument}: received {value!r}, expected {expected}"
         raise ConfigError(message)

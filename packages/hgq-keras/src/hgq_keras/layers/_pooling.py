@@ -11,7 +11,8 @@ from hgq_core.cost import pooling_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Multiply
 from hgq_core.linear import Pool, average_scale, explicit_pads
-from hgq_keras.layers._base import Bits, QLayer, Shape, fixed, instances, parallel_share
+from hgq_keras.checks import sizes
+from hgq_keras.layers._base import Bits, QLayer, Shape, check_factor, fixed, instances, parallel_share
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -55,13 +56,14 @@ class _Pooling2D(QLayer):
                 f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
             )
             raise ConfigError(message)
-        if padding.lower() not in ("valid", "same"):
+        if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):  # type: ignore[redundant-expr]  # users
             message = f"layer {self.name!r}: padding {padding!r} is unknown; expected 'valid' or 'same'"
             raise ConfigError(message)
-        self.pool_size = _pair(pool_size, "pool_size")
-        self.strides = self.pool_size if strides is None else _pair(strides, "strides")
+        self.pool_size = sizes(pool_size, 2, f"layer {self.name!r}: pool_size")
+        self.strides = self.pool_size if strides is None else sizes(strides, 2, f"layer {self.name!r}: strides")
         self.padding = padding.lower()
-        self.parallelization_factor = parallelization_factor
+        check_factor(parallelization_factor)
+        self.parallelization_factor = int(parallelization_factor)
 
     def build_operation(self, shapes: list[Shape]) -> None:
         self.operation = pool_operation(self.kind, shapes[0], self.pool_size, self.strides, self.padding, self.name)
@@ -101,14 +103,6 @@ class _Pooling2D(QLayer):
             "data_format": "channels_last",
             "parallelization_factor": self.parallelization_factor,
         }
-
-
-def _pair(value: Any, name: str) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(not isinstance(n, int) or n < 1 for n in pair):
-        message = f"{name}: received {value!r}, expected two positive integers"
-        raise ConfigError(message)
-    return pair[0], pair[1]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from hgq_core.alive import widened
-from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
+from hgq_core.errors import ConfigError, DataError
 from hgq_core.scope import layer_option
-from hgq_core.spec import KBI, KIF
+from hgq_torch._widths import check_stored
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.graph import GraphBuilder
+    from hgq_torch.nn._start import Start
 
-__all__ = ["QModule", "QuantizerLike", "finite_array", "keep_alive", "make_quantizer"]
+__all__ = ["QModule", "QuantizerLike", "finite_array", "make_quantizer"]
 
 QuantizerLike = Any
 """A `Quantizer`, a specification of `hgq_core.spec`, a type's name, a dict of overrides, or None for the default."""
@@ -70,11 +70,13 @@ class QModule(nn.Module):
         beta: factor of this layer's EBOPs in `hgq_torch.ebops_loss`, a buffer of shape ``()``.
         iq: quantizer of the input, or None.
         oq: quantizer of the output, or None.
+        start: whether the widths of the weight are still to be judged; None for a layer without weights.
     """
 
     beta: Tensor
     iq: Quantizer | None
     oq: Quantizer | None
+    start: Start | None = None
 
     def __init__(
         self,
@@ -88,14 +90,18 @@ class QModule(nn.Module):
         super().__init__()
         self.enable_iq = bool(_option(enable_iq, "enable_iq"))
         self.enable_oq = bool(_option(enable_oq, "enable_oq"))
-        self.enable_ebops = bool(_option(enable_ebops, "enable_ebops"))
-        if self.enable_ebops and not self.enable_iq:
+        if enable_ebops and not self.enable_iq:
             message = (
                 f"{type(self).__name__}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
                 "enable the input quantizer, or give enable_ebops=False"
             )
             raise ConfigError(message)
-        self.register_buffer("beta", torch.full((), float(_option(beta0, "beta0")), **options))
+        self.enable_ebops = self.enable_iq and bool(_option(enable_ebops, "enable_ebops"))
+        beta = float(_option(beta0, "beta0"))
+        if not isfinite(beta) or beta < 0:
+            message = f"beta0: received {beta}, expected a finite factor of at least 0"
+            raise ConfigError(message)
+        self.register_buffer("beta", torch.full((), beta, **options))
 
     @abstractmethod
     def ebops(self) -> Tensor:
@@ -109,6 +115,24 @@ class QModule(nn.Module):
     def quantized_weights(self) -> dict[str, Tensor]:
         """The weights as the hardware has them, by name, without gradient."""
 
+    def judge_start(self) -> None:
+        """Widen, with a warning, the widths of weights that were made or loaded since and that they are too coarse for.
+
+        Training calls it at its first step, and calibration before it begins. A layer without weights does nothing.
+        """
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Widths and beta that are no numbers are refused before anything of the layer is overwritten."""
+        for path, quantizer in self.named_modules(prefix=prefix.removesuffix(".")):
+            for name in quantizer.stored if isinstance(quantizer, Quantizer) else ():
+                key = f"{path}.{name}" if path else name
+                check_stored(key, state_dict.get(key))
+        beta = state_dict.get(f"{prefix}beta")
+        if isinstance(beta, Tensor) and not beta.is_meta and not bool(torch.isfinite(beta).all() & (beta >= 0).all()):
+            message = f"{prefix}beta: received {beta.tolist()}, expected finite, at least 0; the file is damaged"
+            raise DataError(message)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def regularization(self) -> Tensor | None:
         """Sum of the regularisers of all widths of this layer; None without any."""
         terms = [q.regularization() for q in self.children() if isinstance(q, Quantizer)]
@@ -118,40 +142,6 @@ class QModule(nn.Module):
 
 def _option(given: object, name: str) -> Any:
     return layer_option(name) if given is None else given
-
-
-def keep_alive(quantizer: Quantizer, weight: Tensor, layer: str) -> None:
-    """Widen the initial widths of a weight that they would round to zero (`hgq_core.alive`), and say so.
-
-    Raises:
-        DataError: NaN or infinity in the weight.
-    """
-    spec = quantizer.spec
-    if not isinstance(spec, KIF | KBI) or weight.is_meta:
-        return
-    formats = quantizer.formats()
-    grown = "b" if isinstance(spec, KBI) else "f"
-    change = widened(
-        weight.detach().double().cpu().numpy(),
-        formats.k,
-        formats.i,
-        formats.f,
-        round_mode=spec.round_mode,
-        overflow_mode=spec.overflow_mode,
-        room=quantizer.bounds[grown].high - getattr(quantizer, grown).detach().max().item(),
-    )
-    if not change:
-        return
-    more = change.bits if isinstance(spec, KBI) else change.fraction
-    quantizer.assign(**{grown: getattr(quantizer, grown).detach() + more})
-    if change.integer:
-        quantizer.assign(i=quantizer.i.detach() + change.integer)
-    message = (
-        f"{layer}: its initial widths round most of the weight to zero or clip it; they now have {change.fraction} "
-        f"more fraction bits and {change.integer} more integer bits. Give the weight quantizer more bits ({grown}0) or "
-        "another i0 to choose them yourself"
-    )
-    warnings.warn(message, DeadLayerWarning, stacklevel=3)
 
 
 def finite_array(values: Tensor, name: str) -> Any:

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from hgq_torch.nn._linear import QLinear
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["dense_costs"]
 
 
-def dense_costs(layers: Sequence[QModule]) -> tuple[list[Tensor], list[QLinear]]:
-    """The cost terms of the layers that this file covers, and these layers.
+def dense_costs(calls: Mapping[QModule, int]) -> tuple[list[Tensor], list[QLinear]]:
+    """The cost terms of the layers that this file covers, each times its number of calls, and these layers.
 
     A quantizer that two layers share is left to the layers themselves, so that its regulariser counts once.
     """
     groups: dict[CostPlan, list[tuple[Any, ...]]] = {}
     covered: list[QLinear] = []
     seen: set[Quantizer] = set()
-    for layer in layers:
+    for layer, number in calls.items():
         if not isinstance(layer, QLinear) or layer.plan is None or layer.plan.cost is None:
             continue
         iq, kq, bq = layer.iq, layer.kq, layer.bq
@@ -44,7 +44,8 @@ def dense_costs(layers: Sequence[QModule]) -> tuple[list[Tensor], list[QLinear]]
             continue
         seen |= mine
         covered.append(layer)
-        groups.setdefault(layer.plan.cost, []).append((layer.beta, iq, kq, bq))
+        beta = layer.beta if number == 1 else layer.beta * number
+        groups.setdefault(layer.plan.cost, []).append((beta, iq, kq, bq))
     return [_cost(plan, members) for plan, members in groups.items()], covered
 
 

@@ -8,7 +8,7 @@ already taken, rows are handled in blocks that stay in the cache. Tests hold it 
 
 from __future__ import annotations
 
-from math import inf, log
+from math import inf, isfinite, log
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from hgq_core.modes import Round
 from hgq_core.ops import EMPTY
+from hgq_torch._range import TRACKER
 from hgq_torch._reduce import check_not_empty, extremes, rows_of_a_block, summed_to
 from hgq_torch.ops import power_of_two
 
@@ -49,17 +50,25 @@ def _round_(y: Tensor, mode: Round) -> Tensor:
     return y.floor_() if mode is Round.TRN else y.round_()
 
 
+def _truncate_(y: Tensor, x: Tensor) -> Tensor:
+    """TRN of x below 0 is at most -1, also where x in units of the step is so small that it became 0."""
+    return y.masked_fill_(y.eq(_ZERO).logical_and_(x.lt(_ZERO)), _MINUS_ONE)
+
+
 def _followed(i: Tensor, needed: Tensor, spec: KIF | KBI, q: Quantizer) -> Tensor:
     """Store what the batch needs, down by at most ``i_decay_speed`` a step; returns whole bits."""
     q.reduce_max(needed)
-    torch.maximum(i.sub_(_ONE, alpha=spec.i_decay_speed), needed, out=i)
+    # The forward pass that activation checkpointing repeats is not another step.
+    torch.maximum(i if TRACKER.is_bw else i.sub_(_ONE, alpha=spec.i_decay_speed), needed, out=i)
     return torch.round(_clamp_(i, spec.ic))
 
 
-def _data_grid(x: Tensor, stored: Tensor, q: Quantizer, plan: Plan) -> tuple[Tensor, Tensor]:
+def _data_grid(x: Tensor, stored: Tensor, q: Quantizer, plan: Plan) -> tuple[Tensor, Tensor] | None:
     """What to multiply by before rounding and after it, after the input's ``i`` has followed the batch.
 
     In units of the step, a positive extreme H needs bit_length(H) bits and a negative one L needs bit_length(-L - 1).
+    None, with nothing done, if numbers are so huge that they overflow in these units. That is looked for where looking
+    waits for nobody, on a processor; on an accelerator such numbers become NaN.
     """
     check_not_empty(x)
     f = torch.round(_clamp_(stored, plan.data.fc))
@@ -71,6 +80,8 @@ def _data_grid(x: Tensor, stored: Tensor, q: Quantizer, plan: Plan) -> tuple[Ten
     low, high = extremes(x, plan.axes)
     high, low = _round_(high * scale, mode), _round_(low * scale, mode)
     units = torch.maximum(high, torch.sub(_MINUS_ONE, low))
+    if x.device.type == "cpu" and not isfinite(units.sum().item()):
+        return None
     i = _followed(q.i, torch.frexp(units)[1] - f, plan.data, q)
     # The step is 0 where no bit is left.
     return scale, step.mul_(i.add_(f).add_(q.k).clamp_(0, 1))
@@ -109,6 +120,8 @@ def _quantized_kernel(
     clipped = torch.clamp(u, limit * sign, limit)
     inside = clipped == u
     uq = _round_(clipped + clipped if spec.round_mode is Round.RND else clipped.clone(), spec.round_mode)
+    if spec.round_mode is Round.TRN:
+        _truncate_(uq, torch.maximum(w, limit * sign))
     side = torch.maximum(u.sub_(clipped).sign_(), sign)
     residual = clipped.sub_(uq)
     return uq.div_(scale), inside, scale, residual + side, side.mul_(limit).sub_(residual)
@@ -132,21 +145,25 @@ class LinearFunction(torch.autograd.Function):
     ) -> Tensor:
         """The output, with the ranges of input and bias followed."""
         iq, kq, bq = quantizers
-        scale, step = _data_grid(x, data_f, iq, plan)
+        grid = _data_grid(x, data_f, iq, plan)
         wq, *kernel = _quantized_kernel(weight, kernel_b, kernel_i, kq.k, plan.kernel)
         offset = None
         if bias is not None and bias_b is not None and bq is not None and plan.bias is not None:
             offset = _quantized_bias(bias, bias_b, bq, plan.bias)
         n_out, n_in = wq.shape
         transposed = wq.t()
-        xq = torch.empty_like(x, memory_format=torch.contiguous_format)
+        xq = torch.empty_like(x, memory_format=torch.contiguous_format) if grid else iq(x).contiguous()
         y = x.new_empty((*x.shape[:-1], n_out))
         rows = rows_of_a_block(x, n_out)
         mode = plan.data.round_mode
         whole = rows >= x.shape[0]
         for x_, xq_, y_ in [(x, xq, y)] if whole else zip(x.split(rows), xq.split(rows), y.split(rows), strict=True):
-            torch.mul(x_, scale, out=xq_)
-            _round_(xq_, mode).mul_(step)
+            if grid:
+                torch.mul(x_, grid[0], out=xq_)
+                _round_(xq_, mode)
+                if mode is Round.TRN:
+                    _truncate_(xq_, x_)
+                xq_.mul_(grid[1])
             flat, out = (xq_, y_) if x.ndim == 2 else (xq_.view(-1, n_in), y_.view(-1, n_out))
             if offset is None:
                 torch.mm(flat, transposed, out=out)
@@ -216,9 +233,16 @@ class LinearFunction(torch.autograd.Function):
 
 def fused_step(
     layer: QLinear, plan: Plan, quantizers: tuple[Quantizer, Quantizer, Quantizer | None], x: Tensor
-) -> Tensor:
-    """The layer's output in TRAIN mode, without the output quantizer; quantizers are those of input, weight, bias."""
+) -> Tensor | None:
+    """The layer's output in TRAIN mode, without the output quantizer; quantizers are those of input, weight, bias.
+
+    None where widths are not trained, as a quantizer then acts as at inference.
+    """
     iq, kq, bq = quantizers
     bias, bias_b = (None, None) if bq is None else (layer.bias, bq.b)
-    result = LinearFunction.apply(plan, quantizers, x, layer.weight, bias, kq.b, kq.i, bias_b, iq.f)
+    data_f, kernel_b, kernel_i = iq.f, kq.b, kq.i
+    trained = data_f.requires_grad and (kernel_b.requires_grad or kernel_i.requires_grad)
+    if not trained or (bias_b is not None and not bias_b.requires_grad):
+        return None
+    result = LinearFunction.apply(plan, quantizers, x, layer.weight, bias, kernel_b, kernel_i, bias_b, data_f)
     return cast("Tensor", result)

@@ -14,9 +14,10 @@ from hgq_core.graph import ops as op
 from hgq_core.linear import Contract
 from hgq_core.spec import Dummy
 from hgq_torch import _nodes
-from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, keep_alive, make_quantizer
+from hgq_torch.nn._base import QModule, QuantizerLike, finite_array, make_quantizer
 from hgq_torch.nn._fused import fused_step
 from hgq_torch.nn._plan import Plan, plan_of
+from hgq_torch.nn._start import Start
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class QLinear(QModule):
 
     .. math:: y = Q_o(\operatorname{act}(Q_i(x) Q_k(W)^T + Q_b(b)))
 
-    Weights are stored as those of `torch.nn.Linear`. If the initial widths would round the whole weight to zero, wider
-    ones are taken, with a `DeadLayerWarning`.
+    Weights are stored as those of `torch.nn.Linear`. If the initial widths would round most of the weight to zero, or
+    clip it, wider ones are taken, with a `DeadLayerWarning`; so for a weight that is loaded without widths, or assigned
+    before training, at the first training step.
 
     Args:
         in_features: size of the last axis of the input.
@@ -69,6 +71,7 @@ class QLinear(QModule):
     bias: nn.Parameter | None
     kq: Quantizer
     bq: Quantizer | None
+    start: Start
 
     def __init__(
         self,
@@ -123,7 +126,8 @@ class QLinear(QModule):
         self.bq = make_quantizer(bq, "bias", (out_features,), **options) if bias else None
         self.iq = make_quantizer(iq, "datalane", (None, *self.input_shape), **options) if self.enable_iq else None
         self.oq = make_quantizer(oq, "datalane", (None, *self.output_shape), **options) if self.enable_oq else None
-        keep_alive(self.kq, self.weight, f"QLinear({in_features}, {out_features})")
+        self.start = Start()
+        self.start.judge(self.kq, self.weight, self._title, made=True)
         self.plan: Plan | None = plan_of(self)
 
     def reset_parameters(self) -> None:
@@ -143,7 +147,7 @@ class QLinear(QModule):
         """
         if x.shape[1:] != self.input_shape:
             message = (
-                f"QLinear({self.in_features}, {self.out_features}): received {tuple(x.shape)}, expected (batch, "
+                f"{self._title}: received {tuple(x.shape)}, expected (batch, "
                 f"{', '.join(map(str, self.input_shape))}); give input_shape for data with more axes"
             )
             raise ShapeError(message)
@@ -160,7 +164,7 @@ class QLinear(QModule):
         return y if self.oq is None else self.oq(y)
 
     def _check_types(self, x: Tensor) -> None:
-        own, layer = self.weight.dtype, f"QLinear({self.in_features}, {self.out_features})"
+        own, layer = self.weight.dtype, self._title
         if own not in _EXACT:
             message = (
                 f"{layer}: its weights are {own}, in which sums of products are not exact; expected torch.float32 or "
@@ -173,6 +177,8 @@ class QLinear(QModule):
 
     def _step(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer in training; a compiler fuses the composed path itself."""
+        if self.start.is_open:
+            self.judge_start()
         iq, kq, bq = self.iq, self.kq, self.bq
         if self.plan is not None and not self.plan.holds(self.activation, iq, kq, bq):
             self.plan = plan_of(self)
@@ -180,7 +186,24 @@ class QLinear(QModule):
             return self._plain(x)
         if not all(q is None or (q.training and not q.calibrating and q.is_plain) for q in (iq, kq, bq)):
             return self._plain(x)
-        return fused_step(self, self.plan, (iq, kq, bq), x)
+        y = fused_step(self, self.plan, (iq, kq, bq), x)
+        return self._plain(x) if y is None else y
+
+    @property
+    def _title(self) -> str:
+        return f"QLinear({self.in_features}, {self.out_features})"
+
+    def judge_start(self) -> None:
+        """See `QModule.judge_start`."""
+        if self.start.is_open:
+            self.start.judge(self.kq, self.weight, self._title)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """A weight that comes without its widths, as from a float model, is judged again."""
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        if f"{prefix}weight" in state_dict:
+            given = any(f"{prefix}kq.{name}" in state_dict for name in self.kq.trained)
+            self.start = Start(is_open=not given)
 
     def _plain(self, x: Tensor) -> Tensor:
         """Everything but the output quantizer, from composed modules."""
@@ -220,7 +243,7 @@ class QLinear(QModule):
         factor = self.ebops_factor if self.enable_ebops else 0.0
         weights = self.quantized_weights()
         if self.iq is not None:
-            x = _nodes.quantize(builder, self.iq, x, label, "iq")
+            x = _nodes.quantize(builder, self.iq, x, label, "iq", self.weight.dtype)
         kernel = finite_array(weights["weight"], f"{label or 'model'}.weight").T
         bits = _nodes.constant_bits(self.kq, self.weight)
         constant = op.Constant.of(kernel, None if bits is None else bits.T)
@@ -231,7 +254,7 @@ class QLinear(QModule):
             x = builder.add(op.Add(), x, offset, label=label, ebops_factor=factor)
         if self.activation == "relu":
             x = builder.add(op.Relu(), x, label=label, ebops_factor=factor)
-        return x if self.oq is None else _nodes.quantize(builder, self.oq, x, label, "oq")
+        return x if self.oq is None else _nodes.quantize(builder, self.oq, x, label, "oq", self.weight.dtype)
 
     def extra_repr(self) -> str:
         """Features, bias and activation."""

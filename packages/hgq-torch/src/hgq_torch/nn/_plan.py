@@ -85,6 +85,7 @@ def _covered(quantizer: Quantizer, kind: type[Any], overflow: Overflow, rounds: 
         isinstance(spec, kind)
         and spec.overflow_mode is overflow
         and spec.round_mode in rounds
+        and spec.trainable
         and not spec.stochastic
         and not spec.blocks
         and (overflow is Overflow.SAT_SYM or not spec.is_weight)

@@ -1,0 +1,71 @@
+"""Numbers that users pass, checked where they are passed: what float32 cannot hold would be infinite or 0 in a step."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from hgq_core.errors import ConfigError
+
+__all__ = ["LARGEST", "SMALLEST", "checked", "finite", "not_negative"]
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest number of float32."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""Smallest number above 0 of which float32 keeps all digits."""
+
+
+def checked(value: Any, argument: str, expected: str) -> float:
+    """The value as a float, also NaN and infinity.
+
+    Raises:
+        ConfigError: it is no real number.
+
+    >>> checked(np.float32(0.5), "beta0", "a number")
+    0.5
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        message = f"{argument}: received {value!r}, expected {expected}"
+        raise ConfigError(message)
+    return float(value)
+
+
+def finite(value: Any, argument: str, *, zero: bool = True) -> float:
+    """The value as a float that float32 holds too.
+
+    Args:
+        value: what was passed.
+        argument: its name, for the error.
+        zero: whether 0, and what float32 would take for 0, may be given.
+
+    Raises:
+        ConfigError: it is no number, NaN, infinite or beyond float32.
+
+    >>> finite(-2, "scaler", zero=False)
+    -2.0
+    """
+    expected = "a finite number" if zero else "a finite number other than 0"
+    number = checked(value, argument, expected)
+    if not abs(number) <= LARGEST or not (zero or abs(number) >= SMALLEST):
+        message = f"{argument}: received {value!r}, expected {expected} that float32 holds"
+        raise ConfigError(message)
+    return number
+
+
+def not_negative(value: Any, argument: str) -> float:
+    """The value as a float of at least 0 that float32 holds too.
+
+    Raises:
+        ConfigError: it is no number, negative, NaN, infinite or beyond float32.
+
+    >>> not_negative(0, "beta0")
+    0.0
+    """
+    expected = "a finite number, 0 or larger"
+    number = checked(value, argument, expected)
+    if not 0 <= number <= LARGEST:
+        message = f"{argument}: received {value!r}, expected {expected}"
+        raise ConfigError(message)
+    return number

@@ -1,0 +1,237 @@
+"""The range of data under WRAP: it is not trained, but follows the data (specification, numbers, section 6)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.module_tracker import ModuleTracker
+
+from hgq_core.calibration import FINGERPRINT_BYTES, fingerprint
+from hgq_core.errors import DataError
+from hgq_core.modes import Overflow
+from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
+from hgq_core.spec import KBI, KIF, Dummy, Spec
+from hgq_torch._reduce import check_not_empty
+from hgq_torch._widths import StoredWidths
+from hgq_torch.ops import TORCH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TRACKER", "FollowedRange", "Mode"]
+
+TRACKER = ModuleTracker()
+"""Knows whether a backward pass runs; it is never entered, and tracks nothing."""
+
+
+def _is_recomputed() -> bool:
+    """Whether this forward pass runs inside a backward pass, as activation checkpointing repeats one.
+
+    It sees the same batch a second time, which is no second step: ranges do not decay.
+    """
+    return not torch.compiler.is_compiling() and bool(TRACKER.is_bw)
+
+
+class Mode(StrEnum):
+    """What a quantizer does with a batch (`Quantizer.mode`)."""
+
+    TRAIN = "train"
+    """WRAP only rounds, and its ``i`` follows the batch."""
+    CALIBRATE = "calibrate"
+    """WRAP only rounds, and its ``i`` and ``k`` grow to hold the batch."""
+    INFER = "infer"
+    """What the hardware does: WRAP wraps."""
+
+
+class FollowedRange(StoredWidths):
+    """Abstract: widths of which ``i`` and ``k`` follow the data under WRAP."""
+
+    calibrated: Tensor
+
+    def __init__(self, spec: Spec, *, data: bool, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+        super().__init__(spec, data=data, device=device, dtype=dtype)
+        self.calibrating = False
+        self.process_group: Any = None
+        self._observed: tuple[Tensor, Tensor] | None = None
+        if self.follows_data:
+            self.register_buffer("calibrated", torch.zeros(FINGERPRINT_BYTES, dtype=torch.uint8, device=device))
+
+    # --- modes ------------------------------------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> Mode:
+        """CALIBRATE inside `calibrating`, else TRAIN or INFER as ``training`` says; INFER where it is `frozen`.
+
+        A specification with ``trainable=False`` is not calibrated either.
+        """
+        if self.calibrating:
+            return Mode.INFER if self._fixed_by_spec else Mode.CALIBRATE
+        return Mode.TRAIN if self.training and not self.frozen else Mode.INFER
+
+    @property
+    def frozen(self) -> bool:
+        """Whether no width is trained: training then rounds, wraps or clips as inference, and nothing follows the data.
+
+        So says ``trainable=False`` of the specification, or ``requires_grad=False`` of its parameters.
+        """
+        if isinstance(self.spec, Dummy):
+            return False
+        return self._fixed_by_spec or not any(getattr(self, name).requires_grad for name in self.trained)
+
+    @property
+    def _fixed_by_spec(self) -> bool:
+        return not getattr(self.spec, "trainable", True)
+
+    @property
+    def follows_data(self) -> bool:
+        """Whether ``i`` follows what is seen: under WRAP, but for a weight, whose range is that of its values."""
+        return self._tracks and not self._exempt and not self._fixed_by_spec
+
+    @property
+    def _tracks(self) -> bool:
+        return isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
+
+    @property
+    def _exempt(self) -> bool:
+        return isinstance(self.spec, KIF | KBI) and self.spec.is_weight
+
+    def _formats_of(self, x: Tensor, mode: Mode) -> tuple[Tensor, Tensor, Tensor]:
+        """``k, i, f`` for this batch; under WRAP they follow it and are stored, but for a weight at inference."""
+        spec = cast("KIF | KBI", self.spec)
+        if not self._tracks or (mode is Mode.INFER and not self._exempt):
+            return self.kif()
+        own = self.width("f" if isinstance(spec, KIF) else "b")
+        with torch.no_grad():
+            k, i = self._followed(x, own, mode)
+        return k, i, own if isinstance(spec, KIF) else own - i
+
+    def _followed(self, x: Tensor, own: Tensor, mode: Mode) -> tuple[Tensor, Tensor]:
+        """Sign and whole integer bits that follow the batch; stored, except at inference."""
+        spec = cast("KIF | KBI", self.spec)
+        check_not_empty(x)
+        axes = self.sharing.shared_axes
+        low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
+        needed_for = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
+        needed = needed_for(TORCH, low, high, own, round_mode=spec.round_mode)
+        bounds = self.bounds["i"]
+        if mode is Mode.INFER:
+            return self.k, torch.round(torch.clamp(needed, bounds.low, bounds.high))
+        self.reduce_max(needed)
+        if mode is Mode.CALIBRATE:
+            self._observe(low, high, needed)
+        kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN and not _is_recomputed() else self.i
+        self.i.copy_(torch.clamp(torch.maximum(kept, needed), bounds.low, bounds.high))
+        i = torch.round(self.i)
+        if mode is Mode.CALIBRATE:
+            f = own if isinstance(spec, KIF) else own - i
+            negative = (round_scaled(TORCH, low, TORCH.power_of_two(f), spec.round_mode) < 0).to(self.k.dtype)
+            self.reduce_max(negative)
+            self.k.copy_(torch.maximum(self.k, negative))
+        return self.k, i
+
+    def reduce_max(self, extreme: Tensor) -> None:
+        """Maximum over replicas, in place, if `hgq_torch.synchronize` asked for it."""
+        if self.process_group is not None:
+            torch.distributed.all_reduce(extreme, torch.distributed.ReduceOp.MAX, group=self.process_group)
+
+    def stored_widths(self) -> dict[str, Tensor] | None:
+        """A copy of the widths, for `restore_widths`; None while they have no shape."""
+        if not self.built:
+            return None
+        return {name: getattr(self, name).detach().clone() for name in self.stored}
+
+    def restore_widths(self, kept: dict[str, Tensor] | None) -> None:
+        """The widths as they were when `stored_widths` gave ``kept``; those that had no shape have none again."""
+        if kept is not None:
+            for name, width in kept.items():
+                self._store(name, width)
+        elif self.built:
+            self.forget_shape()
+
+    def reset_range(self) -> None:
+        """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
+        if self._tracks and self.built and not self._fixed_by_spec:
+            low = self.bounds["i"].low
+            self.assign(i=low if low > -inf else -32.0, k=0)
+
+    # --- calibration --------------------------------------------------------------------------------------------------
+
+    def _observe(self, low: Tensor, high: Tensor, needed: Tensor) -> None:
+        """Note what the batches of a calibration need, whatever the constraint leaves of it."""
+        if not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
+            message = "the calibration data become NaN or infinity on their way through the model; check its weights"
+            raise DataError(message)
+        negative = low < 0
+        if self._observed is not None:
+            needed, negative = torch.maximum(self._observed[0], needed), self._observed[1] | negative
+        self._observed = needed.clone(), negative
+
+    def _observe_frozen(self, x: Tensor) -> None:
+        """The same for a range that calibration leaves as it is."""
+        spec = cast("KIF | KBI", self.spec)
+        axes = self.sharing.shared_axes
+        low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
+        f = self.kif()[2]
+        # On the grid as it stands: in kbi it would move with the range.
+        self._observe(low, high, integer_bits_kif(TORCH, low, high, f, round_mode=spec.round_mode))
+
+    def forget_observed(self) -> None:
+        """Begin to note anew what a calibration needs."""
+        self._observed = None
+
+    def cut(self) -> tuple[int, int] | None:
+        """Integer bits that the calibration data need and those that there are, where these are fewer; else None.
+
+        Of the element that lacks most; with the sign for a range that is frozen.
+        """
+        if self._observed is None:
+            return None
+        needed, negative = (part.double().cpu().numpy() for part in self._observed)
+        k, i, f = (part.detach().double().cpu().numpy() for part in self.kif())
+        if self._fixed_by_spec:
+            # A negative number lacks a bit where there is no sign, if it is not rounded to 0.
+            unsigned = (k == 0) & (negative > 0) & (needed > -f)
+            needed, i = needed + k, i + k
+            needed = np.where(unsigned, np.maximum(needed, i) + 1, needed)
+        lack = np.where(k + i + f > 0, needed - i, 0) if self._fixed_by_spec else needed - i
+        most = np.unravel_index(np.argmax(lack), lack.shape)
+        return (int(needed[most]), int(i[most])) if lack[most] > 0 else None
+
+    def _fingerprint(self) -> NDArray[np.uint8]:
+        return fingerprint({name: getattr(self, name).detach().double().cpu().numpy() for name in self.stored})
+
+    def mark_calibrated(self) -> None:
+        """Remember the present widths as those that a calibration left."""
+        if self.follows_data and self.built:
+            self.calibrated.copy_(torch.from_numpy(self._fingerprint().copy()))
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the widths are those that a calibration left; True where no range follows data.
+
+        A step of training that changes whole bits makes it False again. It is saved in the ``state_dict``, as the
+        buffer ``calibrated``; files without it were not calibrated as far as is known.
+
+        >>> from hgq_torch import calibrate, nn
+        >>> layer = nn.QLinear(4, 2)
+        >>> layer.iq.is_calibrated
+        False
+        >>> total = calibrate(layer, torch.ones(1, 4))
+        >>> layer.iq.is_calibrated, layer.bq.is_calibrated
+        (True, True)
+        """
+        if not self.follows_data:
+            return True
+        return self.built and bool(np.array_equal(self.calibrated.cpu().numpy(), self._fingerprint()))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Files that are older than the buffer ``calibrated`` load without it: not known to be calibrated."""
+        name = f"{prefix}calibrated"
+        if self.follows_data and name not in state_dict:
+            state_dict = {**state_dict, name: torch.zeros_like(self.calibrated)}
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -1,0 +1,80 @@
+"""The start of a weight: whether its widths are wide enough for it, judged where it did not come from training.
+
+A weight that training prunes is not touched: it is judged once, at the first training step after it was made, loaded
+without widths, or given initial values by hand; not if its widths were loaded, or assigned, too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from hgq_core.alive import widened
+from hgq_core.errors import DeadLayerWarning
+from hgq_core.spec import KBI, KIF
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hgq_torch.quantizer import Quantizer
+
+__all__ = ["Start", "keep_alive"]
+
+
+class Start:
+    """Whether the start of one weight is still to be judged.
+
+    Attributes:
+        is_open: whether it has not been judged since the weight was made or loaded.
+    """
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.is_open = is_open
+        self._widths: tuple[Any, ...] | None = None
+
+    def judge(self, quantizer: Quantizer, weight: Tensor, layer: str, *, made: bool = False) -> None:
+        """Widen the widths, if they are those that the weight started with; ``made`` by the constructor."""
+        if self._widths is None or self._widths == _state_of(quantizer):
+            keep_alive(quantizer, weight, layer)
+        self.is_open = made
+        self._widths = _state_of(quantizer)
+
+
+def _state_of(quantizer: Quantizer) -> tuple[Any, ...]:
+    """What changes when widths are assigned, by `Quantizer.assign` or by hand."""
+    widths = [getattr(quantizer, name) for name in quantizer.trained if quantizer.built]
+    return tuple(0 if width.is_inference() else width._version for width in widths)
+
+
+def keep_alive(quantizer: Quantizer, weight: Tensor, layer: str) -> None:
+    """Widen the widths of a weight that they round to zero for the most part, or clip (`hgq_core.alive`), and say so.
+
+    Raises:
+        DataError: NaN or infinity in the weight.
+    """
+    spec = quantizer.spec
+    if not isinstance(spec, KIF | KBI) or weight.is_meta:
+        return
+    formats = quantizer.formats()
+    grown = "b" if isinstance(spec, KBI) else "f"
+    change = widened(
+        weight.detach().double().cpu().numpy(),
+        formats.k,
+        formats.i,
+        formats.f,
+        round_mode=spec.round_mode,
+        overflow_mode=spec.overflow_mode,
+        room=quantizer.bounds[grown].high - getattr(quantizer, grown).detach().max().item(),
+    )
+    if not change:
+        return
+    more = change.bits if isinstance(spec, KBI) else change.fraction
+    quantizer.assign(**{grown: getattr(quantizer, grown).detach() + more})
+    if change.integer:
+        quantizer.assign(i=quantizer.i.detach() + change.integer)
+    message = (
+        f"{layer}: its widths round most of the weight to zero or clip it; they now have {change.fraction} more "
+        f"fraction bits and {change.integer} more integer bits. Give the weight quantizer more bits ({grown}0) or "
+        "another i0 to choose them yourself"
+    )
+    warnings.warn(message, DeadLayerWarning, stacklevel=4)
