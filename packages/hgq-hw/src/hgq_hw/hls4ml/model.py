@@ -125,6 +125,7 @@ class HLSModel:
         host: the part of the graph that quantizes real inputs, outside of the hardware.
         hardware: the part that the hardware computes.
         layers: node of the graph -> hls4ml layer that gives the same tensor.
+        force: replace a folder that this package has not written.
 
     Attributes:
         model_graph: hls4ml's ModelGraph, for everything that hls4ml can do with it.
