@@ -98,6 +98,8 @@ def run(page: Path) -> Outcome | None:
             output, _ = process.communicate()
             output += f"\nnot done after {LIMIT} s"
         output = output.replace(str(Path(scratch, "page.py")), name)
+        if process.returncode < 0:
+            output += f"\nended by signal {-process.returncode}"
     return Outcome(name, time.monotonic() - start, output, passed=process.returncode == 0)
 
 
