@@ -188,13 +188,13 @@ def test_ebops_of_a_layer_that_is_not_built_say_so():
         _ = QDense(3, name="late").ebops
 
 
-def test_a_shared_layer_and_a_nested_model_count_once():
+def test_a_shared_layer_and_a_nested_model_are_one_layer_that_costs_at_every_call():
     shared = QDense(5, name="shared")
     inner = keras.Sequential([keras.Input((5,)), QDense(5, name="inside")], name="inner")
     x = keras.Input((5,))
     model = keras.Model(x, inner(shared(inner(shared(x)))))
     assert [layer.name for layer in quantized_layers(model)] == ["shared", "inside"]
-    assert ebops(model) == 2 * (5 * 5 * 8 * 8 + 5 * 8)
+    assert ebops(model) == 4 * (5 * 5 * 8 * 8 + 5 * 8)
 
 
 def test_beta_is_that_of_the_layer_and_zero_without_ebops():
