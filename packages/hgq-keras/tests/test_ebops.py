@@ -129,6 +129,7 @@ def test_every_call_costs_in_the_loss_as_in_the_figure(build):
     assert hgq_keras.ebops(model) == wanted
 
 
+@pytest.mark.filterwarnings("ignore:float32 may round")  # biases after one step of training are finer than products
 @pytest.mark.parametrize("build", [shared_twice, nested_twice, sequential_with_a_shared_model])
 def test_calibration_callbacks_and_graph_tell_the_same_number(build):
     model, _ = build()
