@@ -73,6 +73,18 @@ def test_a_frozen_range_that_the_calibration_data_would_wrap_in_is_refused(param
             np.testing.assert_array_equal(new, old)
 
 
+@pytest.mark.parametrize(
+    ("k0", "i0", "data"),
+    [(1, 2, [[7.0, 7.0]]), (0, 3, [[-1.0, -1.0]])],
+    ids=["a sign is no integer bit", "an integer bit is no sign"],
+)
+def test_a_frozen_range_of_as_many_bits_may_be_the_wrong_one(k0, i0, data):
+    conf = QuantizerConfig("kif", "datalane", k0=k0, i0=i0, f0=4, trainable=False)
+    model = keras.Sequential([keras.Input((2,)), QDense(1, iq_conf=conf)])
+    with pytest.raises(DataError, match="integer bits with the sign"):
+        trace_minmax(model, np.array(data, np.float32))
+
+
 def test_a_frozen_range_needs_no_calibration_and_is_in_the_graph():
     model = network(i0=7, trainable=False)
     assert model.get_layer("first").iq.calibrated

@@ -98,9 +98,9 @@ def _watched(layer: keras.Layer, inside: list[QLayer]) -> list[QLayer]:
 
             trained, others = layer.trainable_variables, layer.non_trainable_variables
             values = [[variable.value for variable in kind] for kind in (trained, others)]
-            jax.eval_shape(lambda: layer.stateless_call(*values, *args, training=False, **kwargs))
+            jax.eval_shape(lambda: layer.stateless_call(*values, *args, **kwargs))
         else:
-            layer(*args, training=False, **kwargs)
+            layer(*args, **kwargs)
     return seen
 
 

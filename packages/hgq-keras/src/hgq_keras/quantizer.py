@@ -173,7 +173,10 @@ class Quantizer(StoredWidths):
         if kept is not None:
             self._k.assign(kept[0])
             self._i.assign(kept[1])
-            needed, allowed = k + np.rint(i), kept[0] + np.rint(kept[1])
+            own_k, own_i = kept[0], np.rint(kept[1])
+            # Integer bits do not stand in for a sign that is absent, nor a sign for integer bits.
+            needed = np.where(k > own_k, np.maximum(np.rint(i), own_i) + 1, np.rint(i) + own_k)
+            allowed = own_i + own_k
         else:
             limited = i if limit is None else ops.convert_to_numpy(limit(ops.convert_to_tensor(i)))
             self._i.assign(limited)
