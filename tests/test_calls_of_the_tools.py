@@ -168,7 +168,8 @@ def test_hls4ml_converts_other_models_as_before(tmp_path: Path) -> None:
     )
     kinds = [layer.class_name for layer in project.get_layers()]
     assert kinds == ["Input", "Dense", "Activation", "Dense"]
-    assert str(project.get_output_variables()[0].type.precision).startswith("ap_fixed<24,8")
+    precision = project.get_output_variables()[0].type.precision
+    assert (precision.width, precision.integer) == (24, 8)
 
 
 def test_hls4ml_refuses_a_layer_by_itself_that_has_a_place_only(tmp_path: Path) -> None:
