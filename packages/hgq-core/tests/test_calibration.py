@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hgq_core.calibration import FINGERPRINT_BYTES, fingerprint, settle
+from hgq_core.calibration import FINGERPRINT_BYTES, cut, fingerprint, settle
 from hgq_core.errors import ConfigError
 
 
@@ -51,3 +51,32 @@ def test_ranges_that_never_settle_are_an_error_that_says_how_long_it_tried():
     with pytest.raises(ConfigError, match="still grow after 8 passes"):
         settle(one_pass, lambda: [ranges], moving=2)
     assert ranges[0] == 8
+
+
+def columns(*elements):
+    return np.array(elements, dtype=float).T
+
+
+def test_the_element_that_lacks_most_is_named():
+    assert cut(*columns((3, 1, 3, 2), (7, 1, 4, 2), (6, 1, 5, 2))) == (7, 4)
+    assert cut(*columns((3, 1, 3, 2), (4, 0, 4, 0))) is None
+
+
+def test_data_that_round_to_zero_need_no_bits():
+    assert cut(*columns((24, 1, 23, -24))) is None
+    assert cut(*columns((25, 1, 23, -24))) == (25, 23)
+
+
+@pytest.mark.parametrize(
+    ("needed", "k", "i", "negative", "lack"),
+    [
+        (3, 0, 3, False, None),
+        (3, 0, 3, True, (4, 3)),  # a sign for which a free integer bit does not stand in
+        (1, 0, 3, True, (4, 3)),
+        (4, 1, 3, True, (5, 4)),
+        (-2, 0, 3, True, (4, 3)),  # one step below zero
+        (9, 0, -2, True, None),  # dead: 0 for any data
+    ],
+)
+def test_a_frozen_range_counts_its_sign(needed, k, i, negative, lack):
+    assert cut(*columns((needed, k, i, 2)), negative=np.array([negative])) == lack

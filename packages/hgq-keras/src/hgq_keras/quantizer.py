@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from hgq_core.calibration import cut
 from hgq_core.errors import ConfigError
 from hgq_core.modes import Overflow
 from hgq_core.spec import KBI, KIF, Dummy, Float
@@ -169,20 +170,15 @@ class Quantizer(StoredWidths):
         self._calibrating, self._unlimited, self._kept = False, False, None
         if not unlimited:
             return None
-        k, i, limit = self._stored("k"), self._stored("i"), self.fixed_spec.ic
-        if kept is not None:
-            self._k.assign(kept[0])
-            self._i.assign(kept[1])
-            own_k, own_i = kept[0], np.rint(kept[1])
-            # Integer bits do not stand in for a sign that is absent, nor a sign for integer bits.
-            needed = np.where(k > own_k, np.maximum(np.rint(i), own_i) + 1, np.rint(i) + own_k)
-            allowed = own_i + own_k
-        else:
-            limited = i if limit is None else ops.convert_to_numpy(limit(ops.convert_to_tensor(i)))
-            self._i.assign(limited)
-            needed, allowed = np.rint(i), np.rint(limited)
-        most = np.unravel_index(np.argmax(needed - allowed), needed.shape)
-        return (int(needed[most]), int(allowed[most])) if needed[most] > allowed[most] else None
+        k, needed, limit = self._stored("k"), self._stored("i"), self.fixed_spec.ic
+        own_k, own_i = kept if kept is not None else (k, needed)
+        if kept is None and limit is not None:
+            own_i = ops.convert_to_numpy(limit(ops.convert_to_tensor(needed)))
+        self._k.assign(own_k)
+        self._i.assign(own_i)
+        i, second = np.rint(own_i), np.rint(self._stored(self._second))
+        f = second if isinstance(self.spec, KIF) else second - i
+        return cut(np.rint(needed), own_k, i, f, None if kept is None else k > own_k)
 
     @property
     def is_frozen(self) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.module_tracker import ModuleTracker
 
-from hgq_core.calibration import FINGERPRINT_BYTES, fingerprint
+from hgq_core.calibration import FINGERPRINT_BYTES, cut, fingerprint
 from hgq_core.errors import DataError
 from hgq_core.modes import Overflow
 from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
@@ -123,7 +123,7 @@ class FollowedRange(StoredWidths):
             return self.k, torch.round(torch.clamp(needed, bounds.low, bounds.high))
         self.reduce_max(needed)
         if mode is Mode.CALIBRATE:
-            self._observe(low, high, needed)
+            self._observe(low, high, needed, own if isinstance(spec, KIF) else own - needed)
         kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN and not _is_recomputed() else self.i
         self.i.copy_(torch.clamp(torch.maximum(kept, needed), bounds.low, bounds.high))
         i = torch.round(self.i)
@@ -161,12 +161,13 @@ class FollowedRange(StoredWidths):
 
     # --- calibration --------------------------------------------------------------------------------------------------
 
-    def _observe(self, low: Tensor, high: Tensor, needed: Tensor) -> None:
+    def _observe(self, low: Tensor, high: Tensor, needed: Tensor, f: Tensor) -> None:
         """Note what the batches of a calibration need, whatever the constraint leaves of it."""
         if not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
             message = "the calibration data become NaN or infinity on their way through the model; check its weights"
             raise DataError(message)
-        negative = low < 0
+        spec = cast("KIF | KBI", self.spec)
+        negative = round_scaled(TORCH, low, TORCH.power_of_two(f), spec.round_mode) < 0
         if self._observed is not None:
             needed, negative = torch.maximum(self._observed[0], needed), self._observed[1] | negative
         self._observed = needed.clone(), negative
@@ -178,7 +179,7 @@ class FollowedRange(StoredWidths):
         low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
         f = self.kif()[2]
         # On the grid as it stands: in kbi it would move with the range.
-        self._observe(low, high, integer_bits_kif(TORCH, low, high, f, round_mode=spec.round_mode))
+        self._observe(low, high, integer_bits_kif(TORCH, low, high, f, round_mode=spec.round_mode), f)
 
     def forget_observed(self) -> None:
         """Begin to note anew what a calibration needs."""
@@ -193,14 +194,7 @@ class FollowedRange(StoredWidths):
             return None
         needed, negative = (part.double().cpu().numpy() for part in self._observed)
         k, i, f = (part.detach().double().cpu().numpy() for part in self.kif())
-        if self._fixed_by_spec:
-            # A negative number lacks a bit where there is no sign, if it is not rounded to 0.
-            unsigned = (k == 0) & (negative > 0) & (needed > -f)
-            needed, i = needed + k, i + k
-            needed = np.where(unsigned, np.maximum(needed, i) + 1, needed)
-        lack = np.where(k + i + f > 0, needed - i, 0) if self._fixed_by_spec else needed - i
-        most = np.unravel_index(np.argmax(lack), lack.shape)
-        return (int(needed[most]), int(i[most])) if lack[most] > 0 else None
+        return cut(needed, k, i, f, negative > 0 if self._fixed_by_spec else None)
 
     def _fingerprint(self) -> NDArray[np.uint8]:
         return fingerprint({name: getattr(self, name).detach().double().cpu().numpy() for name in self.stored})

@@ -16,10 +16,11 @@ from hgq_core.spec import Bounds
 pytestmark = [pytest.mark.feature("calibration"), pytest.mark.kinds("dense")]
 
 
-def chain(backend: Backend, seed: int, **iq: Any) -> Model:
+def chain(backend: Backend, seed: int, q_type: str = "kbi", **iq: Any) -> Model:
     """Three dense layers of four whose inputs have few bits under WRAP."""
     rng = np.random.default_rng(seed)
-    data = resolve("kbi", "datalane", **{"b0": 3, "i0": 0, "overflow_mode": "WRAP", **iq})
+    few = {"b0": 3} if q_type == "kbi" else {}
+    data = resolve(q_type, "datalane", **{**few, "i0": 0, "overflow_mode": "WRAP", **iq})
     layers = []
     for _ in range(3):
         weights = {
@@ -67,3 +68,12 @@ def test_data_that_a_constraint_cuts_are_refused_and_nothing_changes(backend: Ba
     with pytest.raises(DataError, match="integer bits"):
         model.calibrate(np.concatenate([small, np.full((1, 4), 17.0, dtype=np.float32)]), batch_size=4)
     compare.equal(model.forward(small), before, "the model after a calibration that was refused", None)
+
+
+@pytest.mark.filterwarnings("ignore::hgq_core.errors.DeadLayerWarning")
+def test_a_pruned_element_is_not_cut(backend: Backend) -> None:
+    """A step of ``2**24`` is more than the default ``ic`` allows in integer bits, and 0 is all that it rounds to."""
+    model, x = chain(backend, 2, "kif", f0=-24, ic=Bounds(-23, 23)), spread(2)
+    model.calibrate(x, batch_size=16)
+    widths = model.quantizer(0, "iq").widths()
+    compare.equal(widths["i"], np.full_like(widths["i"], 23.0), "iq.i of the first layer, all of its input rounded to 0")
