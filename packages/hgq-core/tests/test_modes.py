@@ -2,6 +2,8 @@ import pytest
 
 from hgq_core.errors import ConfigError
 from hgq_core.modes import Overflow, Round
+from hgq_core.ops import NUMPY
+from hgq_core.quantize import fixed_point
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,10 @@ def test_the_spec_names_seven_roundings_and_three_overflows():
 def test_unknown_modes_are_refused_with_a_suggestion(kind, name, says):
     with pytest.raises(ConfigError, match=says):
         kind.parse(name)
+
+
+@pytest.mark.parametrize(("overflow", "value"), [("WRAP", -7.0), ("wrap", -7.0), ("SAT", 7.0)])
+def test_a_quantizer_takes_modes_by_name(overflow, value):
+    assert fixed_point(NUMPY, 9.2, 1, 3, 0, round_mode="rnd", overflow_mode=overflow) == value
+    with pytest.raises(ConfigError, match="overflow"):
+        fixed_point(NUMPY, 9.2, 1, 3, 0, round_mode="RND", overflow_mode="WARP")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -9,7 +10,17 @@ import numpy as np
 
 from hgq_core.errors import ConfigError
 
-__all__ = ["LARGEST", "SMALLEST", "checked", "finite", "not_negative"]
+__all__ = [
+    "LARGEST",
+    "SMALLEST",
+    "checked",
+    "checked_affine",
+    "checked_noise",
+    "checked_scaler",
+    "finite",
+    "not_negative",
+    "sequence",
+]
 
 LARGEST = float(np.finfo(np.float32).max)
 """Largest number of float32."""
@@ -69,3 +80,56 @@ def not_negative(value: Any, argument: str) -> float:
         message = f"{argument}: received {value!r}, expected {expected}"
         raise ConfigError(message)
     return number
+
+
+def checked_scaler(value: Any) -> float | None:
+    """A number other than 0 that float32 holds, or None; raises ConfigError for anything else.
+
+    >>> checked_scaler(2)
+    2.0
+    """
+    return None if value is None else finite(value, "scaler", zero=False)
+
+
+def checked_affine(value: Any) -> tuple[float, float] | None:
+    """``(scale, shift)``, both in float32 and the scale not 0, or None; raises ConfigError for anything else.
+
+    >>> checked_affine([2, 0])
+    (2.0, 0.0)
+    """
+    if value is None:
+        return None
+    expected = "(scale, shift), two finite numbers with a scale other than 0"
+    pair = [checked(part, "affine", expected) for part in sequence(value, "affine", expected)]
+    if len(pair) != 2 or not SMALLEST <= abs(pair[0]) <= LARGEST or not abs(pair[1]) <= LARGEST:
+        message = f"affine: received {value!r}, expected {expected} that float32 holds"
+        raise ConfigError(message)
+    return pair[0], pair[1]
+
+
+def checked_noise(value: Any) -> float | None:
+    """A noise factor from 0 to 1, or None; raises ConfigError for anything else.
+
+    >>> checked_noise(1)
+    1.0
+    """
+    if value is None:
+        return None
+    expected = "a number from 0 to 1"
+    number = checked(value, "qnoise_factor", expected)
+    if not 0 <= number <= 1:
+        message = f"qnoise_factor: received {value!r}, expected {expected}"
+        raise ConfigError(message)
+    return number
+
+
+def sequence(value: Any, argument: str, expected: str) -> list[Any]:
+    """The parts of anything that can be looped over, but a text; raises ConfigError.
+
+    >>> sequence((1, 2), "axes", "a tuple")
+    [1, 2]
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        message = f"{argument}: received {value!r}, expected {expected}"
+        raise ConfigError(message)
+    return list(value)

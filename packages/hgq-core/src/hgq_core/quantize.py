@@ -128,7 +128,15 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
 
 
 def fixed_point(
-    ops: Ops, x: Any, k: Any, i: Any, f: Any, *, round_mode: Round, overflow_mode: Overflow, wrap: bool = True
+    ops: Ops,
+    x: Any,
+    k: Any,
+    i: Any,
+    f: Any,
+    *,
+    round_mode: Round | str,
+    overflow_mode: Overflow | str,
+    wrap: bool = True,
 ) -> Any:
     """Each element of x in its format ``(k, i, f)``; 0 where ``k + i + f <= 0``.
 
@@ -138,15 +146,21 @@ def fixed_point(
         k: sign bits, 0 or 1.
         i: integer bits without the sign; raised to ``-f`` before use.
         f: fraction bits.
-        round_mode: see `Round`.
-        overflow_mode: see `Overflow`.
+        round_mode: a `Round` or its name.
+        overflow_mode: an `Overflow` or its name.
         wrap: False leaves WRAP out and only rounds, as in training and calibration, where ``i`` follows the data.
 
+    Raises:
+        ConfigError: no mode of this name.
+
     >>> from hgq_core.ops import NUMPY
-    >>> float(fixed_point(NUMPY, 9.2, 1, 3, 0, round_mode=Round.RND, overflow_mode=Overflow.WRAP))
+    >>> float(fixed_point(NUMPY, 9.2, 1, 3, 0, round_mode="RND", overflow_mode="WRAP"))
     -7.0
     """
-    return on_grid(ops, x, Grid.of(ops, k, i, f, round_mode=round_mode, overflow_mode=overflow_mode), wrap=wrap)
+    # Compilers trace this function and cannot look into `parse`.
+    rounding = round_mode if isinstance(round_mode, Round) else Round.parse(round_mode)
+    overflow = overflow_mode if isinstance(overflow_mode, Overflow) else Overflow.parse(overflow_mode)
+    return on_grid(ops, x, Grid.of(ops, k, i, f, round_mode=rounding, overflow_mode=overflow), wrap=wrap)
 
 
 def grid_gradients(ops: Ops, g: Any, x: Any, xq: Any, grid: Grid) -> tuple[Any, Any, Any]:

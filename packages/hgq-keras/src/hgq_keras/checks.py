@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import inf
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_core.numbers import LARGEST, SMALLEST, checked, finite
+from hgq_core.numbers import sequence
 from hgq_keras.constraints import Constant, Max, Min, MinMax
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "check_axes",
     "check_start",
-    "checked_affine",
-    "checked_noise",
-    "checked_scaler",
     "integer",
     "positive_integer",
     "sizes",
@@ -51,35 +47,6 @@ def sizes(value: Any, number: int, argument: str) -> tuple[int, ...]:
     return tuple(positive_integer(n, argument) for n in values)
 
 
-def checked_scaler(value: Any) -> float | None:
-    """A number other than 0 that float32 holds, or None."""
-    return None if value is None else finite(value, "scaler", zero=False)
-
-
-def checked_affine(value: Any) -> tuple[float, float] | None:
-    """``(scale, shift)``, both in float32 and the scale not 0, or None."""
-    if value is None:
-        return None
-    expected = "(scale, shift), two finite numbers with a scale other than 0"
-    pair = [checked(part, "affine", expected) for part in _sequence(value, "affine", expected)]
-    if len(pair) != 2 or not SMALLEST <= abs(pair[0]) <= LARGEST or not abs(pair[1]) <= LARGEST:
-        message = f"affine: received {value!r}, expected {expected} that float32 holds"
-        raise ConfigError(message)
-    return pair[0], pair[1]
-
-
-def checked_noise(value: Any) -> float | None:
-    """A number from 0 to 1, or None."""
-    if value is None:
-        return None
-    expected = "a number from 0 to 1"
-    number = checked(value, "qnoise_factor", expected)
-    if not 0 <= number <= 1:
-        message = f"qnoise_factor: received {value!r}, expected {expected}"
-        raise ConfigError(message)
-    return number
-
-
 def check_axes(parameters: Mapping[str, Any]) -> None:
     """Raise ConfigError for axes that are no tuple of integers."""
     for name in ("homogeneous_axis", "heterogeneous_axis"):
@@ -87,16 +54,9 @@ def check_axes(parameters: Mapping[str, Any]) -> None:
         if value is None:
             continue
         expected = "a tuple of axes, such as (1,) or ()"
-        if any(isinstance(axis, bool) or not isinstance(axis, Integral) for axis in _sequence(value, name, expected)):
+        if any(isinstance(axis, bool) or not isinstance(axis, Integral) for axis in sequence(value, name, expected)):
             message = f"{name}: received {value!r}, expected {expected}"
             raise ConfigError(message)
-
-
-def _sequence(value: Any, argument: str, expected: str) -> list[Any]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        message = f"{argument}: received {value!r}, expected {expected}"
-        raise ConfigError(message)
-    return list(value)
 
 
 def check_start(name: str, start: Any) -> None:

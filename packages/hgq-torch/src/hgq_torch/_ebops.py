@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
 
 from hgq_core.errors import ConfigError
+from hgq_core.numbers import not_negative
 from hgq_torch._calls import calls_of
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._dense_cost import dense_costs
@@ -85,9 +85,7 @@ def set_beta(model: nn.Module, beta: float) -> None:
     Raises:
         ConfigError: beta is not finite, or negative, or the model has no quantized layer.
     """
-    if not isfinite(beta) or beta < 0:
-        message = f"beta: received {beta}, expected a finite factor of at least 0"
-        raise ConfigError(message)
+    beta = not_negative(beta, "beta")
     layers = [module for module in model.modules() if isinstance(module, QModule)]
     if not layers:
         message = f"{type(model).__name__} has no quantized layer; build it from hgq_torch.nn"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from hgq_core.cost import counted_bits
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
@@ -77,10 +77,11 @@ class Quantizer(FollowedRange):
         elif overrides:
             message = f"received a specification and also {sorted(overrides)}; put them into the specification"
             raise ConfigError(message)
-        _check_transforms(scaler, affine, qnoise_factor)
         super().__init__(spec, data=place == "datalane", device=device, dtype=dtype)
         self.place = place
-        self.scaler, self.affine, self.qnoise_factor = scaler, affine, qnoise_factor
+        self.scaler = checked_scaler(scaler)
+        self.affine = checked_affine(affine)
+        self.qnoise_factor = checked_noise(qnoise_factor)
         if shape is not None:
             self.build(shape)
 
@@ -175,15 +176,3 @@ class Quantizer(FollowedRange):
         shape = self._sharing.width_shape if self._sharing is not None else "not built"
         modes = f", {spec.round_mode}, {spec.overflow_mode}" if isinstance(spec, KIF | KBI) else ""
         return f"{spec.q_type}{modes}" if isinstance(spec, Dummy) else f"{spec.q_type}{modes}, widths={shape}"
-
-
-def _check_transforms(scaler: float | None, affine: Sequence[float] | None, noise: float | None) -> None:
-    if scaler is not None and not (isfinite(scaler) and scaler != 0):
-        message = f"scaler: received {scaler}, expected a finite number other than 0"
-        raise ConfigError(message)
-    if affine is not None and (len(affine) != 2 or affine[0] == 0 or not all(map(isfinite, affine))):
-        message = f"affine: received {affine!r}, expected two finite numbers (scale, shift) with scale not 0"
-        raise ConfigError(message)
-    if noise is not None and not 0 <= noise <= 1:
-        message = f"qnoise_factor: received {noise!r}, expected 0 to 1"
-        raise ConfigError(message)

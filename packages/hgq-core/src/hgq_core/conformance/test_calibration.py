@@ -76,4 +76,6 @@ def test_a_pruned_element_is_not_cut(backend: Backend) -> None:
     model, x = chain(backend, 2, "kif", f0=-24, ic=Bounds(-23, 23)), spread(2)
     model.calibrate(x, batch_size=16)
     widths = model.quantizer(0, "iq").widths()
-    compare.equal(widths["i"], np.full_like(widths["i"], 23.0), "iq.i of the first layer, all of its input rounded to 0")
+    compare.equal(
+        widths["i"], np.full_like(widths["i"], 23.0), "iq.i of the first layer, all of its input rounded to 0"
+    )

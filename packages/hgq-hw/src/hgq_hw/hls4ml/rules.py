@@ -69,7 +69,7 @@ def _(op: Compare | Select, legal: Legalizer, *inputs: str) -> str:
 @rule.register(Scan)
 def _(op: Scan, legal: Legalizer, *inputs: str) -> str:
     del op, inputs
-    raise legal.refused("is a recurrence", "unroll it (hgq_hw.passes), or use the da4ml target")
+    raise legal.refused("is a recurrence", "use the da4ml target")
 
 
 @rule.register(Quantize)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import ConfigError, DataError
+from hgq_core.numbers import not_negative
 from hgq_core.scope import layer_option
 from hgq_torch._widths import check_stored
 from hgq_torch.quantizer import Quantizer
@@ -97,10 +97,7 @@ class QModule(nn.Module):
             )
             raise ConfigError(message)
         self.enable_ebops = self.enable_iq and bool(_option(enable_ebops, "enable_ebops"))
-        beta = float(_option(beta0, "beta0"))
-        if not isfinite(beta) or beta < 0:
-            message = f"beta0: received {beta}, expected a finite factor of at least 0"
-            raise ConfigError(message)
+        beta = not_negative(_option(beta0, "beta0"), "beta0")
         self.register_buffer("beta", torch.full((), beta, **options))
 
     @abstractmethod
