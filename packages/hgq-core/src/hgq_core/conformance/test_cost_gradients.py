@@ -16,14 +16,16 @@ import pytest
 from hgq_core.conformance import brute, compare
 from hgq_core.conformance.backend import Backend, Layer
 from hgq_core.modes import Overflow
-from hgq_core.spec import KBI, KIF
+from hgq_core.spec import KBI, KIF, Bounds
 
 pytestmark = pytest.mark.feature("cost_gradients")
 
 DATA = KIF(overflow_mode=Overflow.SAT_SYM, homogeneous_axis=(0,))
 ONE_FOR_ALL = KIF(overflow_mode=Overflow.SAT_SYM, homogeneous_axis=None, heterogeneous_axis=())
-KERNEL = KBI(overflow_mode=Overflow.SAT_SYM)
-BIAS = KBI(overflow_mode=Overflow.WRAP)
+WRAPPED = KIF(overflow_mode=Overflow.WRAP, ic=Bounds(1, 1), homogeneous_axis=(0,))
+"""The range does not follow the data, so that they can have less than 0 bits too."""
+KERNEL = KBI(overflow_mode=Overflow.SAT_SYM, bc=Bounds(0, 24))
+BIAS = KBI(overflow_mode=Overflow.WRAP, bc=Bounds(0, 24))
 FRACTIONS = [-2.0, -1.0, 0.0, 4.0]
 """Of data with ``i = 1``: -1, 0, 1 and 5 bits."""
 WIDTHS = [0.3, 5.0, 0.0, 1.0, 3.4]
@@ -61,6 +63,8 @@ def linear(kind: str, kernel: tuple[int, ...], shape: tuple[int, ...], data: KIF
 LINEAR: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "dense": (linear("dense", (5, 3), (5,), units=3), (5,)),
     "dense-one-width-for-all-data": (linear("dense", (5, 3), (5,), ONE_FOR_ALL, units=3), (5,)),
+    # As the defaults are, which front ends compute in one step.
+    "dense-wrapped": (linear("dense", (5, 3), (5,), WRAPPED, units=3), (5,)),
     "dense-rows": (linear("dense", (4, 3), (2, 4), units=3, parallelization_factor=1), (2, 4)),
     "einsum-dense": (
         linear("einsum_dense", (2, 3, 4), (2, 3), equation="abc,bcd->ad", output_shape=4, bias_axes="d"),
@@ -104,7 +108,8 @@ def test_a_bit_of_a_linear_layer_costs_what_the_derivative_says(backend: Backend
     layer, shape = LINEAR[name]
     model = backend.model([layer], shape)
     got = model.cost_gradients(np.ones((2, *shape), np.float32))
-    for place, trained in (("iq", ("i", "f")), ("kq", ("b",)), ("bq", ("b",))):
+    trained_of_data = ("f",) if layer.quantizers["iq"] is WRAPPED else ("i", "f")
+    for place, trained in (("iq", trained_of_data), ("kq", ("b",)), ("bq", ("b",))):
         stored = model.quantizer(0, place).widths()
         for width in trained:
             wanted = one_bit_more(layer, shape, place, width, np.asarray(stored[width], np.float64))
