@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 import pytest
 
+from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, run
 from hgq_core.graph.ops import Constant, Contract, Input, Multiply, Quantize, Relu
@@ -24,7 +25,8 @@ def chain(rng, count, *, per_element):
     modes = itertools.cycle(itertools.product(Round, Overflow))
 
     def formats(lowest, highest):
-        k, i, width = rng.integers(0, 2), rng.integers(lowest, highest), rng.integers(1, 9)
+        # Where a format is one for all elements, a single bit is refused.
+        k, i, width = rng.integers(0, 2), rng.integers(lowest, highest), rng.integers(1 if per_element else 2, 9)
         return Formats.of(k, [i, i + rng.integers(-2, 3)] if per_element else i, width - k - i)
 
     x = builder.add(Input((2,)))
@@ -86,3 +88,49 @@ def test_a_step_that_a_number_may_reach_half_of_stays():
     graph = builder.build([builder.add(Quantize(Formats.of(0, 6, -2), Round.RND, Overflow.SAT), x)])
     (op,) = (node.op for node in legalize(graph).graph if isinstance(node.op, Quantize))
     assert op.formats.broadcast_to((2,)).alive.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("k", "i", "f"), [(1, 0, 0), (0, 1, 0), (0, -2, 3)])
+@pytest.mark.parametrize(("rounding", "overflow"), [(Round.TRN, Overflow.WRAP), (Round.RND_ZERO, Overflow.SAT)])
+def test_rounding_to_one_bit_is_refused_where_hls4ml_would_write_two(k, i, f, rounding, overflow, tmp_path):
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(1, 4, 5)))
+    graph = builder.build([builder.add(Quantize(Formats.of(k, i, f), rounding, overflow), builder.add(Relu(), x))])
+    with pytest.raises(
+        UnsupportedError, match=r"Quantize .* one bit, .*Quartus, Catapult have two; give it one bit more"
+    ):
+        lower(graph, tmp_path / "project", backend="Quartus")
+    lower(graph, tmp_path / "project", backend="Vitis")
+
+
+def test_one_bit_that_holds_all_that_comes_is_exact_everywhere(tmp_path):
+    builder = GraphBuilder()
+    x = builder.add(Relu(), builder.add(Input((2,), Formats.of(0, 1, 0))))
+    y = builder.add(Quantize(Formats.of(0, 1, 0), Round.TRN, Overflow.WRAP), x)
+    y = builder.add(Contract("bi,io->bo"), y, builder.add(Constant.of([[2.0, -1.0], [0.5, 3.0]])))
+    graph = builder.build([y])
+    model = lower(graph, tmp_path / "project", backend="Quartus")
+    model.compile()
+    x = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(model.predict(x), run(graph, x))
+
+
+def test_an_output_that_only_names_the_type_of_an_input_is_refused_before_anything_is_compiled(tmp_path):
+    builder = GraphBuilder()
+    x = builder.add(Input((2,), Formats.of(0, 1, 0)))
+    y = builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of([[2.0, -1.0], [0.5, 3.0]])))
+    graph = builder.build([builder.add(Quantize(Formats.of(0, 1, 0), Round.TRN, Overflow.WRAP), x), y])
+    with pytest.raises(UnsupportedError, match="give every output a layer of its own"):
+        lower(graph, tmp_path / "project", backend="Quartus")
+
+
+def test_a_symmetric_range_of_the_same_format_still_clips(tmp_path):
+    builder = GraphBuilder()
+    x = builder.add(Relu(), builder.add(Input((2,), Formats.of(1, 3, 0))))
+    y = builder.add(Multiply(), x, builder.add(Constant.of([-1.0, 1.0])))
+    y = builder.add(Contract("bi,io->bo"), y, builder.add(Constant.of([[1.0, 0.0], [0.0, -1.0]])))
+    y = builder.add(Quantize(Formats.of(1, 3, 0), Round.TRN, Overflow.WRAP), y)
+    y = builder.add(Quantize(Formats.of(1, 3, 0), Round.TRN, Overflow.SAT_SYM), y)
+    graph = builder.build([y])
+    legal = legalize(graph, plain=True).graph
+    assert [node.op.overflow for node in legal if isinstance(node.op, Quantize)] == [Overflow.SAT_SYM]
