@@ -60,20 +60,21 @@ def load_widths(store: Mapping[str, Any], widths: Mapping[str, Any], quantizer: 
     if expected and not widths:
         message = f"quantizer {quantizer!r} is not built, so it cannot take widths from a file; call the model first"
         raise FileError(message)
+    values = {name: np.asarray(store[name]) for name in widths}  # each access reads the file
     for name, variable in widths.items():
-        if tuple(store[name].shape) != tuple(variable.shape):
+        if values[name].shape != tuple(variable.shape):
             message = (
-                f"quantizer {quantizer!r}: width {name!r} has shape {tuple(store[name].shape)} in the file, expected "
+                f"quantizer {quantizer!r}: width {name!r} has shape {values[name].shape} in the file, expected "
                 f"shape {tuple(variable.shape)}; build the model with the layers and axes it was saved with"
             )
             raise FileError(message)
         try:
-            check_widths(name, np.asarray(store[name]))
+            check_widths(name, values[name])
         except DataError as error:
             message = f"quantizer {quantizer!r}: {error}"
             raise FileError(message) from error
     for name, variable in widths.items():
-        variable.assign(store[name])
+        variable.assign(values[name])
     return np.asarray(store[_CALIBRATED], dtype=np.uint8) if _CALIBRATED in names else None
 
 
