@@ -192,7 +192,8 @@ def drawn(results: dict[str, Any], path: Path) -> None:
 
     figure, axes = plt.subplots(1, len(results), figsize=(5.6 * len(results), 4.2), squeeze=False)
     for axis, (task, result) in zip(axes[0], results.items(), strict=True):
-        for color, (name, seeds) in zip(("C0", "C1", "C2"), result["runs"].items(), strict=False):
+        for number, (name, seeds) in enumerate(result["runs"].items()):
+            color, aside = f"C{number}", 1.025 ** (number - 1)  # bars side by side
             points = [point for run in seeds for point in run if point["ebops"] > 0]
             x, y = [p["ebops"] for p in points], [100 * p["test_accuracy"] for p in points]
             axis.plot(x, y, ".", color=color, alpha=0.25, markersize=4)
@@ -200,13 +201,16 @@ def drawn(results: dict[str, Any], path: Path) -> None:
             middle = [100 * row["test_accuracy"]["median"] for row in rows]
             low = [m - 100 * row["test_accuracy"]["low"] for m, row in zip(middle, rows, strict=True)]
             high = [100 * row["test_accuracy"]["high"] - m for m, row in zip(middle, rows, strict=True)]
-            budgets = [row["budget"] for row in rows]
+            budgets = [row["budget"] * aside for row in rows]
             axis.errorbar(budgets, middle, yerr=[low, high], color=color, marker="o", capsize=3, label=name)
         scored = [100 * row["test_accuracy"]["low"] for row in result["summary"] if "test_accuracy" in row]
         axis.set(xscale="log", xlabel="EBOPs (calibrated)", ylabel="test accuracy, %", title=task)
         if scored:
             axis.set_ylim(min(scored) - 2)
-        axis.grid(alpha=0.3, which="both")
+        budgets = sorted({row["budget"] for row in result["summary"]})
+        axis.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+        axis.set_xticks([], minor=True)
+        axis.grid(alpha=0.3)
         axis.legend(loc="lower right")
     figure.tight_layout()
     fresh = path.with_name(f".{path.name}")
