@@ -177,7 +177,7 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path):
     (tmp_path / "model.keras").touch()
     result = hgq("check", tmp_path / "model.keras")
     assert result.exit_code == 1
-    assert "pip install hgq-keras" in result.stderr
+    assert "pip install 'hgq-keras[jax]'" in result.stderr
 
 
 def test_a_factory_may_return_a_graph(tmp_path):

@@ -59,6 +59,12 @@ def nothing_is_loaded(monkeypatch):
         (("verify", "{model}", "--level", "gates"), "emulator"),
         (("verify", "{model}", "--vectors", "{folder}/words.npy"), "expected real numbers"),
         (("verify", "{model}", "--vectors", "{folder}"), "there is no file"),
+        (
+            ("verify", "{model}", "--vectors", "{folder}/thesis/chapter.tex"),
+            "is no NumPy file; expected *.npy or *.npz",
+        ),
+        (("convert", "{model}", "{folder}", "--force"), "is replaced as a whole and holds"),
+        (("convert", "{model}", ".", "--force"), "holds the folder that you are in"),
         (("verify", "{model}", "--seed", "-1"), "at least 0"),
         (("report", "{model}", "report.pdf"), ".html"),
         (("report", "{model}", "{model}/x.html"), "is a file"),
@@ -118,9 +124,11 @@ def test_the_package_is_the_command():
 def test_findings_of_one_kind_are_one_row_that_fits_a_terminal(model):
     shown = hgq("check", model, columns=80).stdout
     assert max(map(len, shown.splitlines())) <= 80
-    assert shown.count("WRAP may") == 1
-    assert " 3 " in shown
-    assert "dense_0, dense_1, out" in shown
+    assert shown.count("WRAP may") == 2
+    assert " 1 " in shown
+    assert "its input is real" in shown
+    assert " 2 " in shown
+    assert "dense_1, out" in shown
 
 
 def test_findings_are_given_to_programs_as_json(uncalibrated):
@@ -176,7 +184,7 @@ def test_a_backend_of_keras_that_is_installed_is_chosen_and_named(monkeypatch, t
     assert _arguments.choose_backend() == "KERAS_BACKEND is not set: Keras runs on torch"
     assert os.environ.pop("KERAS_BACKEND") == "torch"
     installed(monkeypatch)
-    with pytest.raises(MissingDependencyError, match="pip install jax"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'hgq-keras\[jax\]'"):
         _arguments.choose_backend()
 
 
@@ -188,3 +196,36 @@ def test_the_user_s_own_choice_stays(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(MissingDependencyError, match="KERAS_BACKEND is 'jax', which is not installed"):
         _arguments.choose_backend()
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("no_such_module_of_mine:make", "there is no module 'no_such_module_of_mine'"),
+        ("of_mine:broken", "'of_mine' needs the module 'absent', which is not installed"),
+        ("of_mine_too:broken", "'of_mine_too:broken' raised ZeroDivisionError: division by zero (of_mine_too.py:3)"),
+        ("of_mine_too:absent", "'of_mine_too' has no 'absent'"),
+    ],
+)
+def test_what_a_factory_raises_is_one_sentence(argument, says, tmp_path, monkeypatch):
+    (tmp_path / "of_mine.py").write_text("import absent\n")
+    (tmp_path / "of_mine_too.py").write_text("\ndef broken():\n    return 1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    result = hgq("check", argument)
+    assert result.exit_code == 1
+    assert f"model: {says}" in result.stderr.splitlines()[0]
+
+
+def test_an_unknown_backend_of_keras_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "bogus")
+    (tmp_path / "m.keras").touch()
+    result = hgq("check", tmp_path / "m.keras")
+    assert result.exit_code == 1
+    assert "KERAS_BACKEND is 'bogus'; expected one of jax, tensorflow, torch" in result.stderr
+
+
+def test_a_terminal_of_ascii_gets_the_table_all_the_same(model):
+    command = [sys.executable, "-m", "hgq_hw", "check", str(model)]
+    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert b"calibrated range" in done.stdout

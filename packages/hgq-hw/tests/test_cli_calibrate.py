@@ -127,3 +127,10 @@ def test_a_keras_file_needs_no_word_about_the_backend(model, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert "KERAS_BACKEND is not set: Keras runs on" in done.stderr
+
+
+def test_data_of_another_shape_are_one_sentence(model, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((50, 3)))
+    result = hgq("calibrate", model, tmp_path / "x.npy", tmp_path / "calibrated.keras")
+    assert result.exit_code == 1
+    assert "received shape (50, 3), expected (n, 4)" in result.stderr.splitlines()[0]

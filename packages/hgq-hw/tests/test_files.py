@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hgq_core.errors import FileError
 from hgq_hw import _files, _scratch
-from hgq_hw._files import new_file, new_folder
+from hgq_hw._files import check_replaceable, new_file, new_folder
 
 WRITE = """
 import os, sys
@@ -141,3 +142,28 @@ def test_a_foreign_folder_is_named_with_the_way_to_replace_it(tmp_path):
     with new_folder(tmp_path / "thesis", force=True) as fresh:
         (fresh / "a").write_text("new")
     assert contents(tmp_path / "thesis") == {"a": "new"}
+
+
+def test_files_of_others_in_a_folder_of_ours_stay(tmp_path):
+    project = tmp_path / "project"
+    write(project, "old")
+    (project / "synthesis").mkdir()
+    for number in range(5):
+        (project / "synthesis" / f"{number}.log").write_text("two hours")
+    with pytest.raises(FileError, match=r"not written: synthesis/0\.log, synthesis/1\.log, .* and 2 more: .*--force"):
+        write(project, "new")
+    assert (project / "a").read_text() == "old"
+    assert len(list((project / "synthesis").iterdir())) == 5
+    with new_folder(project, force=True) as fresh:
+        (fresh / "a").write_text("new")
+    assert contents(project) == {"a": "new"}
+
+
+@pytest.mark.parametrize("place", [".", "..", "here"])
+def test_the_folder_that_one_is_in_is_not_replaced_even_by_force(tmp_path, monkeypatch, place):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here" if place != "here" else tmp_path)
+    keep = [tmp_path / "here" / "model.keras"] if place == "here" else []
+    what = "'.*model.keras'" if keep else "the folder that you are in"
+    with pytest.raises(FileError, match=f"replaced as a whole and holds {what}"):
+        check_replaceable(Path(place), force=True, keep=keep)

@@ -1,10 +1,12 @@
 """`trace_minmax`: ranges from data, exactly once for each quantizer, or not at all."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
-from hgq_core.errors import ConfigError, DataError
+from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_keras import Quantizer, QuantizerConfig, QuantizerConfigScope, ebops, trace_minmax, uncalibrated
 from hgq_keras.calibrate import quantizers
 from hgq_keras.constraints import MinMax
@@ -117,6 +119,18 @@ def test_a_generator_is_read_once_even_if_it_takes_several_passes(infer):
     np.testing.assert_array_equal(infer(model, FINE_THEN_COARSE), whole)
 
 
+@pytest.mark.parametrize("shape", [(8, 4), (8,), (8, 5, 2), (8, 5, 1, 1)])
+def test_data_of_another_shape_are_refused_by_name(shape):
+    with pytest.raises(ShapeError, match=rf"input '.+' received shape {re.escape(str(shape))}, expected \(n, 5\)"):
+        trace_minmax(network(), np.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (8, 5, 1)])
+def test_a_last_axis_of_size_one_is_left_to_keras(shape):
+    model = network()
+    assert trace_minmax(model, np.ones(shape)) == ebops(model)
+
+
 def test_a_generator_of_inputs_by_name():
     model = two_inputs(keyed=True)
     rows = (({"a": X[n : n + 10], "b": X[n : n + 10]}, None) for n in (0, 20))
@@ -216,8 +230,8 @@ def test_layers_inside_a_wrapper_are_found(array):
         (iter([X, X * np.float32(np.nan)]), DataError, "NaN or infinity; clean the data"),
         ([[1.0], [1.0, 2.0], "x"], DataError, "received str; expected an array"),
         ([[[1.0], [1.0, 2.0]]], DataError, "received list, which is no array"),
-        (X[:, :3], ValueError, "first"),
-        (X[:, :1], ValueError, "first"),
+        (X[:, :3], ShapeError, "received shape"),
+        (X[:, :1], ShapeError, "received shape"),
     ],
 )
 def test_data_that_cannot_be_used_change_nothing(data, kind, said, array):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_core.errors import ConfigError, DataError, DeadLayerWarning
+from hgq_core.errors import ConfigError, DataError, DeadLayerWarning, HGQWarning
 from hgq_keras import callbacks, ebops, trace_minmax, uncalibrated
 from hgq_keras.layers import QDense, quantized_layers
 
@@ -183,7 +183,7 @@ def test_only_what_the_front_may_take_is_calibrated(model, tmp_path):
     front = callbacks.ParetoFront(tmp_path, ["a"], [1], "{epoch}-{ebops}.keras", calibrate=Counted())
     fit(model, Feed(a=[2.0, 1.0, 3.0]), front)
     assert Counted.passes == 2
-    front = callbacks.ParetoFront(tmp_path, ["a", "ebops"], [1, -1], calibrate=Counted())
+    front = callbacks.ParetoFront(tmp_path / "other", ["a", "ebops"], [1, -1], calibrate=Counted())
     fit(model, Feed(a=[2.0, 1.0, 3.0]), front)
     assert Counted.passes == 5
 
@@ -312,3 +312,19 @@ class Freeze(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         kernel = quantized_layers(self.model)[0].kernel
         kernel.assign(np.zeros(kernel.shape, "float32"))
+
+
+def test_models_of_another_run_in_the_folder_are_told_of_and_stay(model, tmp_path):
+    for name in ("epoch=3.keras", "epoch=4.weights.h5", "notes.txt"):
+        (tmp_path / name).touch()
+    front = callbacks.ParetoFront(tmp_path, ["ebops"], [-1])
+    with pytest.warns(HGQWarning, match=r"holds 2 model\(s\) of another run, which stay"):
+        fit(model, front, epochs=1)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_front_that_goes_on_knows_its_own_models(model, tmp_path):
+    front = callbacks.ParetoFront(tmp_path, ["ebops"], [-1])
+    fit(model, front, epochs=1)
+    fit(model, front, epochs=1)
+    assert front.paths

@@ -21,7 +21,7 @@ from hgq_hw._models import KERAS_SUFFIXES, require_package
 from hgq_hw._names import CPP, HDL, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hgq_hw._targets import Target
 
@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 _BACKENDS = ("jax", "tensorflow", "torch")
+_NUMPY = (b"\x93NUMPY", b"PK")
+"""How files of `numpy.save` and `numpy.savez` begin."""
 
 
 def check_lowering(target: Target, latency_cutoff: float | None) -> None:
@@ -52,10 +54,18 @@ def check_lowering(target: Target, latency_cutoff: float | None) -> None:
         raise ConfigError(message)
 
 
-def check_project(output: Path, target: Target, name: str, *, force: bool) -> None:
-    """Raise ConfigError for a name that the project cannot carry, FileError for a folder that must stay."""
+def check_project(output: Path, target: Target, name: str, *, force: bool, keep: Sequence[Path | None]) -> None:
+    """Raise ConfigError for a name that the project cannot carry, FileError for a folder that must stay.
+
+    Args:
+        output: folder of the project.
+        target: what is written.
+        name: name of the top module.
+        force: whether files of others may be replaced.
+        keep: files that the command reads.
+    """
     check_name("name", name, HDL | CPP if target.engine == "da4ml" else CPP)
-    check_replaceable(output.absolute(), force=force)
+    check_replaceable(output, force=force, keep=[path for path in keep if path is not None])
 
 
 def check_new_file(output: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
@@ -84,7 +94,13 @@ def read_arrays(option: str, path: Path | None) -> Any:
         message = f"{option}: there is no file {shown(path)}"
         raise FileError(message)
     try:
-        content = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        written = path.read_bytes()
+        if not written.startswith(_NUMPY):
+            message = (
+                f"{option}: {shown(path)} is no NumPy file; expected *.npy or *.npz, as np.save and np.savez write"
+            )
+            raise FileError(message)
+        content = np.load(io.BytesIO(written), allow_pickle=False)
         arrays = (content,) if isinstance(content, np.ndarray) else tuple(content[name] for name in content.files)
     except (OSError, ValueError, EOFError, KeyError) as error:
         message = f"{option}: {shown(path)} cannot be read as a NumPy file: {error}"
@@ -128,6 +144,9 @@ def choose_backend() -> str:
     """
     named = os.environ.get("KERAS_BACKEND", "")
     if named:
+        if named not in (*_BACKENDS, "openvino"):
+            message = f"KERAS_BACKEND is {named!r}; expected one of {', '.join(_BACKENDS)}"
+            raise ConfigError(message)
         if named in _BACKENDS and find_spec(named) is None:
             message = f"KERAS_BACKEND is {named!r}, which is not installed; install it, or set KERAS_BACKEND to another"
             raise MissingDependencyError(message)
@@ -136,7 +155,7 @@ def choose_backend() -> str:
         return ""
     installed = [name for name in (_configured(), *_BACKENDS) if name in _BACKENDS and find_spec(name) is not None]
     if not installed:
-        message = f"Keras needs one of {', '.join(_BACKENDS)}: python3 -m pip install jax"
+        message = f"Keras needs one of {', '.join(_BACKENDS)}: python3 -m pip install 'hgq-keras[jax]'"
         raise MissingDependencyError(message)
     os.environ["KERAS_BACKEND"] = installed[0]
     return f"KERAS_BACKEND is not set: Keras runs on {installed[0]}"

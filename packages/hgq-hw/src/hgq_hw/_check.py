@@ -45,7 +45,7 @@ class Issue:
         label: the layer that it came from.
         problem: what is wrong.
         remedy: what to do.
-        topic: what issues of one kind have in common, such as ``overflow``.
+        topic: what issues of one kind have in common, such as ``size``.
     """
 
     severity: Literal["error", "warning", "info"]
@@ -135,10 +135,14 @@ def _widths(graph: Graph, proof: Proof, target: Target) -> Iterator[Issue]:
 def _overflows(proof: Proof) -> Iterator[Issue]:
     for finding in proof.findings:
         if finding.kind == "overflow":
-            remedy = "calibrate with trace_minmax, or saturate, if inputs may exceed the calibrated range"
+            remedy = (
+                "nothing wraps on data within the calibrated range; where inputs may exceed it, calibrate on more of "
+                "them, or saturate: overflow_mode='SAT'"
+            )
+            topic = f"overflow: {finding.detail.rpartition(': ')[2]}"
         else:
-            remedy = "the graph's own integers are the reference here, not the model's float32"
-        yield Issue("info", finding.node, finding.label, finding.detail, remedy, finding.kind)
+            remedy, topic = "the graph's own integers are the reference here, not the model's float32", finding.kind
+        yield Issue("info", finding.node, finding.label, finding.detail, remedy, topic)
 
 
 def _da4ml(graph: Graph) -> Iterator[Issue]:
@@ -183,7 +187,9 @@ def _hls4ml(graph: Graph, target: Target) -> Iterator[Issue]:
     except HGQError as error:
         node = next((node for node in graph if repr(node.name) in str(error)), None)
         name, label = ("", "") if node is None else (node.name, node.label)
-        yield Issue("error", name, label, str(error), "change this layer, or use the da4ml target")
+        # Its own words end with what to do.
+        problem, _, remedy = str(error).rpartition("; ")
+        yield Issue("error", name, label, problem or remedy, remedy if problem else "use the da4ml target")
     for node in graph.inputs:
         if (
             isinstance(node.op, Input)

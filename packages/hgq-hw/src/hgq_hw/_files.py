@@ -11,12 +11,12 @@ from hgq_core.errors import FileError
 from hgq_hw._scratch import exchange, scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = [
-    "HLS4ML_MARKER",
     "check_reachable",
     "check_replaceable",
+    "mark",
     "new_file",
     "new_folder",
     "replacing",
@@ -25,10 +25,11 @@ __all__ = [
 ]
 
 MARKER = ".hgq-hw"
-"""A file of this name says that the folder is ours and may be replaced."""
+"""A file of this name says that the folder is ours and may be replaced; it lists what we have written there."""
 
-HLS4ML_MARKER = "hgq_hw.json"
-"""The file that describes an hls4ml project of ours; older ones have no other mark."""
+_HEAD = "Written by hgq-hw, which may replace this folder if it holds nothing else than:"
+_NAMED = 3
+"""Foreign files that a message names."""
 
 _SHOWN = 120
 """Characters of a path that a message shows."""
@@ -59,19 +60,52 @@ def check_reachable(path: Path) -> None:
         raise FileError(message)
 
 
-def _ours(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (MARKER, HLS4ML_MARKER))
+def _files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {MARKER}
 
 
-def check_replaceable(path: Path, *, force: bool) -> None:
-    """Raise FileError if writing to ``path`` would destroy something that we have not written, or cannot work."""
+def mark(folder: Path) -> None:
+    """Note that all that a folder holds is ours."""
+    lines = (_HEAD, *sorted(_files_in(folder)))
+    (folder / MARKER).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Files in a folder of ours that we have not written."""
+    known = (folder / MARKER).read_text(encoding="utf-8").splitlines()
+    return sorted(_files_in(folder).difference(known))
+
+
+def check_replaceable(path: Path, *, force: bool, keep: Sequence[Path] = ()) -> None:
+    """Refuse to write where that would destroy what we have not written, or cannot work.
+
+    Args:
+        path: the folder.
+        force: whether what others have written may be replaced too.
+        keep: files that must stay in any case.
+
+    Raises:
+        FileError: it holds the folder that the process works in, a file to keep, or, unless forced, files of others.
+    """
     check_reachable(path)
     with writing(path):
-        if force or not path.exists() or (path.is_dir() and (_ours(path) or not any(path.iterdir()))):
+        folder = path.resolve()
+        for needed, what in ((Path.cwd(), "the folder that you are in"), *((file, f"{shown(file)}") for file in keep)):
+            if needed.resolve().is_relative_to(folder):
+                message = f"{shown(path)} is replaced as a whole and holds {what}; choose another folder"
+                raise FileError(message)
+        if force or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        if not (path / MARKER).is_file():
+            problem = "exists and was not written by hgq"
+        elif foreign := _foreign(path):
+            more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
+            problem = f"holds files that hgq has not written: {', '.join(foreign[:_NAMED])}{more}"
+        else:
             return
     message = (
-        f"{shown(path)} exists and was not written by hgq: choose another folder, or replace it with all that it "
-        "holds by --force (in Python force=True)"
+        f"{shown(path)} {problem}: choose another folder, or replace it with all that it holds by --force (in Python "
+        "force=True)"
     )
     raise FileError(message)
 
@@ -83,7 +117,7 @@ def new_folder(path: str | Path, *, force: bool) -> Iterator[Path]:
     check_replaceable(target, force=force)
     with replacing(target) as fresh:
         yield fresh
-        (fresh / MARKER).write_text("Written by hgq-hw; this folder may be replaced by it.\n")
+        mark(fresh)
 
 
 @contextmanager

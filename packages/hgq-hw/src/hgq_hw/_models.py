@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hgq_core.errors import ConfigError, FileError, MissingDependencyError
+from hgq_core.errors import ConfigError, FileError, HGQError, MissingDependencyError
 from hgq_core.graph import Graph, load
 from hgq_hw._files import shown, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "KERAS_SUFFIXES",
@@ -43,7 +47,10 @@ def as_graph(model: Graph | Any) -> Graph:
         if isinstance(graph, Graph):
             return graph
     if "torch" in roots:
-        message = "a PyTorch model needs an example input: pass hgq_torch.to_graph(model, example) instead"
+        message = (
+            "a PyTorch model needs an example input: pass hgq_torch.to_graph(model, example) instead; on the command "
+            "line a factory returns (model, example)"
+        )
         raise ConfigError(message)
     message = f"received a {type(model).__name__}, expected a Graph or a Keras model"
     raise ConfigError(message)
@@ -127,15 +134,30 @@ def load_object(argument: str) -> Any:
     # A module next to where the command is typed is what users mean; console scripts do not look there.
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109  # sys.path holds strings
         sys.path.insert(0, here)
-    try:
-        factory = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        message = f"model: there is no module {error.name!r}; expected 'package.module:factory'"
-        raise ConfigError(message) from error
-    except AttributeError as error:
+    found = _users(module, lambda: import_module(module))
+    factory = getattr(found, name, None)
+    if factory is None:
         message = f"model: {module!r} has no {name!r}"
+        raise ConfigError(message)
+    return _users(argument, factory) if callable(factory) and not isinstance(factory, Graph) else factory
+
+
+def _users(name: str, call: Callable[[], Any]) -> Any:
+    """What code of the user's returns; says as a ConfigError what it raises, and where."""
+    try:
+        return call()
+    except HGQError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and name.startswith(error.name):
+            message = f"model: there is no module {error.name!r}; expected 'package.module:factory'"
+        else:
+            message = f"model: {name!r} needs the module {error.name!r}, which is not installed"
         raise ConfigError(message) from error
-    return factory() if callable(factory) and not isinstance(factory, Graph) else factory
+    except Exception as error:  # it may raise anything
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        message = f"model: {name!r} raised {type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
+        raise ConfigError(message) from error
 
 
 def _factory(argument: str) -> tuple[str, str] | None:
@@ -146,7 +168,8 @@ def _factory(argument: str) -> tuple[str, str] | None:
 def require_package(module: str, distribution: str) -> None:
     """Raise MissingDependencyError if a package that a model needs is not installed; it is not imported."""
     if find_spec(module) is None:
-        message = f"this model needs {distribution}: python3 -m pip install {distribution}"
+        extra = "'hgq-keras[jax]' (or [tensorflow], [torch])" if distribution == "hgq-keras" else distribution
+        message = f"this model needs {distribution}: python3 -m pip install {extra}"
         raise MissingDependencyError(message)
 
 

@@ -6,6 +6,8 @@ if it was called in a way that it does not know. Arguments are checked before a 
 
 from __future__ import annotations
 
+import io
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -97,6 +99,9 @@ def main(
 ) -> None:
     """From a quantized model to verified hardware."""
     del version
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # terminals of ASCII
 
 
 @app.command("check")
@@ -154,7 +159,7 @@ def convert(
     test_vectors: Vectors = None,
     data: OldVectors = None,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace a folder that hgq has not written.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a folder with files of others in it.")] = False,
     compare: Annotated[
         bool,
         typer.Option(
@@ -168,7 +173,7 @@ def convert(
     with in_one_sentence():
         chosen = Target.parse(target)
         check_lowering(chosen, latency_cutoff)
-        check_project(output, chosen, name, force=force)
+        check_project(output, chosen, name, force=force, keep=(Path(model), test_vectors or data))
         own = _vectors(test_vectors, data)
         graph = _checked(model, target)
         if chosen.engine == "da4ml":

@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import track
 
 from hgq_core.calibration import refuse_cut, settle
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.spec import KBI
 from hgq_keras.batches import Batches
 from hgq_keras.calls import ebops
@@ -172,7 +172,7 @@ def _traced(
 
 
 def _fitting(model: keras.Model, batch: Any) -> Any:
-    """The batch as the model takes it; raises ConfigError for inputs that are not those of the model."""
+    """The batch as the model takes it; raises ConfigError or ShapeError for inputs that are not those of the model."""
     tensors = getattr(model, "inputs", None)
     if tensors is None:
         return batch
@@ -182,6 +182,9 @@ def _fitting(model: keras.Model, batch: Any) -> Any:
             "one array for each input; join rows with np.concatenate, or pass a generator of batches"
         )
         raise ConfigError(message)
+    if not isinstance(batch, dict):
+        for tensor, array in zip(tensors, batch if isinstance(batch, list) else [batch], strict=False):
+            _check_shape(model, tensor, array)
     # A Sequential model has one input, and no structure of inputs.
     structure = getattr(model, "input", None)
     if not isinstance(batch, dict):
@@ -194,6 +197,17 @@ def _fitting(model: keras.Model, batch: Any) -> Any:
         )
         raise ConfigError(message)
     return batch
+
+
+def _check_shape(model: keras.Model, tensor: Any, array: np.ndarray) -> None:
+    """Raise ShapeError for an array that is not of the shape of an input; Keras adds or drops a last axis of size 1."""
+    expected, given = tuple(tensor.shape[1:]), array.shape[1:]
+    for shape in (given, (*given, 1), given[:-1] if given[-1:] == (1,) else given):
+        if len(shape) == len(expected) and all(n in (None, m) for n, m in zip(expected, shape, strict=True)):
+            return
+    wanted = ", ".join(["n", *("any" if n is None else str(n) for n in expected)])
+    message = f"model {model.name!r}: input {tensor.name!r} received shape {array.shape}, expected ({wanted})"
+    raise ShapeError(message)
 
 
 def _settled(

@@ -114,7 +114,12 @@ def load(path: str | os.PathLike[str]) -> Graph:
     place = _path(path)
     try:
         # From memory: np.load leaves a damaged file open.
-        with np.load(io.BytesIO(place.read_bytes()), allow_pickle=False) as file:
+        written = place.read_bytes()
+        if not zipfile.is_zipfile(io.BytesIO(written)):
+            # NumPy takes it for a pickle, and its words would have users load that.
+            message = f"{os.fspath(path)!r} is damaged or is no HGQ graph file; export the graph again"
+            raise FileError(message)
+        with np.load(io.BytesIO(written), allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         document = json.loads(content.pop("document").tobytes())
         schema, expected, body = document["schema"], document["hash"], document["graph"]

@@ -183,7 +183,7 @@ class Design:
             path: folder of the project; it appears only when it is complete.
             language: ``"verilog"``, ``"vhdl"`` or ``"vitis"``.
             name: name of the top module.
-            force: replace a folder that was not written by this function.
+            force: replace a folder with all that it holds, such as files of others or results of synthesis.
 
         Returns:
             The folder.

@@ -25,7 +25,7 @@ from hgq_core.errors import (
     VerificationError,
 )
 from hgq_core.graph import Graph, prove, run
-from hgq_hw._files import HLS4ML_MARKER, check_replaceable, new_folder
+from hgq_hw._files import check_replaceable, mark, new_folder
 from hgq_hw._models import require_graph
 from hgq_hw._show import as_html, as_text, port_rows
 from hgq_hw._warn import warn_before_lowering
@@ -69,7 +69,7 @@ def lower(
 
     Args:
         graph: what hgq-keras or hgq-torch exported, or `hgq_core.graph.load` read.
-        output_dir: folder of the project; must be new, empty, or written by hgq-hw before.
+        output_dir: folder of the project; must be new, empty, or written by hgq-hw before and nobody else since.
         backend: in any case, as hls4ml takes it: ``Vitis`` or ``Vivado``, with a format per element; ``Quartus`` or
             ``Catapult``, with one per tensor.
         io_type: ``io_parallel``, or ``io_stream`` with one format per tensor.
@@ -78,7 +78,7 @@ def lower(
         clock_period: in nanoseconds.
         project_name: name of the top function; a C++ identifier.
         reuse_factor: how often a multiplier is used per inference.
-        force: replace a folder that was not written by hgq-hw, with all that it holds.
+        force: replace a folder with all that it holds, such as files of others or results of synthesis.
 
     Returns:
         The project, not yet written.
@@ -188,9 +188,9 @@ class HLSModel:
             FileError: the folder holds something else by now, or cannot be written.
         """
         folder = self.output_dir
-        mark = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
+        description = {"tool": "hgq-hw", "target": "hls4ml", "layers": self.layers}
         with new_folder(folder, force=self._force) as fresh:
-            (fresh / HLS4ML_MARKER).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+            (fresh / "hgq_hw.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
             write_as_if_in_place(self.model_graph, fresh)
         return folder
 
@@ -213,6 +213,7 @@ class HLSModel:
             except Exception as error:  # hls4ml raises nothing narrower
                 message = f"g++ failed on the project in {self.output_dir}: {said.getvalue()[-2000:]} ({error})"
                 raise ToolError(message) from error
+        mark(self.output_dir)
         self._compiled = True
 
     def predict(self, *x: ArrayLike) -> Any:

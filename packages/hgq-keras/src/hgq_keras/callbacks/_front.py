@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, HGQWarning
 from hgq_core.pareto import ParetoFront as Front
 from hgq_keras.calibrate import as_calibrated, inference, quantizers
 from hgq_keras.callbacks._base import EpochCallback, whole
@@ -33,7 +34,7 @@ class ParetoFront(EpochCallback):
     gives it. Where that costs too much, give fewer rows or an ``enable_if``.
 
     A model dominates another if it is at least as good in every metric. A file appears under its name only once it is
-    complete; files that this callback did not write are never deleted.
+    complete; files that this callback did not write are never deleted, and one warning tells of models among them.
 
     Args:
         path: folder of the files, made if it is missing.
@@ -125,6 +126,14 @@ class ParetoFront(EpochCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Forgets what was compiled for an earlier training, in which other layers may have been trained."""
         self._call = None
+        mine = {path.name for path in self.paths}
+        others = [file for file in self.path.glob("*") if file.name.endswith(_SUFFIXES) and file.name not in mine]
+        if others:
+            message = (
+                f"ParetoFront: {str(self.path)!r} holds {len(others)} model(s) of another run, which stay and are not "
+                "compared with; give each run a folder of its own"
+            )
+            warnings.warn(message, HGQWarning, stacklevel=2)
 
     def _inference(self) -> Callable[[Any], Any]:
         """The model as calibration calls it, compiled once; frozen ranges are part of what is compiled."""
