@@ -29,7 +29,6 @@ def test_a_new_model_is_not_calibrated_and_its_graph_says_so():
     trace_minmax(model, X)
     assert uncalibrated(model) == []
     assert to_graph(model).uncalibrated == ()
-    assert all(quantizer.calibrated for quantizer in model.get_layer("last").quantizers)
 
 
 def test_a_step_of_training_that_moves_a_width_is_no_calibration():
@@ -42,6 +41,52 @@ def test_a_step_of_training_that_moves_a_width_is_no_calibration():
     assert uncalibrated(model) == ["last"]
     model.get_layer("alone")(X * 64, training=True)
     assert uncalibrated(model) == ["alone", "last"]
+
+
+def test_weights_that_are_set_or_trained_are_no_calibration():
+    model = network()
+    trace_minmax(model, X)
+    kept = model.get_weights()
+    last = model.get_layer("last")
+    last.bias.assign(last.bias + 5.0)
+    assert uncalibrated(model) == ["last"]
+    model.set_weights(kept)
+    last._beta.assign(1e-3)
+    assert uncalibrated(model) == []
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(X, X[:, :2] + 1, epochs=1, verbose=0)
+    assert set(uncalibrated(model)) >= {"inner/hidden", "last"}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Optional(keras.Model):
+    """A second input, and a second head in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = QDense(3, name="first"), QDense(3, name="second"), QDense(3, name="head")
+
+    def call(self, inputs, training=None):
+        y = self.first(inputs["x"])
+        if "aux" in inputs:
+            y = y + self.second(inputs["aux"])
+        return self.head(y) if training else y
+
+
+@pytest.mark.filterwarnings("ignore:`build..` was called on layer 'optional':UserWarning")
+def test_ranges_that_no_data_come_by_stay_and_are_not_marked(array):
+    model = Optional()
+    both = {"x": X, "aux": X[::-1]}
+    model({"x": X})
+    assert trace_minmax(model, {"x": X}) > 0  # neither other layer was ever called
+    model(both)
+    assert uncalibrated(model) == ["second", "head"]
+    trace_minmax(model, both)
+    assert uncalibrated(model) == ["head"]
+    expected = array(model(both))
+    trace_minmax(model, {"x": X})
+    assert uncalibrated(model) == ["head"]
+    np.testing.assert_array_equal(array(model(both)), expected)
 
 
 def test_calibration_mode_by_itself_is_not_the_end_of_a_calibration():

@@ -87,7 +87,7 @@ def test_a_frozen_range_of_as_many_bits_may_be_the_wrong_one(k0, i0, data):
 
 def test_a_frozen_range_needs_no_calibration_and_is_in_the_graph():
     model = network(i0=7, trainable=False)
-    assert model.get_layer("first").iq.calibrated
+    assert model.get_layer("first").iq.is_calibrated()
     trace_minmax(model, X)
     formats = {node.name: node.op.formats for node in to_graph(model) if node.name == "first/iq"}
     assert np.all(formats["first/iq"].i == 7)

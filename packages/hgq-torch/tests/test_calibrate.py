@@ -197,7 +197,7 @@ def test_numbers_that_become_infinite_inside_are_refused():
         hgq_torch.calibrate(nn.Sequential(Infinite(), qnn.QLinear(4, 3)), torch.ones(2, 4))
 
 
-def test_a_model_that_is_calibrated_says_so_until_whole_bits_change():
+def test_a_model_that_is_calibrated_says_so_until_whole_bits_or_weights_change():
     model = nn.Sequential(qnn.QLinear(4, 3), nn.ReLU(), qnn.QLinear(3, 2, oq="kbi"))
     assert hgq_torch.uncalibrated(model) == ["0", "2"]
     hgq_torch.calibrate(model, torch.randn(50, 4))
@@ -211,6 +211,47 @@ def test_a_model_that_is_calibrated_says_so_until_whole_bits_change():
     hgq_torch.calibrate(model, torch.randn(50, 4))
     model.train()(torch.full((2, 4), 300.0))
     assert hgq_torch.uncalibrated(model) == ["0", "2"]
+    hgq_torch.calibrate(model, torch.randn(50, 4))
+    hgq_torch.set_beta(model, 1e-3)
+    assert hgq_torch.uncalibrated(model) == []
+    with torch.no_grad():
+        model[2].bias[0] += 5.0
+    assert hgq_torch.uncalibrated(model) == ["2"]
+
+
+def test_ranges_that_no_data_came_by_stay_and_are_not_marked():
+    class Optional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = qnn.QLinear(4, 3), qnn.QLinear(4, 3)
+
+        def forward(self, x, aux=None):
+            return self.a(x) if aux is None else self.a(x) + self.b(aux)
+
+    x = torch.randn(50, 4)
+    model = Optional()
+    hgq_torch.calibrate(model, x)
+    assert hgq_torch.uncalibrated(model) == ["b"]
+    hgq_torch.calibrate(model, [{"x": x, "aux": x}])
+    both = model.eval()(x, x)
+    hgq_torch.calibrate(model, x)
+    assert hgq_torch.uncalibrated(model) == []
+    assert torch.equal(model(x, x), both)
+
+
+def test_every_batch_says_what_it_calls():
+    class Optional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = qnn.QLinear(4, 4)
+
+        def forward(self, x, twice=None):
+            return self.a(x) if twice is None else self.a(self.a(x))
+
+    x = torch.randn(50, 4)
+    model = Optional()
+    cost = hgq_torch.calibrate(model, [{"x": x}, {"x": x, "twice": x}, {"x": x}])
+    assert cost == hgq_torch.ebops(model) == 2 * model.a.ebops().item()
 
 
 def test_the_mark_is_saved_and_older_files_load_without_it():

@@ -12,9 +12,6 @@ from hgq_core.cost import ebops_by_label
 from hgq_core.errors import HGQWarning
 from hgq_torch import nn as qnn
 
-# The encoder's spare layer is never calibrated.
-pytestmark = pytest.mark.filterwarnings("ignore:layer '.*unused' is dead:hgq_core.errors.DeadLayerWarning")
-
 X = torch.ones(3, 4)
 
 
@@ -147,3 +144,12 @@ def test_a_compiler_counts_them_too():
     compiled = torch.compile(lambda: hgq_torch.ebops_loss(model), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(), hgq_torch.ebops_loss(other))
     assert hgq_torch.ebops(model) == expected(model)
+
+
+def test_a_module_that_is_put_in_another_place_too_is_counted_anew():
+    model = nn.Sequential(qnn.QLinear(6, 6), nn.ReLU(), qnn.QLinear(6, 6), nn.ReLU(), qnn.QLinear(6, 2))
+    once = hgq_torch.ebops(model)
+    model[3] = model[0]
+    assert hgq_torch.ebops(model) == once + model[0].ebops().item()
+    model.append(nn.Linear(2, 2))
+    assert hgq_torch.ebops(model) == once + model[0].ebops().item()

@@ -23,20 +23,23 @@ FINGERPRINT_BYTES = 16
 """Length of a `fingerprint`."""
 
 
-def fingerprint(widths: Mapping[str, ArrayLike]) -> NDArray[np.uint8]:
+def fingerprint(widths: Mapping[str, ArrayLike], weights: Sequence[ArrayLike] = ()) -> NDArray[np.uint8]:
     """A digest of the whole widths of one quantizer, `FINGERPRINT_BYTES` bytes; never all zero.
 
-    The range of data under WRAP is calibrated as long as the widths are those that calibration left: a step of training
-    moves them, and with them the fingerprint. It is stored beside the widths, so that a file tells whether its model
-    was calibrated.
+    The range of data under WRAP is calibrated as long as the widths and the weights are those that calibration left: a
+    step of training moves them, and with them the fingerprint. It is stored beside the widths, so that a file tells
+    whether its model was calibrated.
 
     Args:
         widths: stored widths by name (bits), read as whole numbers.
+        weights: those of the layer that the quantizer belongs to, in order.
 
     >>> before = fingerprint({"i": [2.0], "f": [3.4]})
     >>> bool(np.all(before == fingerprint({"f": [3.0], "i": [2.0]})))
     True
     >>> bool(np.all(before == fingerprint({"i": [2.0], "f": [4.0]})))
+    False
+    >>> bool(np.all(before == fingerprint({"i": [2.0], "f": [3.0]}, [[0.5]])))
     False
     """
     digest = hashlib.blake2b(digest_size=FINGERPRINT_BYTES - 1)
@@ -44,6 +47,10 @@ def fingerprint(widths: Mapping[str, ArrayLike]) -> NDArray[np.uint8]:
         whole = np.rint(np.asarray(widths[name], dtype=np.float64)).astype("<i8")
         digest.update(f"{name}{whole.shape}".encode())
         digest.update(whole.tobytes())
+    for weight in weights:
+        values = np.asarray(weight).astype("<f8")
+        digest.update(f"{values.shape}".encode())
+        digest.update(values.tobytes())
     return np.frombuffer(b"\x01" + digest.digest(), dtype=np.uint8)
 
 

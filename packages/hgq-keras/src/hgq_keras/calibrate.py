@@ -13,6 +13,7 @@ from hgq_core.calibration import refuse_cut, settle
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.spec import KBI
 from hgq_keras.batches import Batches
+from hgq_keras.calibrated import mark_calibrated
 from hgq_keras.calls import ebops
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
@@ -86,8 +87,8 @@ def trace_minmax(
 ) -> Any:
     """Fix the ranges of WRAP quantizers so that nothing in ``data`` wraps.
 
-    The ranges are left as they were wherever widths are not trained. Weights that were assigned, and that the widths
-    are too coarse for, get wider ones first, with a warning.
+    The ranges are left as they were wherever widths are not trained, and where the data do not come by. Weights that
+    were assigned, and that the widths are too coarse for, get wider ones first, with a warning.
 
     Args:
         model: a built model.
@@ -160,13 +161,18 @@ def _traced(
     with _all_or_nothing(mine):
         for quantizer in mine:
             quantizer.judge_weight()
+        ranges = [[keras.ops.convert_to_numpy(v) for v in quantizer.non_trainable_variables] for quantizer in mine]
         with _observing(mine):
             if reset:
                 for quantizer in mine:
                     quantizer.reset_range()
             results = _settled(model, mine, batches, call, verbose, moving=moving, keep=keep)
-    for quantizer in mine:
-        quantizer.mark_calibrated()
+        # What no data came by stays as it was, whatever else the model computes in training or of other inputs.
+        for quantizer, values in zip(mine, ranges, strict=True):
+            if quantizer.follows_data and not quantizer.was_seen:
+                for variable, value in zip(quantizer.non_trainable_variables, values, strict=True):
+                    variable.assign(value)
+    mark_calibrated(model, [quantizer for quantizer in mine if quantizer.was_seen])
     warn_if_dead(model)
     return results
 
@@ -253,6 +259,8 @@ def _joined(results: list[Any]) -> Any:
 
 def inference(model: keras.Model) -> Callable[[Any], Any]:
     """The model as a function of a batch, compiled on JAX, which would otherwise compile every operation by itself."""
+    for quantizer in quantizers(model):
+        quantizer.forget_seen()
     if keras.backend.backend() != "jax":
         return lambda batch: model(batch, training=False)
     import jax

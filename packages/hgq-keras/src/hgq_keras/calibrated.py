@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hgq_keras.layers._base import QLayer
+from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._walk import children
 from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import keras
+    import numpy as np
 
-__all__ = ["uncalibrated"]
+__all__ = ["mark_calibrated", "uncalibrated"]
 
 
 def uncalibrated(model: keras.Layer) -> list[str]:
@@ -36,11 +37,29 @@ def uncalibrated(model: keras.Layer) -> list[str]:
     []
     """
     found = [(model.name, model)] if isinstance(model, QLayer | Quantizer) else _named(model, "", frozenset())
-    names = [name for name, layer in found if not all(q.calibrated for q in _quantizers(layer))]
+    weights = _weights(model)
+    names = [name for name, layer in found if not all(q.is_calibrated(weights.get(id(q), ())) for q in _inside(layer))]
     return list(dict.fromkeys(names))
 
 
-def _quantizers(layer: QLayer | Quantizer) -> tuple[Quantizer, ...]:
+def mark_calibrated(model: keras.Layer, seen: Iterable[Quantizer]) -> None:
+    """Mark the quantizers that a calibration has shown data to, as `uncalibrated` looks at them."""
+    weights = _weights(model)
+    for quantizer in seen:
+        quantizer.mark_calibrated(weights.get(id(quantizer), ()))
+
+
+def _weights(model: keras.Layer) -> dict[int, list[np.ndarray]]:
+    """The weights of the layer of each quantizer; of the first one that has it."""
+    found: dict[int, list[np.ndarray]] = {}
+    for layer in [model] if isinstance(model, QLayer) else quantized_layers(model):
+        own = layer.own_weights()
+        for quantizer in layer.quantizers:
+            found.setdefault(id(quantizer), own)
+    return found
+
+
+def _inside(layer: QLayer | Quantizer) -> tuple[Quantizer, ...]:
     return layer.quantizers if isinstance(layer, QLayer) else (layer,)
 
 

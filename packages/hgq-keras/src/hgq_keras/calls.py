@@ -51,7 +51,10 @@ def layer_calls(model: keras.Layer) -> list[tuple[QLayer, int]]:
     """
     counted: Counter[int] = Counter()
     _count(model, 1, counted)
-    return [(layer, counted[id(layer)]) for layer in quantized_layers(model)]
+    layers = quantized_layers(model)
+    # A layer that was never called, although others were, is no part of the circuit; it may be one of training only.
+    known = [layer for layer in layers if layer.built]
+    return [(layer, counted[id(layer)]) for layer in known or layers]
 
 
 def _count(layer: Any, times: int, counted: Counter[int]) -> None:

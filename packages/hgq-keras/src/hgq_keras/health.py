@@ -35,7 +35,13 @@ def check_finite(layer: keras.Layer) -> None:
 
 def dead_layers(model: keras.Layer) -> list[str]:
     """Names of the layers that compute a constant, because their quantized weights or quantized input are all zero."""
-    return [layer.name for layer in quantized_layers(model) if _cause(layer)]
+    return [layer.name for layer in _called(model) if _cause(layer)]
+
+
+def _called(model: keras.Layer) -> list[QLayer]:
+    """The quantized layers, without those that were never called although others were."""
+    layers = quantized_layers(model)
+    return [layer for layer in layers if layer.built] or layers
 
 
 def _cause(layer: QLayer) -> str:
@@ -64,7 +70,7 @@ def warn_if_dead(model: keras.Layer) -> list[str]:
     It reads every kernel, so it belongs at the end of an epoch, not into a step. The callbacks of this package call it.
     """
     dead = []
-    for layer in quantized_layers(model):
+    for layer in _called(model):
         cause = _cause(layer)
         if cause:
             dead.append(layer.name)

@@ -67,6 +67,7 @@ class Quantizer(StoredWidths):
         self._calibrating = False
         self._unlimited = False
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
+        self._seen = False
         stochastic = isinstance(self.spec, KIF | KBI) and self.spec.stochastic
         self._seed = keras.random.SeedGenerator() if stochastic else None
 
@@ -137,6 +138,7 @@ class Quantizer(StoredWidths):
         """Sign and integer bits that hold x, stored but at inference."""
         k, wanted, limited = follow(x, k, i, second, self.fixed_spec, self._shared.shared_axes, mode)
         if mode is Mode.CALIBRATE:
+            self._seen = True
             self._k.assign(k)
         if mode is not Mode.INFER:
             self._i.assign(wanted if self._unlimited else limited)
@@ -147,6 +149,15 @@ class Quantizer(StoredWidths):
     def calibrate(self, on: bool) -> None:
         """Switch calibration mode on or off; `hgq_keras.calibrate.calibrating` does it for a model."""
         self._calibrating = on
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether the function that calibration calls applies it; compiled, it says so only once."""
+        return self._seen
+
+    def forget_seen(self) -> None:
+        """Begin to look anew whether calibration applies it."""
+        self._seen = False
 
     def observe(self) -> None:
         """Switch calibration mode on, and note what the data want even where the range is limited or frozen.

@@ -198,24 +198,27 @@ class StoredWidths(ComputedProperties, keras.Layer):
         """Whether the range is that of a weight's values, whatever is stored."""
         return self._wraps and self.fixed_spec.is_weight
 
-    @property
-    @computed
-    def calibrated(self) -> bool:
-        """Whether the widths are those that a calibration left; always where no range follows the data."""
+    def is_calibrated(self, weights: Sequence[np.ndarray] = ()) -> bool:
+        """Whether widths and weights are those that a calibration left; always where no range follows the data.
+
+        Args:
+            weights: `QLayer.own_weights` of the layer that it belongs to; none for a quantizer by itself.
+        """
         if not self.follows_data:
             return True
-        return self._calibrated is not None and self.built and np.array_equal(self._calibrated, self._fingerprint())
+        mark = self._calibrated
+        return mark is not None and self.built and np.array_equal(mark, self._fingerprint(weights))
 
-    def mark_calibrated(self) -> None:
-        """Remember the present widths as those that a calibration left."""
-        self._calibrated = self._fingerprint() if self.follows_data else None
+    def mark_calibrated(self, weights: Sequence[np.ndarray] = ()) -> None:
+        """Remember the present widths, and the weights of the layer, as those that a calibration left."""
+        self._calibrated = self._fingerprint(weights) if self.follows_data and self.built else None
 
-    def _fingerprint(self) -> np.ndarray:
-        return np.asarray(fingerprint({name: self._stored(name) for name in self._widths}))
+    def _fingerprint(self, weights: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(fingerprint({name: self._stored(name) for name in self._widths}, weights))
 
     def reset_range(self) -> None:
         """Forget the observed range of a WRAP quantizer, so that calibration starts fresh; a frozen one is kept."""
-        if self._wraps and self.fixed_spec.trainable and self.trainable:
+        if self.built and self._wraps and self.fixed_spec.trainable and self.trainable:
             self._i.assign(ops.full(self._i.shape, EMPTY))
             self._k.assign(ops.zeros(self._k.shape))
 

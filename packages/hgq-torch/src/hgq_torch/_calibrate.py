@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hgq_core.calibration import refuse_cut, settle
 from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.spec import KBI
 from hgq_torch._calls import counted
-from hgq_torch._dead import warn_if_dead
+from hgq_torch._dead import mark_calibrated, warn_if_dead
 from hgq_torch._ebops import ebops
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._start import Start
@@ -54,10 +54,10 @@ def calibrating(module: nn.Module) -> Iterator[None]:
 def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
     """Set the integer and sign bits of every WRAP quantizer to the fewest that hold all of the data.
 
-    The model then never wraps on this data: in kbi, where the grid moves with the range, all of the data are passed
-    again until no range moves. Parameters stay as they are, but for the widths of weights that they are too coarse for
-    (see `hgq_torch.nn.QLinear`); so does everything if an error stops it. Ranges whose specification says
-    ``trainable=False`` stay too.
+    The model then never wraps on this data; ranges that it does not come by stay as they were. In kbi, where the grid
+    moves with the range, all of the data are passed again until no range moves. Parameters stay as they are, but for
+    the widths of weights that they are too coarse for (see `hgq_torch.nn.QLinear`); so does everything if an error
+    stops it. Ranges whose specification says ``trainable=False`` stay too.
 
     Args:
         model: a model with quantized layers.
@@ -88,7 +88,7 @@ def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
     def one_pass(_number: int) -> int:
         number = 0
         for number, batch in enumerate(batches, 1):
-            with counted(model) if number == 1 else nullcontext():
+            with counted(model, more=number > 1):
                 _run(model, batch, number)
         return number
 
@@ -97,7 +97,7 @@ def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
         ranges = [getattr(q, name) if q.built else torch.empty(0) for q in tracked for name in ("k", "i")]
         return [part.detach().cpu().numpy() for part in ranges]
 
-    with _kept_on_failure(model, reset):
+    with _kept_on_failure(model, reset) as kept:
         with calibrating(model), torch.no_grad():
             if not settle(one_pass, stored, moving=moving):
                 message = "calibrate received no data; expected at least one batch"
@@ -106,19 +106,26 @@ def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
             cut = quantizer.cut()
             if cut is not None:
                 refuse_cut(name or type(model).__name__, *cut, frozen=not quantizer.follows_data)
+        # What no data came by stays as it was, whatever else the model computes with other arguments.
+        seen = {q for q in mine.values() if q.was_observed}
+        for quantizer, widths in kept.items():
+            if quantizer.follows_data and quantizer not in seen:
+                quantizer.restore_widths(widths)
         total = ebops(model)
-    for quantizer in mine.values():
-        quantizer.mark_calibrated()
+    mark_calibrated(model, seen)
     warn_if_dead(model)
     return total
 
 
 @contextmanager
-def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[None]:
-    """The widths inside are to be set anew, or widened; an error that leaves the block puts the old ones back."""
+def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, dict[str, Tensor] | None]]:
+    """The widths inside are to be set anew, or widened; an error that leaves the block puts the old ones back.
+
+    Gives the widths of each quantizer as they were.
+    """
     layers = [module for module in model.modules() if isinstance(module, QModule)]
     quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
-    kept = [quantizer.stored_widths() for quantizer in quantizers]
+    kept = {quantizer: quantizer.stored_widths() for quantizer in quantizers}
     opened = [layer for layer in layers if layer.start is not None and layer.start.is_open]
     try:
         for layer in layers:
@@ -127,9 +134,9 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[None]:
             quantizer.forget_observed()
             if reset:
                 quantizer.reset_range()
-        yield
+        yield kept
     except BaseException:
-        for quantizer, was in zip(quantizers, kept, strict=True):
+        for quantizer, was in kept.items():
             quantizer.restore_widths(was)
         for layer in opened:
             layer.start = Start()
@@ -188,6 +195,8 @@ def _tensor(x: Any, like: Tensor, number: int) -> Tensor:
     if not tensor.numel():
         message = f"batch {number} of the calibration data is empty, of shape {tuple(tensor.shape)}; leave it out"
         raise DataError(message)
+    if tensor.dtype == torch.bool:
+        tensor = tensor.to(like.dtype)
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         message = f"batch {number} of the calibration data contains NaN or infinity; clean the data first"
         raise DataError(message)

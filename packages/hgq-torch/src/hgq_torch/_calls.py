@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["calls_of", "counted", "is_leaf", "uncompiled", "unwrapped"]
 
 _NAME = "quantized_calls"
-"""Attribute of a module: calls of its quantized layers, in the order of `torch.nn.Module.modules`."""
+"""Attribute of a module: its modules, and calls of its quantized layers in the order of `torch.nn.Module.modules`."""
 
 
 def is_leaf(module: nn.Module) -> bool:
@@ -64,18 +64,45 @@ def calls_of(model: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
     Without a forward pass that was `counted` they are read from the trace of `torch.fx`; where there is none, each
     layer counts once, and one warning says so.
     """
-    known: tuple[int, ...] = getattr(model, _NAME, ())
-    if len(known) == len(layers):
+    known = _known(model)
+    if known is not None and len(known) == len(layers):
         return known
     root = unwrapped(model)
-    known = getattr(root, _NAME, ())
-    return known if len(known) == len(layers) else _learnt(root)
+    known = _known(root)
+    return known if known is not None and len(known) == len(layers) else _learnt(root)
+
+
+def _known(module: nn.Module) -> tuple[int, ...] | None:
+    """The calls that were learnt, if the module still holds the same modules at the same places."""
+    places, calls = getattr(module, _NAME, (None, None))
+    # Compilers trace a model that stays as it is.
+    return calls if torch.compiler.is_compiling() or places == _places(module) else None
+
+
+def _keep(module: nn.Module, calls: tuple[int, ...]) -> None:
+    setattr(module, _NAME, (_places(module), calls))
+
+
+def _places(module: nn.Module) -> tuple[int, ...]:
+    """Which module stands where inside, by number: one that stands in two places has one number."""
+    numbers = {id(module): 0}
+    found, places = [module], []
+    for parent in found:
+        for child in () if is_leaf(parent) else parent._modules.values():
+            if child is None:
+                continue
+            if id(child) not in numbers:
+                numbers[id(child)] = len(numbers)
+                found.append(child)
+            places.append(numbers[id(child)])
+        places.append(-1)
+    return tuple(places)
 
 
 @torch.compiler.assume_constant_result  # a compiler runs it while it traces
 def _learnt(root: nn.Module) -> tuple[int, ...]:
     known = _traced(root, layers_of(root))
-    setattr(root, _NAME, known)
+    _keep(root, known)
     return known
 
 
@@ -115,8 +142,11 @@ def _traced(root: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
 
 
 @contextmanager
-def counted(model: nn.Module) -> Iterator[None]:
-    """Learn the calls from the forward pass inside, for the model and every module in it; the first call is read."""
+def counted(model: nn.Module, *, more: bool = False) -> Iterator[None]:
+    """Learn the calls from the forward pass inside, for the model and every module in it; the first call is read.
+
+    With ``more`` it is another pass beside those before: what it calls more often counts more often.
+    """
     open_calls: list[tuple[nn.Module, Counter[nn.Module]]] = []
     done: dict[nn.Module, Counter[nn.Module]] = {}
 
@@ -142,4 +172,7 @@ def counted(model: nn.Module) -> Iterator[None]:
         for handle in handles:
             handle.remove()
     for module, counts in done.items():
-        setattr(module, _NAME, tuple(counts[layer] for layer in layers_of(module)))
+        layers = layers_of(module)
+        known = _known(module) if more else None
+        calls = tuple(counts[layer] for layer in layers)
+        _keep(module, calls if known is None else tuple(map(max, calls, known)))

@@ -12,7 +12,9 @@ from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Container, Iterator
+
+    from torch import Tensor, nn
 
 __all__ = ["dead_layers", "uncalibrated", "warn_if_dead"]
 
@@ -38,8 +40,8 @@ def dead_layers(model: nn.Module) -> dict[str, str]:
 def uncalibrated(model: nn.Module) -> list[str]:
     """The layers with a range that follows data and that is not as a calibration left it, by path.
 
-    At inference such a range wraps what it does not hold. `calibrate` sets it; a step of training that changes whole
-    bits makes the layer uncalibrated again.
+    At inference such a range wraps what it does not hold. `calibrate` sets it; a step of training, or weights that are
+    set otherwise, make the layer uncalibrated again.
 
     >>> from hgq_torch import calibrate, nn
     >>> model = torch.nn.Sequential(nn.QLinear(4, 3), torch.nn.ReLU(), nn.QLinear(3, 2))
@@ -49,15 +51,27 @@ def uncalibrated(model: nn.Module) -> list[str]:
     >>> uncalibrated(model)
     []
     """
-    found: dict[str, None] = {}
-    layer = None
+    marked = [(path, q.is_calibrated(weights)) for path, q, weights in _owned(model)]
+    return list(dict.fromkeys(path for path, calibrated in marked if not calibrated))
+
+
+def mark_calibrated(model: nn.Module, seen: Container[Quantizer]) -> None:
+    """Mark the quantizers that a calibration has shown data to, as `uncalibrated` looks at them."""
+    for _, quantizer, weights in _owned(model):
+        if quantizer in seen:
+            quantizer.mark_calibrated(weights)
+
+
+def _owned(model: nn.Module) -> Iterator[tuple[str, Quantizer, list[Tensor]]]:
+    """Every quantizer with the path and the weights of its layer, or with its own path and none."""
+    layer: str | None = None
+    weights: list[Tensor] = []
     for name, module in model.named_modules():
         if isinstance(module, QModule):
-            layer = name
-        elif isinstance(module, Quantizer) and not module.is_calibrated:
+            layer, weights = name, module.own_weights()
+        elif isinstance(module, Quantizer):
             inside = layer is not None and (not layer or name.startswith(f"{layer}."))
-            found[layer if inside and layer is not None else name] = None
-    return list(found)
+            yield (layer, module, weights) if inside and layer is not None else (name, module, [])
 
 
 def _reason(module: QModule) -> str:

@@ -21,6 +21,8 @@ from hgq_torch._widths import StoredWidths
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["TRACKER", "FollowedRange", "Mode"]
@@ -196,32 +198,42 @@ class FollowedRange(StoredWidths):
         k, i, f = (part.detach().double().cpu().numpy() for part in self.kif())
         return cut(needed, k, i, f, negative > 0 if self._fixed_by_spec else None)
 
-    def _fingerprint(self) -> NDArray[np.uint8]:
-        return fingerprint({name: getattr(self, name).detach().double().cpu().numpy() for name in self.stored})
-
-    def mark_calibrated(self) -> None:
-        """Remember the present widths as those that a calibration left."""
-        if self.follows_data and self.built:
-            self.calibrated.copy_(torch.from_numpy(self._fingerprint().copy()))
+    def _fingerprint(self, weights: Sequence[Tensor]) -> NDArray[np.uint8]:
+        widths = {name: getattr(self, name).detach().double().cpu().numpy() for name in self.stored}
+        return fingerprint(widths, [weight.detach().double().cpu().numpy() for weight in weights])
 
     @property
-    def is_calibrated(self) -> bool:
-        """Whether the widths are those that a calibration left; True where no range follows data.
+    def was_observed(self) -> bool:
+        """Whether data came by since `forget_observed`."""
+        return self._observed is not None
 
-        A step of training that changes whole bits makes it False again. It is saved in the ``state_dict``, as the
-        buffer ``calibrated``; files without it were not calibrated as far as is known.
+    def mark_calibrated(self, weights: Sequence[Tensor] = ()) -> None:
+        """Remember the present widths, and the weights of the layer, as those that a calibration left."""
+        if self.follows_data and self.built:
+            self.calibrated.copy_(torch.from_numpy(self._fingerprint(weights).copy()))
 
-        >>> from hgq_torch import calibrate, nn
-        >>> layer = nn.QLinear(4, 2)
-        >>> layer.iq.is_calibrated
+    def is_calibrated(self, weights: Sequence[Tensor] = ()) -> bool:
+        """Whether the widths, and the weights of the layer, are those that a calibration left; True without a range.
+
+        A step of training makes it False again. It is saved in the ``state_dict``, as the buffer ``calibrated``; files
+        without it were not calibrated as far as is known.
+
+        Args:
+            weights: `hgq_torch.nn.QModule.own_weights` of the layer that it belongs to; none for a quantizer by itself.
+
+        >>> from hgq_torch import Quantizer, calibrating
+        >>> q = Quantizer("kif", "datalane", shape=(None, 4))
+        >>> q.is_calibrated()
         False
-        >>> total = calibrate(layer, torch.ones(1, 4))
-        >>> layer.iq.is_calibrated, layer.bq.is_calibrated
-        (True, True)
+        >>> with calibrating(q):
+        ...     _ = q(torch.ones(1, 4))
+        >>> q.mark_calibrated()
+        >>> q.is_calibrated()
+        True
         """
         if not self.follows_data:
             return True
-        return self.built and bool(np.array_equal(self.calibrated.cpu().numpy(), self._fingerprint()))
+        return self.built and bool(np.array_equal(self.calibrated.cpu().numpy(), self._fingerprint(weights)))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Files that are older than the buffer ``calibrated`` load without it: not known to be calibrated."""

@@ -109,7 +109,8 @@ class IntegerArray:
         integers = self.integers
         if integers.dtype != object and (shift > 61 or _largest(integers) >= _SAFE >> shift):
             integers = integers.astype(object)
-        return integers << shift if integers.dtype != object else integers * (1 << shift)
+        # NumPy makes a bare number of an array of no axes.
+        return integers << shift if integers.dtype != object else np.asarray(integers * (1 << shift), object)
 
     def __getitem__(self, key: Any) -> IntegerArray:
         return IntegerArray(self.integers[key], self.fraction)

@@ -124,5 +124,6 @@ def _set_beta(model: keras.Model, beta: Any, origin: str) -> float:
         message = f"{origin}: received {value}, expected a finite beta >= 0"
         raise ConfigError(message)
     for layer in with_ebops(model):
-        layer._beta.assign(value)
+        if layer.built:  # one that only training calls is built in its first step
+            layer._beta.assign(value)
     return value

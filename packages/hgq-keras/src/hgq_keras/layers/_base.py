@@ -217,6 +217,11 @@ class QLayer(ComputedProperties, keras.Layer):
             message = f"layer {self.name!r}: beta is {beta} in the file, expected a finite number, 0 or larger"
             raise FileError(message)
 
+    def own_weights(self) -> list[np.ndarray]:
+        """The values of the layer's variables, without those of its quantizers and without beta."""
+        others = {id(v) for q in self.quantizers for v in q.variables} | {id(getattr(self, "_beta", None))}
+        return [ops.convert_to_numpy(v) for v in self.weights if id(v) not in others]
+
     # --- what users and exporters read -------------------------------------------------------------------------------
 
     @property

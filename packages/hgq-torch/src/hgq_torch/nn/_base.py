@@ -112,6 +112,12 @@ class QModule(nn.Module):
     def quantized_weights(self) -> dict[str, Tensor]:
         """The weights as the hardware has them, by name, without gradient."""
 
+    def own_weights(self) -> list[Tensor]:
+        """Parameters and buffers of the layer itself, without those of its quantizers and without beta."""
+        inside = {id(t) for q in self.modules() if isinstance(q, Quantizer) for t in (*q.parameters(), *q.buffers())}
+        mine = (*self.parameters(), *self.buffers())
+        return [tensor for tensor in mine if id(tensor) not in inside and tensor is not self.beta]
+
     def judge_start(self) -> None:
         """Widen, with a warning, the widths of weights that were made or loaded since and that they are too coarse for.
 
