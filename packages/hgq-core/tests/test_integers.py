@@ -92,3 +92,9 @@ def test_coarser_units_and_numbers_that_are_none_are_refused():
         IntegerArray.of([1.0, np.nan])
     with pytest.raises(TypeError):
         np.exp(array([1, 2, 3], 0))
+
+
+def test_numbers_without_axes_stay_arrays_however_far_they_are_shifted():
+    one, two = IntegerArray(np.array(5), 0), IntegerArray(np.array([7, 8]), 70)
+    assert fractions(one + two).tolist() == [5 + Fraction(7, 2**70), 5 + Fraction(8, 2**70)]
+    assert one.at(70).shape == ()

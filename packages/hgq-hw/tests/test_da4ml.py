@@ -28,10 +28,20 @@ from hgq_core.graph.ops import (
     Negate,
     Quantize,
     Relu,
+    Reshape,
     Subtract,
 )
 from hgq_core.modes import Overflow, Round
 from hgq_hw import da4ml, vectors
+
+
+def one_number(*, beside):
+    """A graph with one number per row as an output, alone or beside another output."""
+    builder = GraphBuilder()
+    x = builder.add(Input((3,), Formats.of(1, 2, 1)))
+    y = builder.add(Contract("bi,io->bo"), x, builder.add(Constant.of([[1.0], [-2.0], [0.5]])))
+    return builder.build([builder.add(Reshape(()), y), *([y] if beside else [])])
+
 
 GRAPHS = {
     "dense": dense(),
@@ -55,6 +65,14 @@ def test_the_logic_computes_the_graph(graph, latency_cutoff):
     assert equal(graph, design, vectors(graph))
     assert design.cost > 0
     assert (design.latency > 1) == (design.reg_bits > 0) == (latency_cutoff is not None)
+
+
+@pytest.mark.parametrize("latency_cutoff", [None, 1], ids=["combinational", "pipelined"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_output_may_be_one_number_per_row(beside, latency_cutoff):
+    graph = one_number(beside=beside)
+    design = da4ml.lower(graph, latency_cutoff=latency_cutoff)
+    assert equal(graph, design, vectors(graph))
 
 
 @settings(max_examples=60, deadline=None)

@@ -153,3 +153,9 @@ def test_a_module_that_is_put_in_another_place_too_is_counted_anew():
     assert hgq_torch.ebops(model) == once + model[0].ebops().item()
     model.append(nn.Linear(2, 2))
     assert hgq_torch.ebops(model) == once + model[0].ebops().item()
+
+
+def test_an_edge_behind_a_dummy_costs_nothing_anywhere():
+    model = nn.Sequential(qnn.QLinear(4, 3, oq={}), qnn.QLinear(3, 2, iq={"spec": "dummy"}))
+    cost = hgq_torch.calibrate(model, torch.randn(20, 4))
+    assert graph_ebops(hgq_torch.to_graph(model, X)) == cost == hgq_torch.ebops(model)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["TORCH_SUFFIXES", "calibrate_model", "check_calibrated_output"]
 
 TORCH_SUFFIXES = (".pt", ".pth")
+_KERAS_SUFFIX = ".keras"
+"""Keras' older ``.h5`` holds numbers by position, and no mark that they are calibrated."""
 
 
 def check_calibrated_output(argument: str, output: Path) -> tuple[str, ...]:
@@ -26,7 +28,7 @@ def check_calibrated_output(argument: str, output: Path) -> tuple[str, ...]:
     """
     if argument.endswith(GRAPH_SUFFIX) or output.name.endswith(GRAPH_SUFFIX):
         raise _no_graph()
-    return KERAS_SUFFIXES if Path(argument).suffix in KERAS_SUFFIXES else (*KERAS_SUFFIXES, *TORCH_SUFFIXES)
+    return (_KERAS_SUFFIX,) if Path(argument).suffix in KERAS_SUFFIXES else (_KERAS_SUFFIX, *TORCH_SUFFIXES)
 
 
 def calibrate_model(argument: str, data: Any, output: Path, batch_size: int) -> float:
@@ -53,7 +55,7 @@ def calibrate_model(argument: str, data: Any, output: Path, batch_size: int) -> 
     roots = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
     calibrate: Callable[[Any, Any, Path, int], float]
     if "keras" in roots:
-        calibrate, suffixes = _keras, KERAS_SUFFIXES
+        calibrate, suffixes = _keras, (_KERAS_SUFFIX,)
     elif "torch" in roots:
         calibrate, suffixes = _torch, TORCH_SUFFIXES
     else:

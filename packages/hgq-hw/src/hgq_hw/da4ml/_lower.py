@@ -87,7 +87,7 @@ def lower(
     with exact_decimals():
         ports = [_port(node, hwconf, options) for node in parts.core.inputs]
         symbols = evaluate(parts.core, [port[None] for port in ports])
-        outputs = [with_batch(symbols[name], hwconf)[0] for name in parts.core.outputs]
+        outputs = [_row(symbols[name], hwconf) for name in parts.core.outputs]
         flat_inputs = np.concatenate([port.ravel() for port in ports])
         comb = comb_trace(flat_inputs, np.concatenate([y.ravel() for y in outputs]))
         check_widths(comb)
@@ -104,7 +104,7 @@ def lower(
         pipeline=pipeline,
         latency_cutoff=latency_cutoff,
         inputs=flat_inputs,
-        symbols={name: with_batch(value, hwconf)[0] for name, value in symbols.items() if value is not None},
+        symbols={name: _row(value, hwconf) for name, value in symbols.items() if value is not None},
     )
 
 
@@ -205,6 +205,12 @@ def with_batch(value: Any, hwconf: Any) -> Any:
     if isinstance(value, FixedVariableArray):
         return value
     return FixedVariableArray(np.asarray(value, dtype=np.float64).astype(object)[None], hwconf=hwconf)
+
+
+def _row(value: Any, hwconf: Any) -> Any:
+    """Symbols of one row; of one number per row an array without axes, and not the number."""
+    symbols = with_batch(value, hwconf)
+    return symbols[0] if symbols.ndim > 1 else symbols.reshape(())
 
 
 def check_widths(comb: Any) -> None:

@@ -11,6 +11,7 @@ from hgq_core.cost import bias_cost, contraction_cost, convolution_cost
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.linear import Contract, Convolve
+from hgq_core.spec import Dummy
 from hgq_keras.checks import positive_integer
 from hgq_keras.computed import computed
 from hgq_keras.kernels import relu
@@ -154,7 +155,9 @@ class LinearLayer(QLayer):
         factor = self.ebops_factor * self._share if self.enable_ebops else 0.0
         kernel = emitter.weight(self, "kernel", self.qkernel)
         bits = constant_bits(self.kq, kernel.shape)
-        y = emitter.add(self.operation, inputs[0], emitter.constant(kernel, bits, "kernel"), factor=factor)
+        # A dummy has no bits to count, as in `count_ebops`, though the edge behind it may have some.
+        counted = 0.0 if self.iqs and isinstance(self.iq.spec, Dummy) else factor
+        y = emitter.add(self.operation, inputs[0], emitter.constant(kernel, bits, "kernel"), factor=counted)
         if self.bq is not None:
             bias = emitter.weight(self, "bias", self.qbias)
             y = emitter.add(Add(), y, emitter.constant(bias, constant_bits(self.bq, bias.shape), "bias"), factor=factor)

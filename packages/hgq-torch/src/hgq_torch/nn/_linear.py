@@ -247,7 +247,9 @@ class QLinear(QModule):
         kernel = finite_array(weights["weight"], f"{label or 'model'}.weight").T
         bits = _nodes.constant_bits(self.kq, self.weight)
         constant = op.Constant.of(kernel, None if bits is None else bits.T)
-        x = builder.add(self.operation, x, builder.add(constant, label=label), label=label, ebops_factor=factor)
+        # A dummy has no bits to count, as in `ebops`, though the edge behind it may have some.
+        counted = 0.0 if self.iq is not None and isinstance(self.iq.spec, Dummy) else factor
+        x = builder.add(self.operation, x, builder.add(constant, label=label), label=label, ebops_factor=counted)
         if "bias" in weights and self.bq is not None and self.bias is not None:
             values = finite_array(weights["bias"], f"{label or 'model'}.bias")
             offset = builder.add(op.Constant.of(values, _nodes.constant_bits(self.bq, self.bias)), label=label)
