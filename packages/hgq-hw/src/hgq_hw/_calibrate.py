@@ -54,6 +54,7 @@ def calibrate_model(argument: str, data: Any, output: Path, batch_size: int) -> 
     model = made[0] if isinstance(made, tuple) and made else made
     roots = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
     calibrate: Callable[[Any, Any, Path, int], float]
+    suffixes: tuple[str, ...]
     if "keras" in roots:
         calibrate, suffixes = _keras, (_KERAS_SUFFIX,)
     elif "torch" in roots:

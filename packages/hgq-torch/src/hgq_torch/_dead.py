@@ -44,9 +44,9 @@ def uncalibrated(model: nn.Module) -> list[str]:
     set otherwise, make the layer uncalibrated again.
 
     >>> from hgq_torch import calibrate, nn
-    >>> model = torch.nn.Sequential(nn.QLinear(4, 3), torch.nn.ReLU(), nn.QLinear(3, 2))
+    >>> model = torch.nn.Sequential(nn.QLinear(4, 3), nn.QLinear(3, 2))
     >>> uncalibrated(model)
-    ['0', '2']
+    ['0', '1']
     >>> total = calibrate(model, torch.ones(1, 4))
     >>> uncalibrated(model)
     []
