@@ -363,11 +363,11 @@ def test_a_project_is_replaced_as_a_whole(tmp_path):
     lower(graph, tmp_path / "p").write()
     (tmp_path / "p" / "firmware" / "of_the_old_project.h").touch()
     first = {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "p").rglob("*.h")}
-    model = lower(graph, tmp_path / "p")
+    model = lower(graph, tmp_path / "p", force=True)
     model.model_graph.write = lambda: (_ for _ in ()).throw(OSError("no space left"))
     with pytest.raises(FileError, match="no space left"):
         model.write()
     assert {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "p").rglob("*.h")} == first
-    lower(graph, tmp_path / "p").write()
+    lower(graph, tmp_path / "p", force=True).write()
     assert not (tmp_path / "p" / "firmware" / "of_the_old_project.h").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
