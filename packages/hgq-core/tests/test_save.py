@@ -299,3 +299,11 @@ def test_whatever_a_field_of_a_file_holds_it_is_refused_or_gives_a_graph(name, t
             assert isinstance(load(signed(saved, tmp_path / "odd.hgq.npz", change)), Graph)
         except FileError as error:
             assert "does not describe a valid graph" in str(error)  # noqa: PT017  (some values are valid)
+
+
+def test_a_text_is_no_graph_and_no_pickle_to_be_trusted(tmp_path):
+    (tmp_path / "notes.hgq.npz").write_text("bread, milk")
+    with pytest.raises(FileError) as caught:
+        load(tmp_path / "notes.hgq.npz")
+    assert str(caught.value).count("damaged") == 1
+    assert str(caught.value).endswith("is no HGQ graph file (no archive of arrays); export the graph again")

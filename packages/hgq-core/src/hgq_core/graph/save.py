@@ -117,8 +117,8 @@ def load(path: str | os.PathLike[str]) -> Graph:
         written = place.read_bytes()
         if not zipfile.is_zipfile(io.BytesIO(written)):
             # NumPy takes it for a pickle, and its words would have users load that.
-            message = f"{os.fspath(path)!r} is damaged or is no HGQ graph file; export the graph again"
-            raise FileError(message)
+            message = "no archive of arrays"
+            raise zipfile.BadZipFile(message)
         with np.load(io.BytesIO(written), allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
         document = json.loads(content.pop("document").tobytes())
