@@ -9,8 +9,8 @@ from hgq_core.conformance import compare, expected
 from hgq_core.conformance.graphs import GRAPHS, example
 from hgq_core.graph import load, prove, run, save
 from hgq_core.graph import ops as op
+from hgq_core.graph.evaluate import evaluate
 from hgq_core.graph.integers import IntegerArray
-from hgq_core.graph.run import evaluate
 
 
 @pytest.mark.parametrize("name", GRAPHS)

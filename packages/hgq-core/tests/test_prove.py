@@ -11,8 +11,8 @@ from hgq_core.errors import GraphError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, prove, run, witness
 from hgq_core.graph import ops as op
+from hgq_core.graph.evaluate import evaluate_node
 from hgq_core.graph.integers import IntegerArray
-from hgq_core.graph.run import evaluate_node
 from hgq_core.modes import Overflow, Round
 
 

@@ -9,8 +9,8 @@ from hgq_core.errors import DataError, FormatError, GraphError, ShapeError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, prove, run
 from hgq_core.graph import ops as op
+from hgq_core.graph.evaluate import evaluate, lookup_values, quantize_values
 from hgq_core.graph.integers import IntegerArray
-from hgq_core.graph.run import evaluate, lookup_values, quantize_values
 from hgq_core.modes import Overflow, Round
 
 FORMATS = Formats.of(1, [2, 3], [2, 1])

@@ -1,29 +1,31 @@
 """EBOPs: one rule for each kind of operation, written against `Ops`, so that training layers and the Graph share them.
 
 ``bits`` are widths without the sign for WRAP and SAT_SYM and with it for SAT; width tensors have a leading batch axis
-of size 1 for data. Source of the rules: the project's specification of EBOPs.
+of size 1 for data. Which rule a kind of node follows says its row in `hgq_core.graph.kinds`. Source of the rules: the
+project's specification of EBOPs.
 """
 
 from __future__ import annotations
 
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hgq_core.graph import ops as op
-from hgq_core.graph.run import evaluate_node
-from hgq_core.linear import Contract, Convolve, Pool, windows
-from hgq_core.modes import Overflow
-from hgq_core.ops import NUMPY
-from hgq_core.quantize import LN2
+from hgq_core._cost_rules import (
+    ADDER,
+    LOOKUP,
+    bias_cost,
+    contraction_cost,
+    convolution_cost,
+    counted_bits,
+    lookup_cost,
+    merge_cost,
+    pooling_cost,
+    product_cost,
+    reduction_cost,
+)
+from hgq_core.graph.kinds import costs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hgq_core.formats import Formats
-    from hgq_core.graph.ir import Graph, Node
-    from hgq_core.ops import Ops
+    from hgq_core.graph.ir import Graph
 
 __all__ = [
     "ADDER",
@@ -38,287 +40,19 @@ __all__ = [
     "merge_cost",
     "pooling_cost",
     "product_cost",
+    "reduction_cost",
 ]
-
-ADDER = 0.65
-"""EBOPs of an adder per bit of its wider operand."""
-LOOKUP = 1e-4
-"""EBOPs of a table per bit that it stores."""
-_WIDER_THAN_ANY = 4096.0
-
-
-def counted_bits(ops: Ops, k: Any, i: Any, f: Any, overflow_mode: Overflow) -> Any:
-    """The width that EBOPs counts: ``max(i + f, 0)``, plus k for SAT where the element is alive.
-
-    A dead element, ``k + i + f <= 0``, counts 0 under SAT too, where ``b + k`` would be 1 for a signed one: its value
-    is always 0, so that no hardware is built for it.
-
-    The derivative to ``i + f`` is 1 where it is 0 or more and 0 below, on every backend: an element of 0 bits is told
-    what its first bit would cost, as one of 1 bit is. A maximum of the two would leave the derivative at 0 to each
-    framework's own convention (0, 1/2 or 1); with 0 there, elements hover at the edge of 0 and 1 bits and a network
-    costs two to three times as much at equal accuracy (`benchmarks/fronts.py`).
-    """
-    width = i + f
-    bits = ops.where(width >= 0, width, width * 0)
-    if overflow_mode is not Overflow.SAT:
-        return bits
-    return bits + ops.where((k + width) > 0, k + width * 0, width * 0)
-
-
-def contraction_cost(ops: Ops, op_: Contract, a: Any, b: Any, sizes: dict[str, int]) -> Any:
-    """Sum of the contraction of two tensors of bits, whose axes may have size 1 where a width is shared.
-
-    Each operand is first summed over the axes that it has alone, so that no product of the full size is formed.
-
-    Args:
-        ops: the array library.
-        op_: the contraction.
-        a: bits of the first operand.
-        b: bits of the second operand.
-        sizes: true size of every letter, 1 for the batch.
-    """
-    first, second, _ = op_.terms
-    both = [letter for letter in first if letter in second]
-    a = _summed(ops, a, first, both, sizes)
-    b = _summed(ops, b, second, both, sizes)
-    order = [letter for letter in second if letter in both]
-    factor = 1.0
-    for letter in both:
-        if a.shape[both.index(letter)] == 1 and b.shape[order.index(letter)] == 1:
-            factor *= sizes[letter]
-    letters = "".join(both)
-    a_full = ops.broadcast_to(a, [max(a.shape[n], b.shape[order.index(c)]) for n, c in enumerate(both)])
-    b_full = ops.broadcast_to(b, [max(b.shape[n], a.shape[both.index(c)]) for n, c in enumerate(order)])
-    if not both:
-        return ops.reshape(a_full, ()) * ops.reshape(b_full, ())
-    return ops.einsum(f"{letters},{''.join(order)}->", a_full, b_full) * factor
-
-
-def _summed(ops: Ops, bits: Any, term: str, kept: list[str], sizes: dict[str, int]) -> Any:
-    alone = tuple(n for n, letter in enumerate(term) if letter not in kept)
-    factor = 1.0
-    for n in alone:
-        if bits.shape[n] == 1:
-            factor *= sizes[term[n]]
-    summed = ops.sum(bits, alone) if alone else bits
-    return ops.reshape(summed, [n for axis, n in enumerate(bits.shape) if axis not in alone]) * factor
-
-
-def convolution_cost(
-    ops: Ops, op_: Convolve, x: Any, kernel: Any, spatial: Sequence[int], kernel_shape: Sequence[int]
-) -> Any:
-    """Sum of the convolution of two tensors of bits, tap by tap, without running the convolution.
-
-    Args:
-        ops: the array library.
-        op_: the convolution.
-        x: bits of the input, broadcastable to ``(1, *spatial, c_in)``.
-        kernel: bits of the kernel, broadcastable to its shape.
-        spatial: spatial shape of the input.
-        kernel_shape: ``(*window, c_in / groups, c_out)``.
-    """
-    window, channels = kernel_shape[:-2], kernel_shape[-2] * op_.groups
-    full = ops.broadcast_to(x, (1, *spatial, channels))
-    kernel = ops.broadcast_to(kernel, tuple(kernel_shape))
-    out = op_.shape((1, *spatial, channels), kernel_shape)[1:-1]
-    if op_.transposed:
-        # Every input position meets every tap, but for those that fall into the cut margins.
-        one = ops.reshape(ops.sum(full * 0.0, tuple(range(len(full.shape)))), (1,) * len(full.shape)) + 1.0
-        ones = ops.broadcast_to(one, (1, *[int(n or 1) for n in out], 1))
-        reverse = Convolve(op_.strides, op_.pads, op_.dilation)
-        total: Any = None
-        for tap, slices in windows(window, op_.strides, op_.dilation, spatial):
-            met = ops.pad(ones, [(0, 0), *reverse.pads, (0, 0)])[(slice(None), *slices)]
-            part = _tap_cost(ops, full * met, kernel[tap], op_.groups)
-            total = part if total is None else total + part
-        return total
-    padded = ops.pad(full, [(0, 0), *op_.pads, (0, 0)]) if any(map(any, op_.pads)) else full
-    parts = [
-        _tap_cost(ops, padded[(slice(None), *slices)], kernel[tap], op_.groups)
-        for tap, slices in windows(window, op_.strides, op_.dilation, [int(n or 1) for n in out])
-    ]
-    return reduce(lambda a, b: a + b, parts)
-
-
-def _tap_cost(ops: Ops, x: Any, kernel: Any, groups: int) -> Any:
-    """Bits met by one tap: sum over channels of (input bits) * (bits of the weights that read them)."""
-    per_channel = ops.reshape(ops.sum(x, tuple(range(len(x.shape) - 1))), (-1,))
-    c_in, c_out = kernel.shape
-    per_weight = ops.reshape(ops.sum(ops.reshape(kernel, (c_in, groups, c_out // groups)), (2,)), (c_in, groups))
-    by_group = ops.reshape(per_channel, (groups, c_in))
-    return ops.einsum("gi,ig->", by_group, per_weight)
-
-
-def bias_cost(ops: Ops, bits: Any, shape: Sequence[int]) -> Any:
-    """Sum of the bias bits over all output positions; ``shape`` is that of the output without the batch axis."""
-    broadcast = ops.broadcast_to(bits, tuple(shape)) if tuple(bits.shape) != tuple(shape) else bits
-    return ops.reshape(ops.sum(broadcast, tuple(range(len(shape)))), ())
-
-
-def merge_cost(ops: Ops, bits: Sequence[Any], shape: Sequence[int], weight: float) -> Any:
-    """``weight * (sum of bits - sum of the smallest operand's bits)`` over the elements of ``shape``.
-
-    ``weight`` is `ADDER` for sums and 1 for maximum, minimum and comparison.
-    """
-    full = [ops.broadcast_to(b, (1, *shape)) for b in bits]
-    total = reduce(lambda a, b: a + b, full) - _smallest(ops, full)
-    return weight * ops.reshape(ops.sum(total, tuple(range(len(shape) + 1))), ())
-
-
-def _smallest(ops: Ops, bits: Sequence[Any]) -> Any:
-    """The elementwise minimum, whose derivative operands that tie share equally, on every backend."""
-    low = ops.stop_gradient(reduce(ops.minimum, bits))
-    ties = [ops.stop_gradient(ops.where(b <= low, b * 0.0 + 1.0, b * 0.0)) for b in bits]
-    number = reduce(lambda a, b: a + b, ties)
-    return low + reduce(
-        lambda a, b: a + b, [(b - ops.stop_gradient(b)) * (tie / number) for b, tie in zip(bits, ties, strict=True)]
-    )
-
-
-def pooling_cost(ops: Ops, op_: Pool, bits: Any, shape: Sequence[int]) -> Any:
-    """The rule of `merge_cost` over each window: weight 1 for max, `ADDER` for sum; padding costs nothing.
-
-    ``shape`` is that of the input without the batch axis.
-    """
-    full = ops.broadcast_to(bits, (1, *shape))
-    out = [int(n or 0) for n in op_.shape(full.shape)[1:-1]]
-    pads = [(0, 0), *op_.pads, (0, 0)]
-    places = [(slice(None), *cut) for _, cut in windows(op_.window, op_.strides, [1] * len(op_.window), out)]
-    padded = compared = full
-    if any(map(any, op_.pads)):
-        # Padding is wider than any number, so that it is the smallest of no window.
-        padded = ops.pad(full, pads)
-        compared = padded + (1.0 - ops.pad(full * 0.0 + 1.0, pads)) * _WIDER_THAN_ANY
-    summed = reduce(lambda a, b: a + b, [padded[place] for place in places])
-    smallest = _smallest(ops, [compared[place] for place in places])
-    weight = 1.0 if op_.kind == "max" else ADDER
-    return weight * ops.reshape(ops.sum(summed - smallest, tuple(range(len(shape) + 1))), ())
-
-
-def product_cost(ops: Ops, bits: Sequence[Any], shape: Sequence[int]) -> Any:
-    """Sum of the product of the operands' bits over the elements of ``shape``."""
-    full = [ops.broadcast_to(b, (1, *shape)) for b in bits]
-    return ops.reshape(ops.sum(reduce(lambda a, b: a * b, full), tuple(range(len(shape) + 1))), ())
-
-
-def lookup_cost(ops: Ops, bits_in: Any, bits_out: Any, shape: Sequence[int]) -> Any:
-    """``1e-4 * sum(2**bits_in * bits_out)`` over the elements of ``shape``."""
-    # Exact in value, with the derivative of 2**b: verbs that read bits of a float have none.
-    fixed = ops.stop_gradient(bits_in)
-    entries = ops.broadcast_to(ops.power_of_two(fixed) * (1.0 + LN2 * (bits_in - fixed)), (1, *shape))
-    full = ops.broadcast_to(bits_out, (1, *shape))
-    return LOOKUP * ops.reshape(ops.sum(entries * full, tuple(range(len(shape) + 1))), ())
-
-
-# --- the same rules on a Graph ---
 
 
 def ebops(graph: Graph) -> float:
     """EBOPs of a graph: every node by its rule, times the node's factor."""
-    return float(sum(_costs(graph).values()))
+    return float(sum(costs_of(graph).values()))
 
 
 def ebops_by_label(graph: Graph) -> dict[str, float]:
     """EBOPs of each layer that costs something, by its label, in order."""
     result: dict[str, float] = {}
-    for name, value in _costs(graph).items():
+    for name, value in costs_of(graph).items():
         if value:
             result[graph[name].label] = result.get(graph[name].label, 0.0) + value
     return result
-
-
-def _costs(graph: Graph) -> dict[str, float]:
-    bits: dict[str, Any] = {}
-    costs: dict[str, float] = {}
-    for node in graph:
-        operands = [bits.get(name) for name in node.inputs]
-        data = [n for n, name in enumerate(node.inputs) if not isinstance(graph[name].op, op.Constant)]
-        bits[node.name] = _bits_of(node, operands, data)
-        if node.ebops_factor:
-            costs[node.name] = _node_cost(graph, node, operands) * node.ebops_factor
-    return costs
-
-
-_MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
-
-
-def _bits_of(node: Node, operands: Sequence[Any], data: Sequence[int]) -> Any:
-    """Widths of an edge that EBOPs counts, ``(1, *shape)`` for data; None where no quantizer has set them.
-
-    Limits, a change of sign, and an affine map by constants that cost nothing leave them as they were.
-    """
-    match node.op:
-        case op.Quantize(formats=formats, overflow=overflow):
-            return _counted(node, formats, overflow)
-        case op.Input(formats=formats) if formats is not None:
-            return _counted(node, formats, Overflow.WRAP)
-        case op.Relu() | op.Clip() | op.Negate():
-            return operands[0]
-        case op.Add() | op.Subtract() | op.Multiply() if len(data) == 1:
-            free = all(bits is None for n, bits in enumerate(operands) if n != data[0])
-            mine = operands[data[0]]
-            return np.broadcast_to(mine, (1, *node.shape)) if free and mine is not None else None
-        case op.Lookup(bits=bits):
-            return None if bits is None else np.broadcast_to(bits, node.shape)[None].astype(float)
-        case op.Constant(bits=bits):
-            return None if bits is None else np.broadcast_to(bits, node.shape).astype(float)
-    if isinstance(node.op, _MOVES) and all(o is not None for o in operands):
-        return evaluate_node(node, operands)
-    return None
-
-
-def _counted(node: Node, formats: Formats, overflow: Overflow) -> Any:
-    wide = formats.broadcast_to(node.shape)
-    k, i, f = (part[None].astype(float) for part in (wide.k, wide.i, wide.f))
-    return counted_bits(NUMPY, k, i, f, overflow)
-
-
-def _node_cost(graph: Graph, node: Node, bits: Sequence[Any]) -> float:
-    """Cost of one node; 0 where an operand carries no counted width."""
-    if isinstance(node.op, op.Scan):
-        return node.op.steps * ebops(node.op.body)
-    shapes = [graph[name].shape for name in node.inputs]
-    known = [b for b in bits if b is not None]
-    constants = [isinstance(graph[name].op, op.Constant) for name in node.inputs]
-    if isinstance(node.op, op.Add) and any(constants):
-        # A bias: the constant's bits at every output position, besides the sum of what is data.
-        biases = [b for b, constant in zip(bits, constants, strict=True) if constant and b is not None]
-        summed = [b for b, constant in zip(bits, constants, strict=True) if not constant]
-        adders = merge_cost(NUMPY, summed, node.shape, ADDER) if len(summed) > 1 and len(known) == len(bits) else 0.0
-        return float(sum(np.sum(np.broadcast_to(b, node.shape)) for b in biases) + adders)
-    if not bits or len(known) != len(bits):
-        return 0.0
-    linear = _linear_cost(node.op, bits, shapes)
-    return _elementwise_cost(node, bits) if linear is None else linear
-
-
-def _linear_cost(operation: op.Operation, bits: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> float | None:
-    """Cost of a contraction, convolution or pooling; None for another operation."""
-    match operation:
-        case Contract() as contract:
-            full = [b.shape for b in bits]
-            sizes = {letter: int(n or 1) for letter, n in contract.sizes(full[0], full[1]).items()}
-            return float(contraction_cost(NUMPY, contract, bits[0], bits[1], sizes))
-        case Convolve() as convolve:
-            return float(convolution_cost(NUMPY, convolve, bits[0], bits[1], shapes[0][:-1], shapes[1]))
-        case Pool() as pool:
-            return float(pooling_cost(NUMPY, pool, bits[0], shapes[0]))
-    return None
-
-
-def _elementwise_cost(node: Node, bits: Sequence[Any]) -> float:
-    """Cost of an elementwise operation, a reduction or a table; 0 for another operation."""
-    match node.op:
-        case op.Add() | op.Subtract():
-            return float(merge_cost(NUMPY, bits, node.shape, ADDER))
-        case op.Maximum() | op.Minimum() | op.Compare():
-            return float(merge_cost(NUMPY, bits, node.shape, 1.0))
-        case op.Multiply():
-            return float(product_cost(NUMPY, bits, node.shape))
-        case op.Reduce(kind=kind, axes=axes):
-            over = tuple(a + 1 for a in axes)
-            weight = ADDER if kind == "sum" else 1.0
-            return float(weight * np.sum(np.sum(bits[0], axis=over) - np.min(bits[0], axis=over)))
-        case op.Lookup(bits=out) if out is not None:
-            return float(lookup_cost(NUMPY, bits[0], np.broadcast_to(out, node.shape)[None].astype(float), node.shape))
-    return 0.0

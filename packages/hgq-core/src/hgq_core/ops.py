@@ -7,18 +7,23 @@ also run on integers, intervals and hardware symbols.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from hgq_core.linear import windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from hgq_core.linear import Convolve, Pool
 
-__all__ = ["EMPTY", "NUMPY", "NumpyOps", "Ops", "tree"]
+__all__ = ["EMPTY", "NUMPY", "Comparison", "NumpyOps", "Ops", "tree"]
+
+Comparison = Literal["<", "<=", "==", "!=", ">=", ">"]
+"""How two numbers can compare."""
 
 EMPTY = -32.0
 """What ``ceil_log2`` answers for 0: fewer integer bits than any value that occurs needs."""
@@ -48,6 +53,15 @@ class Ops(Protocol):
     def maximum(self, a: Any, b: Any, /) -> Any:
         """Larger one of each pair."""
 
+    def clip(self, x: Any, low: float, high: float, /) -> Any:
+        """``min(max(x, low), high)``."""
+
+    def relu(self, x: Any, /) -> Any:
+        """``max(x, 0)``."""
+
+    def compare(self, kind: Comparison, a: Any, b: Any, /) -> Any:
+        """Where the comparison holds, as `where` takes it."""
+
     def power_of_two(self, n: Any, /) -> Any:
         """``2**n``, exact for whole n in [-126, 127]."""
 
@@ -66,6 +80,9 @@ class Ops(Protocol):
     def amin(self, x: Any, axes: tuple[int, ...], /) -> Any:
         """Minimum over axes, kept with size 1."""
 
+    def constant(self, values: NDArray[np.float64], /) -> Any:
+        """NumPy's numbers as an array of this library, of its default type and on its default device."""
+
     def reshape(self, x: Any, shape: Sequence[int], /) -> Any:
         """x in another shape, -1 for at most one axis."""
 
@@ -75,6 +92,21 @@ class Ops(Protocol):
     def pad(self, x: Any, pads: Sequence[tuple[int, int]], /) -> Any:
         """x with zeros around it."""
 
+    def transpose(self, x: Any, axes: Sequence[int], /) -> Any:
+        """The old axis ``axes[n]`` at each new place n."""
+
+    def concatenate(self, parts: Sequence[Any], axis: int, /) -> Any:
+        """Parts one after the other along an axis."""
+
+    def stack(self, parts: Sequence[Any], axis: int, /) -> Any:
+        """Parts of one shape along a new axis."""
+
+    def take(self, x: Any, indices: NDArray[np.int64], axis: int, /) -> Any:
+        """The elements of x at constant indices, a list without negative ones, along an axis."""
+
+    def repeat(self, x: Any, times: int, axis: int, /) -> Any:
+        """Each element ``times`` times along an axis."""
+
     def einsum(self, equation: str, a: Any, b: Any, /) -> Any:
         """Sum of products."""
 
@@ -83,6 +115,11 @@ class Ops(Protocol):
 
     def pool(self, x: Any, op: Pool, /) -> Any:
         """Pooling as `Pool` says."""
+
+
+_COMPARISONS: Mapping[Comparison, Callable[[Any, Any], Any]] = {
+    "<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal, ">=": np.greater_equal, ">": np.greater,
+}  # fmt: skip
 
 
 class NumpyOps:
@@ -109,6 +146,15 @@ class NumpyOps:
     def maximum(self, a: Any, b: Any) -> Any:
         return np.maximum(a, b)
 
+    def clip(self, x: Any, low: float, high: float) -> Any:
+        return np.minimum(np.maximum(x, low), high)
+
+    def relu(self, x: Any) -> Any:
+        return np.maximum(x, 0)
+
+    def compare(self, kind: Comparison, a: Any, b: Any) -> Any:
+        return _COMPARISONS[kind](a, b)
+
     def power_of_two(self, n: Any) -> Any:
         return np.ldexp(1.0, np.asarray(n).astype(np.int64))
 
@@ -128,6 +174,9 @@ class NumpyOps:
     def amin(self, x: Any, axes: tuple[int, ...]) -> Any:
         return np.amin(x, axis=axes, keepdims=True)
 
+    def constant(self, values: NDArray[np.float64]) -> Any:
+        return values
+
     def reshape(self, x: Any, shape: Sequence[int]) -> Any:
         return np.reshape(x, shape)
 
@@ -136,6 +185,21 @@ class NumpyOps:
 
     def pad(self, x: Any, pads: Sequence[tuple[int, int]]) -> Any:
         return np.pad(x, pads)
+
+    def transpose(self, x: Any, axes: Sequence[int]) -> Any:
+        return np.transpose(x, axes)
+
+    def concatenate(self, parts: Sequence[Any], axis: int) -> Any:
+        return np.concatenate(list(parts), axis=axis)
+
+    def stack(self, parts: Sequence[Any], axis: int) -> Any:
+        return np.stack(list(parts), axis=axis)
+
+    def take(self, x: Any, indices: NDArray[np.int64], axis: int) -> Any:
+        return np.take(x, indices, axis=axis)
+
+    def repeat(self, x: Any, times: int, axis: int) -> Any:
+        return np.repeat(x, times, axis=axis)
 
     def einsum(self, equation: str, a: Any, b: Any) -> Any:
         return np.einsum(equation, a, b)

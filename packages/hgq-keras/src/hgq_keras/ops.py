@@ -11,16 +11,29 @@ from keras import ops
 from hgq_core.errors import UnsupportedError
 from hgq_core.linear import explicit_pads, windows
 from hgq_core.ops import EMPTY
-from hgq_keras.kernels import einsum
+from hgq_keras.kernels import einsum, relu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from hgq_core.linear import Convolve, Pool
+    from hgq_core.ops import Comparison
 
 __all__ = ["KERAS", "KerasOps", "read"]
 
 _BIAS, _MANTISSA = 127, 23  # of float32
+
+_COMPARISONS: Mapping[Comparison, Callable[[Any, Any], Any]] = {
+    "<": ops.less,
+    "<=": ops.less_equal,
+    "==": ops.equal,
+    "!=": ops.not_equal,
+    ">=": ops.greater_equal,
+    ">": ops.greater,
+}
 
 
 class KerasOps:
@@ -51,6 +64,15 @@ class KerasOps:
     def maximum(self, a: Any, b: Any) -> Any:
         return ops.maximum(a, b)
 
+    def clip(self, x: Any, low: float, high: float) -> Any:
+        return ops.clip(x, low, high)
+
+    def relu(self, x: Any) -> Any:
+        return relu(x)
+
+    def compare(self, kind: Comparison, a: Any, b: Any) -> Any:
+        return _COMPARISONS[kind](a, b)
+
     def power_of_two(self, n: Any) -> Any:
         exponent = ops.cast(ops.clip(n, -126, 127), "int32") + _BIAS
         power = ops.view(ops.left_shift(exponent, _MANTISSA), dtype="float32")
@@ -74,14 +96,35 @@ class KerasOps:
     def amin(self, x: Any, axes: tuple[int, ...]) -> Any:
         return ops.amin(x, axis=axes, keepdims=True)
 
+    def constant(self, values: NDArray[np.float64]) -> Any:
+        return ops.convert_to_tensor(values, dtype=keras.config.floatx())
+
     def reshape(self, x: Any, shape: Sequence[int]) -> Any:
         return ops.reshape(x, tuple(shape))
 
     def broadcast_to(self, x: Any, shape: Sequence[int]) -> Any:
-        return x if tuple(x.shape) == tuple(shape) else ops.broadcast_to(x, tuple(shape))
+        """A size that is unknown, None, stays what it is."""
+        if tuple(x.shape) == tuple(shape):
+            return x
+        return ops.broadcast_to(x, tuple(ops.shape(x)[a] if n is None else n for a, n in enumerate(shape)))
 
     def pad(self, x: Any, pads: Sequence[tuple[int, int]]) -> Any:
         return ops.pad(x, tuple(pads))
+
+    def transpose(self, x: Any, axes: Sequence[int]) -> Any:
+        return ops.transpose(x, tuple(axes))
+
+    def concatenate(self, parts: Sequence[Any], axis: int) -> Any:
+        return ops.concatenate(list(parts), axis=axis)
+
+    def stack(self, parts: Sequence[Any], axis: int) -> Any:
+        return ops.stack(list(parts), axis=axis)
+
+    def take(self, x: Any, indices: NDArray[np.int64], axis: int) -> Any:
+        return ops.take(x, indices, axis=axis)
+
+    def repeat(self, x: Any, times: int, axis: int) -> Any:
+        return ops.repeat(x, times, axis=axis)
 
     def einsum(self, equation: str, a: Any, b: Any) -> Any:
         return einsum(equation, a, b)

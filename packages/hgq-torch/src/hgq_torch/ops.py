@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,11 +11,14 @@ from hgq_core.linear import windows
 from hgq_core.ops import EMPTY, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from hgq_core.linear import Convolve, Pool
+    from hgq_core.ops import Comparison
 
 __all__ = ["TORCH", "TorchOps"]
 
@@ -51,6 +54,11 @@ def power_of_two(n: Tensor) -> Tensor:
     if _EXP2_EXACT and n.dtype is torch.float32 and n.device.type == "cpu":
         return torch.exp2(n)
     return _bits_power_of_two(n)
+
+
+_COMPARISONS: Mapping[Comparison, Callable[[Any, Any], Any]] = {
+    "<": torch.lt, "<=": torch.le, "==": torch.eq, "!=": torch.ne, ">=": torch.ge, ">": torch.gt,
+}  # fmt: skip
 
 
 class TorchOps:
@@ -90,6 +98,18 @@ class TorchOps:
         """Larger one of each pair."""
         return torch.maximum(a, b)
 
+    def clip(self, x: Tensor, low: float, high: float, /) -> Tensor:
+        """``min(max(x, low), high)``."""
+        return torch.clamp(x, low, high)
+
+    def relu(self, x: Tensor, /) -> Tensor:
+        """``max(x, 0)``."""
+        return torch.relu(x)
+
+    def compare(self, kind: Comparison, a: Tensor, b: Tensor | float, /) -> Tensor:
+        """Where the comparison holds."""
+        return _COMPARISONS[kind](a, b)
+
     def power_of_two(self, n: Tensor, /) -> Tensor:
         """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
         power = power_of_two(n.detach())
@@ -118,6 +138,10 @@ class TorchOps:
         """Minimum over axes, kept with size 1."""
         return torch.amin(x, dim=axes, keepdim=True) if axes else x
 
+    def constant(self, values: NDArray[np.float64], /) -> Tensor:
+        """NumPy's numbers as a tensor of torch's default type, on its default device."""
+        return torch.tensor(values, dtype=torch.get_default_dtype())
+
     def reshape(self, x: Tensor, shape: Sequence[int], /) -> Tensor:
         """X in another shape, -1 for at most one axis."""
         return x.reshape(tuple(shape))
@@ -129,6 +153,26 @@ class TorchOps:
     def pad(self, x: Tensor, pads: Sequence[tuple[int, int]], /) -> Tensor:
         """X with zeros around it."""
         return torch.nn.functional.pad(x, [n for pair in reversed(pads) for n in pair])
+
+    def transpose(self, x: Tensor, axes: Sequence[int], /) -> Tensor:
+        """The old axis ``axes[n]`` at each new place n."""
+        return x.permute(tuple(axes))
+
+    def concatenate(self, parts: Sequence[Tensor], axis: int, /) -> Tensor:
+        """Parts one after the other along an axis."""
+        return torch.cat(list(parts), dim=axis)
+
+    def stack(self, parts: Sequence[Tensor], axis: int, /) -> Tensor:
+        """Parts of one shape along a new axis."""
+        return torch.stack(list(parts), dim=axis)
+
+    def take(self, x: Tensor, indices: NDArray[np.int64], axis: int, /) -> Tensor:
+        """The elements of x at constant indices along an axis."""
+        return torch.index_select(x, axis, torch.as_tensor(indices, device=x.device))
+
+    def repeat(self, x: Tensor, times: int, axis: int, /) -> Tensor:
+        """Each element ``times`` times along an axis."""
+        return torch.repeat_interleave(x, times, dim=axis)
 
     def einsum(self, equation: str, a: Tensor, b: Tensor, /) -> Tensor:
         """Sum of products."""

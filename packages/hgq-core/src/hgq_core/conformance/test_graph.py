@@ -12,8 +12,8 @@ from hgq_core.conformance.built import Shelf
 from hgq_core.conformance.cases_layers import cases
 from hgq_core.cost import ebops
 from hgq_core.graph import load, prove, run, save
+from hgq_core.graph.evaluate import evaluate
 from hgq_core.graph.integers import IntegerArray
-from hgq_core.graph.run import evaluate
 
 pytestmark = pytest.mark.feature("graph")
 

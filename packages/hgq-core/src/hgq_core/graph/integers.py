@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import DataError, FormatError
+from hgq_core.ops import NumpyOps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["IntegerArray", "bit_length"]
+__all__ = ["EXACT", "ExactOps", "IntegerArray", "bit_length"]
 
 _SAFE = 2**62
 _MOVES = {
@@ -213,3 +214,17 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.stack: _joined(np.stack),
     np.where: _where,
 }
+
+
+class ExactOps(NumpyOps):
+    """The verbs of NumPy, with exact arrays also where no operand is one: plain arrays of numbers would round."""
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return _where(condition, a, b)
+
+    def constant(self, values: Any) -> Any:
+        return IntegerArray.of(values)
+
+
+EXACT = ExactOps()
+"""The verbs of exact arrays; they have no state."""

@@ -9,7 +9,7 @@ import numpy as np
 from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
 from hgq_core.graph.integers import IntegerArray, bit_length
-from hgq_core.graph.run import lookup_values, quantize_values
+from hgq_core.graph.verbs import lookup_values, quantize_values
 from hgq_core.modes import Overflow
 
 if TYPE_CHECKING:
@@ -99,6 +99,9 @@ class Interval:
 
     def __sub__(self, other: Any) -> Any:
         return _add(self, _negative(Interval.of(other)))
+
+    def __mul__(self, other: Any) -> Any:
+        return _multiply(self, Interval.of(other))
 
     def __neg__(self) -> Any:
         return _negative(self)

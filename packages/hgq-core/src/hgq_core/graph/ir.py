@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import GraphError, ShapeError
+from hgq_core.graph.kinds import kind_of
 from hgq_core.graph.ops import (
-    ELEMENTWISE,
     Compare,
     Constant,
     Input,
@@ -233,7 +233,7 @@ class GraphBuilder:
             if operand not in self._nodes:
                 message = f"{type(op).__name__} reads {operand!r}, which is not a node yet"
                 raise GraphError(message)
-        if isinstance(op, ELEMENTWISE):
+        if kind_of(op).broadcasts:
             inputs = tuple(self._lifted(operand, inputs, label, composite) for operand in inputs)
         base = name or "/".join(part for part in (label, type(op).__name__.lower()) if part)
         unique, number = base, 1

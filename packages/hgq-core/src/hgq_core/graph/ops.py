@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hgq_core.graph.ir import Graph
 
 __all__ = [
-    "ELEMENTWISE",
     "Add",
     "Broadcast",
     "Clip",
@@ -377,6 +376,3 @@ Operation = (
     | Gather
     | Scan
 )
-
-ELEMENTWISE = Add | Subtract | Multiply | Maximum | Minimum | Compare | Select
-"""Operations on data and constants that broadcast together."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from hgq_core.errors import GraphError
 from hgq_core.graph import ops as op
+from hgq_core.graph.evaluate import evaluate_node
 from hgq_core.graph.integers import bit_length
 from hgq_core.graph.intervals import ZERO, Interval, formats_of, wraps_never
 from hgq_core.graph.real import acts_on_real
-from hgq_core.graph.run import evaluate_node
 from hgq_core.modes import Overflow
 
 if TYPE_CHECKING:

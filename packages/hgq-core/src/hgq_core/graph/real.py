@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hgq_core.graph import ops as op
+from hgq_core.graph.kinds import kind_of
 
 if TYPE_CHECKING:
     from hgq_core.graph.ir import Graph
 
 __all__ = ["acts_on_real", "real_tensors"]
-
-_MOVES = op.Reshape | op.Transpose | op.Concatenate | op.Slice | op.Pad | op.Broadcast | op.Repeat | op.Gather
-_SELECTS = op.Relu | op.Maximum
-# Negate serves quantizers with a negative scaler: the sign of a number is flipped exactly in any arithmetic.
 
 
 def acts_on_real(operation: op.Operation) -> bool:
@@ -22,9 +19,7 @@ def acts_on_real(operation: op.Operation) -> bool:
     >>> acts_on_real(op.Relu()), acts_on_real(op.Add())
     (True, False)
     """
-    if isinstance(operation, op.Pool | op.Reduce):
-        return operation.kind == "max"
-    return isinstance(operation, op.Input | _MOVES | _SELECTS | op.Negate)
+    return kind_of(operation).real(operation)
 
 
 def real_tensors(graph: Graph) -> set[str]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from hgq_core.formats import Formats
 from hgq_core.graph import ops as op
+from hgq_core.graph.evaluate import evaluate_node, quantize_values, zip_inputs
 from hgq_core.graph.integers import IntegerArray, bit_length
-from hgq_core.graph.run import evaluate_node, quantize_values, zip_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

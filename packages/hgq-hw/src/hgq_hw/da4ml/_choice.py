@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray
 
+from hgq_core.graph.evaluate import evaluate_node
 from hgq_core.graph.ops import Clip, Compare, Maximum, Minimum, Operation, Pool, Reduce, Select
-from hgq_core.graph.run import evaluate_node
 
 __all__ = ["CHOICES", "choose", "separate_constants"]
 

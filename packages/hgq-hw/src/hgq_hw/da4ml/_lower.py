@@ -8,8 +8,8 @@ import numpy as np
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
+from hgq_core.graph.evaluate import evaluate_node
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
-from hgq_core.graph.run import evaluate_node
 from hgq_hw._models import require_graph
 from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw._warn import warn_before_lowering

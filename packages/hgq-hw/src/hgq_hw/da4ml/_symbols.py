@@ -18,7 +18,7 @@ from da4ml.trace import FixedVariable, FixedVariableArray
 from hgq_core.errors import UnsupportedError
 from hgq_core.exact import quantized
 from hgq_core.formats import FixedPoint
-from hgq_core.graph.run import lookup_values, quantize_values
+from hgq_core.graph.evaluate import lookup_values, quantize_values
 from hgq_core.modes import Overflow, Round
 
 if TYPE_CHECKING:
