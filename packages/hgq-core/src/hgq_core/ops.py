@@ -62,6 +62,12 @@ class Ops(Protocol):
     def compare(self, kind: Comparison, a: Any, b: Any, /) -> Any:
         """Where the comparison holds, as `where` takes it."""
 
+    def exp(self, x: Any, /) -> Any:
+        """``e**x``."""
+
+    def rsqrt(self, x: Any, /) -> Any:
+        """``1 / sqrt(x)``."""
+
     def power_of_two(self, n: Any, /) -> Any:
         """``2**n``, exact for whole n in [-126, 127]."""
 
@@ -154,6 +160,12 @@ class NumpyOps:
 
     def compare(self, kind: Comparison, a: Any, b: Any) -> Any:
         return _COMPARISONS[kind](a, b)
+
+    def exp(self, x: Any) -> Any:
+        return np.exp(x)
+
+    def rsqrt(self, x: Any) -> Any:
+        return 1.0 / np.sqrt(x)
 
     def power_of_two(self, n: Any) -> Any:
         return np.ldexp(1.0, np.asarray(n).astype(np.int64))

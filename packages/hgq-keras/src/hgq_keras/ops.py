@@ -73,6 +73,12 @@ class KerasOps:
     def compare(self, kind: Comparison, a: Any, b: Any) -> Any:
         return _COMPARISONS[kind](a, b)
 
+    def exp(self, x: Any) -> Any:
+        return ops.exp(x)
+
+    def rsqrt(self, x: Any) -> Any:
+        return ops.rsqrt(x)
+
     def power_of_two(self, n: Any) -> Any:
         exponent = ops.cast(ops.clip(n, -126, 127), "int32") + _BIAS
         power = ops.view(ops.left_shift(exponent, _MANTISSA), dtype="float32")

@@ -110,6 +110,14 @@ class TorchOps:
         """Where the comparison holds."""
         return _COMPARISONS[kind](a, b)
 
+    def exp(self, x: Tensor, /) -> Tensor:
+        """``e**x``."""
+        return torch.exp(x)
+
+    def rsqrt(self, x: Tensor, /) -> Tensor:
+        """``1 / sqrt(x)``."""
+        return torch.rsqrt(x)
+
     def power_of_two(self, n: Tensor, /) -> Tensor:
         """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
         power = power_of_two(n.detach())

@@ -152,10 +152,9 @@ class Emit(Reading):
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> str:  # noqa: ARG002
         return self.slots.emit_nested(self.builder, kind.name, kind.layer, self._named(kind.name), args)
 
-    def constant(self, step: Step, kind: Constant) -> str:
-        return self._add(step, kind)
-
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:
+        if isinstance(kind, Constant):
+            return self._add(step, kind)
         data = [arg for arg, number in zip(args, step.args, strict=True) if not program.steps[number].constant]
         # A dummy has no bits to count, though the edge behind it may have some; a bias is counted by its own.
         biased = isinstance(kind, Add) and len(data) == 1 and len(args) > 1

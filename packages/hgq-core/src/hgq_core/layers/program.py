@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NewType, Protocol, runtime_checkable
 
 from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.graph.ops import ELEMENTWISE, Constant, Operation, Reshape, Shape
+from hgq_core.graph.kinds import kind_of
+from hgq_core.graph.ops import Constant, Operation, Reshape, Shape
 from hgq_core.graph.shapes import has_no_batch, output_shape
 
 __all__ = [
@@ -345,7 +346,7 @@ class Trace:
         Raises:
             ShapeError: operands that do not fit.
         """
-        if isinstance(operation, ELEMENTWISE):
+        if kind_of(operation).broadcasts:
             args = self._aligned(args)
         steps = [self.record.steps[a] for a in args]
         constant = [step.constant for step in steps]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hgq_core.cost import lookup_cost
 from hgq_core.errors import GraphError
 from hgq_core.graph.kinds import Operand, cost_of, counted_of, evaluate_operation
-from hgq_core.graph.ops import Constant, Operation
+from hgq_core.graph.ops import Operation
 from hgq_core.layers.program import (
     Applied,
     Computed,
@@ -44,9 +44,6 @@ class Slots(Protocol):
 
     def function(self, function: Any, x: Any, /) -> Any:
         """The function of a table; at inference the very numbers that the table holds."""
-
-    def constant(self, operation: Constant, /) -> Any:
-        """Exact numbers as a tensor."""
 
     def nested(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
         """The output of a layer inside of this one."""
@@ -93,8 +90,6 @@ class Reading(ABC):
                 return self.applied(step, step.kind, args)
             case Nested():
                 return self.nested(step, step.kind, args)
-            case Constant():
-                return self.constant(step, step.kind)
         if isinstance(step.kind, Operation):
             return self.operation(program, step, step.kind, args)
         message = f"{type(step.kind).__name__} is no step that {type(self).__name__} knows; give it a rule there"
@@ -119,10 +114,6 @@ class Reading(ABC):
     @abstractmethod
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:
         """A layer inside."""
-
-    @abstractmethod
-    def constant(self, step: Step, kind: Constant) -> Any:
-        """Exact numbers."""
 
     @abstractmethod
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:
@@ -156,9 +147,6 @@ class Values(Reading):
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.nested(kind.name, kind.layer, args)
-
-    def constant(self, step: Step, kind: Constant) -> Any:  # noqa: ARG002
-        return self.slots.constant(kind)
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:  # noqa: ARG002
         return evaluate_operation(self.ops, kind, args)
@@ -213,9 +201,6 @@ class Bits(Reading):
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.nested_bits(kind.name, kind.layer, args)
-
-    def constant(self, step: Step, kind: Constant) -> Any:  # noqa: ARG002
-        return None
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:
         operands = [Operand(program.steps[n].shape, program.steps[n].constant) for n in step.args]
