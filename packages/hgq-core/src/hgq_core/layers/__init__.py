@@ -1,0 +1,50 @@
+"""Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
+
+from hgq_core.layers.emit import Emit, Exported, ExportedSlots
+from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
+from hgq_core.layers.instances import check_factor, parallel_share
+from hgq_core.layers.layer import Layered, input_slots
+from hgq_core.layers.linear import Convolution, Dense, EinsumDense
+from hgq_core.layers.lookup import UnaryFunction
+from hgq_core.layers.merge import Merge
+from hgq_core.layers.norm import BatchNormalization
+from hgq_core.layers.pooling import Pooling
+from hgq_core.layers.program import Declaration, Program, QuantizerSlot, Trace, Traceable, Value, WeightSlot, trace
+from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, weight_of
+from hgq_core.layers.softmax import Softmax, softmax_table
+
+__all__ = [
+    "BatchNormalization",
+    "Bits",
+    "Convolution",
+    "CountedSlots",
+    "Declaration",
+    "Dense",
+    "EinsumDense",
+    "Emit",
+    "Exponential",
+    "Exported",
+    "ExportedSlots",
+    "FrameworkFunction",
+    "Layered",
+    "Merge",
+    "Pooling",
+    "Program",
+    "QuantizerSlot",
+    "Reading",
+    "Reciprocal",
+    "Slots",
+    "Softmax",
+    "Trace",
+    "Traceable",
+    "UnaryFunction",
+    "Value",
+    "Values",
+    "WeightSlot",
+    "check_factor",
+    "input_slots",
+    "parallel_share",
+    "softmax_table",
+    "trace",
+    "weight_of",
+]

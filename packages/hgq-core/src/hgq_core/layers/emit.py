@@ -1,0 +1,171 @@
+"""The third reading of a program: its nodes in the Graph, the same whichever framework trained the layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from hgq_core.errors import DataError, UnsupportedError
+from hgq_core.graph.emit import add_quantizer
+from hgq_core.graph.ops import Add, Constant, Lookup, Operation
+from hgq_core.layers.readings import Reading
+from hgq_core.layers.tables import tabulated
+from hgq_core.spec import KBI, KIF, Dummy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from hgq_core.formats import Formats
+    from hgq_core.graph.ir import GraphBuilder
+    from hgq_core.graph.ops import Shape
+    from hgq_core.layers.program import Applied, Computed, Nested, Program, Quantized, Statistics, Step, Stored, Table
+    from hgq_core.spec import Spec
+
+__all__ = ["Emit", "Exported", "ExportedSlots"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A quantizer as it stands, for the Graph.
+
+    Attributes:
+        spec: what it is.
+        formats: at inference, broadcastable to the tensor without a batch axis; None where it has none.
+        scaler: see `hgq_core.graph.emit.add_quantizer`.
+        affine: likewise, as the arithmetic of the model holds these numbers.
+    """
+
+    spec: Spec
+    formats: Formats | None
+    scaler: float | None
+    affine: tuple[float, float] | None
+
+
+class ExportedSlots(Protocol):
+    """What the Graph asks of a framework."""
+
+    def exported(self, slot: str, shape: Shape, /) -> Exported:
+        """The quantizer of a slot, for tensors of this shape without the batch axis."""
+
+    def weight(self, slot: str, /) -> NDArray[np.float64]:
+        """The tensor of a weight quantizer as hardware has it: quantized, at inference."""
+
+    def counted(self, slot: str, /) -> NDArray[np.float64] | None:
+        """Widths that EBOPs counts, as of `hgq_core.layers.readings.CountedSlots.bits`, as an array."""
+
+    def tabulate(self, function: Any, /) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        """The function of a table on an array, in the numerics of the framework at inference."""
+
+    def refusal(self, function: Any, label: str, /) -> str:
+        """Why a function of the framework has no node, and what to do."""
+
+    def emit_nested(self, builder: GraphBuilder, name: str, layer: Any, label: str, args: Sequence[str], /) -> str:
+        """Append a layer inside of this one, under this label; returns the name of its output."""
+
+
+class Emit(Reading):
+    """Appends the nodes of a layer to a Graph; a value is the name of a node, None of a weight not quantized yet.
+
+    Args:
+        builder: the graph.
+        slots: of the layer.
+        label: the layer, in the user's words.
+        factor: of its EBOPs; 0 if it does not count them.
+    """
+
+    def __init__(self, builder: GraphBuilder, slots: ExportedSlots, label: str, factor: float) -> None:
+        self.builder = builder
+        self.slots = slots
+        self.label = label
+        self.factor = factor
+        self._formatless: set[str] = set()
+
+    def _under(self, step: Step) -> str:
+        return "/".join(part for part in (self.label, step.label) if part)
+
+    def _named(self, name: str) -> str:
+        return "/".join(part for part in (self.label, name) if part)
+
+    def _add(self, step: Step, operation: Operation, *args: str, factor: float = 0.0, name: str = "") -> str:
+        return self.builder.add(
+            operation, *args, name=name, label=self._under(step), composite=step.composite, ebops_factor=factor
+        )
+
+    def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> str:  # noqa: ARG002
+        exported = self.slots.exported(kind.slot, step.shape)
+        if step.constant:
+            return self._weight(step, kind)
+        if not isinstance(exported.spec, KIF | KBI | Dummy):
+            message = (
+                f"quantizer {kind.slot!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
+            )
+            raise UnsupportedError(message)
+        fixed = isinstance(exported.spec, KIF | KBI)
+        y = add_quantizer(
+            self.builder,
+            args[0],
+            formats=exported.formats,
+            round_mode=str(exported.spec.round_mode) if isinstance(exported.spec, KIF | KBI) else "TRN",
+            overflow_mode=str(exported.spec.overflow_mode) if isinstance(exported.spec, KIF | KBI) else "WRAP",
+            scaler=exported.scaler if fixed else None,
+            affine=exported.affine,
+            name=self._named(kind.slot),
+            label=self._under(step),
+        )
+        if not fixed:
+            self._formatless.add(y)
+        return y
+
+    def _weight(self, step: Step, kind: Quantized) -> str:
+        values = self.slots.weight(kind.slot)
+        if not np.all(np.isfinite(values)):
+            message = (
+                f"layer {self.label!r}: its {kind.name} contains NaN or infinity; the training diverged: lower the "
+                "learning rate or restore an earlier checkpoint"
+            )
+            raise DataError(message)
+        counted = self.slots.counted(kind.slot)
+        bits = None if counted is None else np.broadcast_to(np.rint(counted).astype(np.int64), step.shape)
+        return self._add(step, Constant.of(values, bits), name=self._named(_beside(kind.slot, kind.name)))
+
+    def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> None:
+        """A weight enters the Graph where it is quantized."""
+
+    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> str:
+        source = program.steps[step.args[0]].kind
+        slot = getattr(source, "slot", None)
+        if slot is None:
+            message = f"layer {self.label!r}: a table needs a quantized input to be exported (enable_iq=True)"
+            raise UnsupportedError(message)
+        pair = [self.slots.exported(name, step.shape) for name in (slot, kind.slot)]
+        counted = self.slots.counted(kind.slot)
+        lookup: Lookup = tabulated(self.slots.tabulate(kind.function), *pair, step.shape, counted, self._under(step))
+        return self._add(step, lookup, args[0], factor=self.factor * step.share)
+
+    def applied(self, step: Step, kind: Applied, args: list[Any]) -> str:  # noqa: ARG002
+        raise UnsupportedError(self.slots.refusal(kind.function, self._under(step)))
+
+    def nested(self, step: Step, kind: Nested, args: list[Any]) -> str:  # noqa: ARG002
+        return self.slots.emit_nested(self.builder, kind.name, kind.layer, self._named(kind.name), args)
+
+    def constant(self, step: Step, kind: Constant) -> str:
+        return self._add(step, kind)
+
+    def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:
+        data = [arg for arg, number in zip(args, step.args, strict=True) if not program.steps[number].constant]
+        # A dummy has no bits to count, though the edge behind it may have some; a bias is counted by its own.
+        biased = isinstance(kind, Add) and len(data) == 1 and len(args) > 1
+        counts = biased or self._formatless.isdisjoint(args)
+        y = self._add(step, kind, *args, factor=self.factor * step.share if counts else 0.0)
+        if not counts and len(data) == len(args) == 1:
+            self._formatless.add(y)
+        return y
+
+
+def _beside(slot: str, name: str) -> str:
+    """The path of a constant beside its quantizer: ``query/kq`` and ``kernel`` give ``query/kernel``."""
+    return "/".join([*slot.split("/")[:-1], name or slot.split("/")[-1]])

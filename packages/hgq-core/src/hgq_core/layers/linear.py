@@ -1,0 +1,147 @@
+"""Contractions and convolutions with a kernel and a bias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.graph.ops import Add
+from hgq_core.layers.activation import Activation, activated
+from hgq_core.layers.instances import parallel_share
+from hgq_core.linear import Contract, Convolve, explicit_pads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.graph.ops import Shape
+    from hgq_core.layers.program import Trace, Value
+
+__all__ = ["Convolution", "Dense", "EinsumDense"]
+
+
+@dataclass(frozen=True)
+class EinsumDense:
+    """``y = activation(einsum(equation, x, kq(kernel)) + bq(bias))``.
+
+    Attributes:
+        equation: as that of `Contract`, every axis of the data named.
+        kernel: shape of the kernel.
+        bias: shape of the bias, broadcastable to the output; None: no bias.
+        activation: see `Activation`.
+        parallelization_factor: instances that are built in hardware, -1 for all.
+    """
+
+    equation: str
+    kernel: Shape
+    bias: Shape | None = None
+    activation: Activation = None
+    parallelization_factor: int = -1
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        operation = Contract(self.equation)
+        operation.check_batch(constant=(False, True))
+        data, kernel, output = operation.terms
+        sizes = dict(zip(data[1:], t.shape(x), strict=False))
+        instances = prod(sizes[letter] for letter in sizes if letter in output and letter not in kernel)
+        part = t.part(share=parallel_share(self.parallelization_factor, instances))
+        y = part.op(operation, x, t.weight("kernel", "kq", self.kernel))
+        if self.bias is not None:
+            y = part.op(Add(), y, t.weight("bias", "bq", self.bias, place="bias", start="zeros"))
+        return activated(t, y, self.activation)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """``y = activation(x @ kq(kernel) + bq(bias))`` over the last axis.
+
+    Attributes:
+        units: size of the output's last axis.
+        use_bias: whether there is a bias.
+        activation: see `Activation`.
+        parallelization_factor: instances that are built in hardware, -1 for all.
+    """
+
+    units: int
+    use_bias: bool = True
+    activation: Activation = None
+    parallelization_factor: int = -1
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        shape = t.shape(x)
+        if not shape:
+            message = "received shape (batch,), expected (batch, ..., n)"
+            raise ShapeError(message)
+        rows = "bcdefgh"[: len(shape)]
+        if len(rows) < len(shape):
+            message = f"received data with {len(shape)} axes behind the batch, expected at most {len(rows)}"
+            raise ShapeError(message)
+        return EinsumDense(
+            f"{rows}i,io->{rows}o",
+            (shape[-1], self.units),
+            (self.units,) if self.use_bias else None,
+            self.activation,
+            self.parallelization_factor,
+        )(t, x)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """``y = activation(convolve(x, kq(kernel)) + bq(bias))`` over ``(*spatial, channels)``.
+
+    Attributes:
+        filters: channels of the output.
+        kernel_size: one size for each spatial axis, as are the next ones.
+        strides: of the window.
+        padding: ``"valid"``, ``"same"``, ``"causal"``, or explicit ``(before, after)`` for each spatial axis.
+        dilation: of the window.
+        groups: of channels.
+        use_bias: whether there is a bias.
+        activation: see `Activation`.
+        parallelization_factor: positions that are built in hardware, -1 for all.
+    """
+
+    filters: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str | tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    use_bias: bool = True
+    activation: Activation = None
+    parallelization_factor: int = -1
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        shape, rank = t.shape(x), len(self.kernel_size)
+        if len(shape) != rank + 1:
+            message = f"received shape (batch, {', '.join(map(str, shape))}), expected (batch, {'n, ' * rank}channels)"
+            raise ShapeError(message)
+        *spatial, channels = shape
+        if channels % self.groups:
+            message = f"{channels} channels cannot be divided into {self.groups} groups"
+            raise ShapeError(message)
+        pads = self._pads(spatial)
+        reach = [(w - 1) * d + 1 for w, d in zip(self.kernel_size, self.dilation, strict=True)]
+        if any(r > n + sum(pad) for r, n, pad in zip(reach, spatial, pads, strict=True)):
+            message = (
+                f"a kernel of {self.kernel_size} and dilation {self.dilation} is larger than the data of "
+                f"{tuple(spatial)}; expected a smaller kernel, or padding 'same'"
+            )
+            raise ShapeError(message)
+        operation = Convolve(self.strides, pads, self.dilation, self.groups)
+        kernel = (*self.kernel_size, channels // self.groups, self.filters)
+        positions = prod(int(n or 1) for n in operation.shape((None, *shape), kernel)[1:-1])
+        part = t.part(share=parallel_share(self.parallelization_factor, positions))
+        y = part.op(operation, x, t.weight("kernel", "kq", kernel))
+        if self.use_bias:
+            y = part.op(Add(), y, t.weight("bias", "bq", (self.filters,), place="bias", start="zeros"))
+        return activated(t, y, self.activation)
+
+    def _pads(self, spatial: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        if isinstance(self.padding, str):
+            return explicit_pads(self.padding, spatial, self.kernel_size, self.strides, self.dilation)
+        if len(self.padding) != len(spatial):
+            message = f"padding: received {self.padding}, expected a pair for each of {len(spatial)} spatial axes"
+            raise ConfigError(message)
+        return self.padding

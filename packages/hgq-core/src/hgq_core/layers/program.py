@@ -1,0 +1,426 @@
+"""What a layer is once it has been traced: a flat list of steps, and the only list of its quantizers and weights.
+
+A declaration is a function of a `Trace` and of values. Tracing it for fixed shapes gives a `Program`; what the program
+computes, costs, and is in the Graph are readings of its steps (`hgq_core.layers.readings`, `hgq_core.layers.emit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NewType, Protocol, runtime_checkable
+
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.graph.ops import ELEMENTWISE, Constant, Operation, Reshape, Shape
+from hgq_core.graph.shapes import has_no_batch, output_shape
+
+__all__ = [
+    "Applied",
+    "Computed",
+    "Declaration",
+    "Feed",
+    "Nested",
+    "Program",
+    "Quantized",
+    "QuantizerSlot",
+    "Statistics",
+    "Step",
+    "StepKind",
+    "Stored",
+    "Table",
+    "Trace",
+    "Traceable",
+    "Value",
+    "WeightSlot",
+    "trace",
+]
+
+Value = NewType("Value", int)
+"""A tensor inside a declaration: the number of the step that gives it."""
+Declaration = Callable[..., Any]
+"""``declaration(t, *values)``: what a layer computes, written to a `Trace`; returns its output, a `Value`."""
+
+
+# --- slots: what a layer has variables for -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizerSlot:
+    """A quantizer of a layer, before it has widths.
+
+    Attributes:
+        shape: of its tensors, without the batch axis for data.
+        place: ``"weight"``, ``"bias"``, ``"table"`` or ``"datalane"``; gives the default specification.
+        constant: whether it quantizes a weight, which has no batch axis.
+        overrides: parameters of the default specification that this slot has otherwise, its granularity above all.
+    """
+
+    shape: Shape
+    place: str
+    constant: bool
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSlot:
+    """A weight of a layer, before it has numbers.
+
+    Attributes:
+        shape: as the declaration sees it; a framework may store it permuted.
+        start: ``"kernel"``, ``"zeros"`` or ``"ones"``: how it begins, if nobody says otherwise.
+        trainable: False for statistics.
+    """
+
+    shape: Shape
+    start: str
+    trainable: bool = True
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An input of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A weight as it is stored, not quantized yet, without a batch axis."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Mean and variance of data over ``axes``, as a pair; at inference the moving averages of those seen in training.
+
+    Attributes:
+        mean: slot of the moving average of the mean.
+        variance: slot of that of the variance.
+        axes: over which they are taken; the batch axis is 0 here.
+    """
+
+    mean: str
+    variance: str
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Numbers computed from weights before they are quantized; ``function(ops, *values)`` uses the verbs of `Ops`."""
+
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """Numbers in the formats of a slot; ``name`` is that of the constant in the Graph, of a weight."""
+
+    slot: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A function of one number, ``function(ops, x)``, quantized by the slot: a table in hardware.
+
+    Its operand is quantized data.
+    """
+
+    slot: str
+    function: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph: trained and not exported."""
+
+    function: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nested:
+    """Another layer with slots of its own, which it counts itself.
+
+    Attributes:
+        name: its place inside this one, such as ``"others/0"``.
+        layer: a layer of the same framework.
+    """
+
+    name: str
+    layer: Any
+
+
+StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Applied | Nested | Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step and where it belongs.
+
+    Attributes:
+        kind: what it does.
+        args: numbers of the steps that it reads.
+        shape: of its result, without the batch axis for data.
+        constant: whether the result has no batch axis.
+        share: part of the instances that is built in hardware; factor of its EBOPs.
+        label: place inside of the layer, such as ``"query"``; empty for the layer itself.
+        composite: the group that it belongs to in the Graph, such as ``"softmax"``.
+    """
+
+    kind: StepKind
+    args: tuple[int, ...]
+    shape: Shape
+    constant: bool
+    share: float
+    label: str
+    composite: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """The steps of a layer for inputs of fixed shapes, in an order in which each follows what it reads.
+
+    Attributes:
+        steps: what is done.
+        inputs: numbers of the Feed steps.
+        output: number of the step that gives the result.
+        quantizers: the quantizers of the layer, by slot; what is inside of a declared part has its path, ``query/kq``.
+        weights: the weights of the layer, likewise.
+        nested: the layers inside that have slots of their own, by their place.
+        last_use: for each step, the steps whose results nobody reads after it.
+
+    >>> from hgq_core.layers import EinsumDense, Layered
+    >>> program = trace(Layered(EinsumDense("bi,io->bo", (4, 2), (2,))), (4,))
+    >>> list(program.quantizers), list(program.weights), program.output_shape
+    (['iq', 'kq', 'bq'], ['kernel', 'bias'], (2,))
+    """
+
+    steps: tuple[Step, ...]
+    inputs: tuple[int, ...]
+    output: int
+    quantizers: Mapping[str, QuantizerSlot]
+    weights: Mapping[str, WeightSlot]
+    nested: Mapping[str, Any]
+    last_use: tuple[tuple[int, ...], ...]
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the result, without the batch axis."""
+        return self.steps[self.output].shape
+
+    def constant_steps(self, slot: str) -> tuple[int, ...]:
+        """The steps, in order, that the tensor of a weight quantizer is computed by, that of the slot left out.
+
+        Raises:
+            ConfigError: no weight is quantized by this slot.
+        """
+        found = [
+            n for n, step in enumerate(self.steps) if isinstance(step.kind, Quantized) and step.kind.slot == slot
+        ]
+        if not found or not self.steps[found[0]].constant:
+            message = f"slot {slot!r} quantizes no weight; expected one of {self.weight_quantizers}"
+            raise ConfigError(message)
+        needed: set[int] = set()
+        pending = list(self.steps[found[0]].args)
+        while pending:
+            number = pending.pop()
+            if self.steps[number].constant and number not in needed:
+                needed.add(number)
+                pending.extend(self.steps[number].args)
+        return tuple(sorted(needed))
+
+    @property
+    def weight_quantizers(self) -> tuple[str, ...]:
+        """Slots that quantize a weight."""
+        return tuple(name for name, slot in self.quantizers.items() if slot.constant)
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A layer of a front end: it has slots of its own and can be a part of another one."""
+
+    def traced_shape(self, *shapes: Shape) -> Shape:
+        """Shape of its output for inputs of these shapes, batch axes left out; the layer is built for them."""
+
+
+@dataclass
+class _Record:
+    """What the traces of one program write to."""
+
+    steps: list[Step] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    quantizers: dict[str, QuantizerSlot] = field(default_factory=dict)
+    weights: dict[str, WeightSlot] = field(default_factory=dict)
+    nested: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a declaration writes to; each method appends a step and returns its `Value`. Shapes are static.
+
+    Attributes:
+        prefix: path of the part that is being declared, such as ``"query/"``; slots begin with it.
+        share: see `Step`; that of the part times that of the step.
+        composite: see `Step`.
+    """
+
+    record: _Record = field(repr=False)
+    prefix: str = ""
+    share: float = 1.0
+    composite: str = ""
+
+    def shape(self, x: Value) -> Shape:
+        """Shape of a value, without the batch axis for data."""
+        return self.record.steps[x].shape
+
+    def part(self, *, share: float = 1.0, composite: str = "") -> Trace:
+        """The same trace, for steps with this share of instances and this composite."""
+        return replace(self, share=self.share * share, composite=composite or self.composite)
+
+    # --- steps of a layer -------------------------------------------------------------------------------------------
+
+    def feed(self, shape: Sequence[int]) -> Value:
+        """An input."""
+        value = self._add(Feed(), (), tuple(shape), constant=False)
+        self.record.inputs.append(value)
+        return value
+
+    def stored(self, slot: str, shape: Sequence[int], *, start: str = "kernel", trainable: bool = True) -> Value:
+        """A weight as it is stored."""
+        self._reserve(self.record.weights, slot, WeightSlot(tuple(shape), start, trainable))
+        return self._add(Stored(self.prefix + slot), (), tuple(shape), constant=True)
+
+    def statistics(self, x: Value, mean: str, variance: str, *, axes: Sequence[int]) -> Value:
+        """Mean and variance of data over these axes, the batch axis 0 among them; see `Statistics`."""
+        shape = tuple(n for axis, n in enumerate(self.shape(x), start=1) if axis not in axes)
+        self._reserve(self.record.weights, mean, WeightSlot(shape, "zeros", trainable=False))
+        self._reserve(self.record.weights, variance, WeightSlot(shape, "ones", trainable=False))
+        kind = Statistics(self.prefix + mean, self.prefix + variance, tuple(axes))
+        return self._add(kind, (x,), shape, constant=True)
+
+    def computed(self, function: Callable[..., Any], *values: Value, shape: Sequence[int]) -> Value:
+        """Numbers from weights, before they are quantized."""
+        return self._add(Computed(function), values, tuple(shape), constant=True)
+
+    def quantized(self, slot: str, x: Value, *, place: str = "datalane", name: str = "", **overrides: Any) -> Value:
+        """x in the formats of a slot.
+
+        Args:
+            slot: its name, such as ``"iq"``.
+            x: data, or a weight.
+            place: see `QuantizerSlot`.
+            name: of the constant in the Graph, for a weight.
+            **overrides: parameters that the default specification has otherwise here.
+        """
+        step = self.record.steps[x]
+        self._reserve(self.record.quantizers, slot, QuantizerSlot(step.shape, place, step.constant, overrides))
+        return self._add(Quantized(self.prefix + slot, name), (x,), step.shape, constant=step.constant)
+
+    def weight(
+        self, slot: str, quantizer: str, shape: Sequence[int], *, place: str = "weight", start: str = "kernel"
+    ) -> Value:
+        """A quantized weight: `stored`, then `quantized`."""
+        return self.quantized(quantizer, self.stored(slot, shape, start=start), place=place, name=slot)
+
+    def table(self, slot: str, function: Any, x: Value, **overrides: Any) -> Value:
+        """A function of one number, ``function(ops, x)``, quantized by a slot at the place ``table``."""
+        what = QuantizerSlot(self.shape(x), "table", constant=False, overrides=overrides)
+        self._reserve(self.record.quantizers, slot, what)
+        return self._add(Table(self.prefix + slot, function), (x,), self.shape(x), constant=False)
+
+    def applied(self, function: Any, x: Value) -> Value:
+        """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""
+        return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
+
+    def constant(self, values: Any) -> Value:
+        """Exact numbers that are no weight and cost nothing."""
+        operation = Constant.of(values)
+        return self._add(operation, (), tuple(operation.integers.shape), constant=True)
+
+    def op(self, operation: Operation, *args: Value, share: float = 1.0) -> Value:
+        """An operation of the Graph.
+
+        Raises:
+            ShapeError: operands that do not fit.
+        """
+        if isinstance(operation, ELEMENTWISE):
+            args = self._aligned(args)
+        steps = [self.record.steps[a] for a in args]
+        constant = [step.constant for step in steps]
+        shape = output_shape(operation, [step.shape for step in steps], constant=constant)
+        return self._add(operation, args, shape, constant=has_no_batch(operation, constant), share=share)
+
+    def call(self, name: str, layer: Declaration | Traceable, *args: Value) -> Value:
+        """A declared part, whose slots are this layer's under ``name/``; or another layer, with slots of its own."""
+        if isinstance(layer, Traceable):
+            self._reserve(self.record.nested, name, layer)
+            shape = layer.traced_shape(*(self.shape(a) for a in args))
+            return self._add(Nested(self.prefix + name, layer), args, shape, constant=False)
+        result: Value = layer(replace(self, prefix=f"{self.prefix}{name}/"), *args)
+        return result
+
+    # --- the record -------------------------------------------------------------------------------------------------
+
+    def _add(
+        self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0
+    ) -> Value:
+        label = self.prefix.rstrip("/")
+        step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite)
+        self.record.steps.append(step)
+        return Value(len(self.record.steps) - 1)
+
+    def _reserve(self, slots: dict[str, Any], slot: str, what: Any) -> None:
+        name = self.prefix + slot
+        if slots.get(name, what) is not what:
+            message = f"two parts of the layer are called {name!r}; give each quantizer, weight and part its own name"
+            raise ConfigError(message)
+        slots[name] = what
+
+    def _aligned(self, args: Sequence[Value]) -> tuple[Value, ...]:
+        """Data with as many axes as the widest operand: broadcasting must not meet the batch axis."""
+        most = max(len(self.shape(a)) for a in args)
+        return tuple(
+            a
+            if self.record.steps[a].constant or len(self.shape(a)) == most
+            else self.op(Reshape((1,) * (most - len(self.shape(a))) + self.shape(a)), a)
+            for a in args
+        )
+
+
+def trace(declaration: Declaration, *shapes: Sequence[int | None]) -> Program:
+    """The program of a declaration for inputs of these shapes, batch axes left out.
+
+    Raises:
+        ShapeError: a size that is not fixed, or shapes that the declaration does not take.
+        ConfigError: two slots of one name, or a result that is no value.
+    """
+    for shape in shapes:
+        if any(n is None for n in shape):
+            message = f"received shape {tuple(shape)}, expected fixed sizes, since hardware is built for one size"
+            raise ShapeError(message)
+    record = _Record()
+    root = Trace(record)
+    output = declaration(root, *(root.feed([int(n) for n in shape if n is not None]) for shape in shapes))
+    if not isinstance(output, int):
+        message = f"the declaration returned {output!r}, expected one value, such as t.op(Add(), x, y)"
+        raise ConfigError(message)
+    return Program(
+        tuple(record.steps),
+        tuple(record.inputs),
+        output,
+        record.quantizers,
+        record.weights,
+        record.nested,
+        _last_use(record.steps, output),
+    )
+
+
+def _last_use(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:
+    last = {argument: number for number, step in enumerate(steps) for argument in step.args}
+    freed: list[list[int]] = [[] for _ in steps]
+    for argument, number in last.items():
+        if argument != output:
+            freed[number].append(argument)
+    return tuple(map(tuple, freed))

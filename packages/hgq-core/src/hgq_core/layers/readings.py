@@ -1,0 +1,224 @@
+"""The readings of a program: what it computes, and what it costs. One loop walks the steps for both."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hgq_core.cost import lookup_cost
+from hgq_core.errors import GraphError
+from hgq_core.graph.kinds import Operand, cost_of, counted_of, evaluate_operation
+from hgq_core.graph.ops import Constant, Operation
+from hgq_core.layers.program import (
+    Applied,
+    Computed,
+    Feed,
+    Nested,
+    Program,
+    Quantized,
+    Statistics,
+    Step,
+    Stored,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hgq_core.ops import Ops
+
+__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "weight_of"]
+
+
+class Slots(Protocol):
+    """What a framework holds for the slots of one layer, and how it acts on them in one call."""
+
+    def stored(self, slot: str, /) -> Any:
+        """A weight, of the shape that the declaration gave it."""
+
+    def statistics(self, kind: Statistics, x: Any, /) -> tuple[Any, Any]:
+        """Mean and variance: of the batch in training, which moves the averages, else the moving averages."""
+
+    def quantized(self, slot: str, x: Any, /) -> Any:
+        """x by the quantizer of a slot."""
+
+    def function(self, function: Any, x: Any, /) -> Any:
+        """The function of a table; at inference the very numbers that the table holds."""
+
+    def constant(self, operation: Constant, /) -> Any:
+        """Exact numbers as a tensor."""
+
+    def nested(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
+        """The output of a layer inside of this one."""
+
+
+class CountedSlots(Protocol):
+    """What the cost asks of a framework."""
+
+    def bits(self, slot: str, /) -> Any:
+        """Widths that EBOPs counts, broadcastable to ``(1, *shape)`` for data; None without formats (a dummy)."""
+
+    def nested_bits(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
+        """Widths of the output of a layer inside; None if nothing has set them."""
+
+
+class Reading(ABC):
+    """One walk over the steps of a program; a reading says what each kind of step means to it."""
+
+    def read(self, program: Program, inputs: Sequence[Any]) -> Any:
+        """The result of the program for its inputs."""
+        values: list[Any] = [None] * len(program.steps)
+        feed = iter(inputs)
+        for number, step in enumerate(program.steps):
+            args = [values[n] for n in step.args]
+            values[number] = next(feed) if isinstance(step.kind, Feed) else self.step(program, step, args)
+            for done in program.last_use[number]:
+                values[done] = None
+        return values[program.output]
+
+    def step(self, program: Program, step: Step, args: list[Any]) -> Any:
+        """The result of one step.
+
+        Raises:
+            GraphError: a kind of step that this reading has no rule for.
+        """
+        match step.kind:
+            case Quantized():
+                return self.quantized(program, step, step.kind, args)
+            case Stored() | Statistics() | Computed():
+                return self.unquantized(step, step.kind, args)
+            case Table():
+                return self.table(program, step, step.kind, args)
+            case Applied():
+                return self.applied(step, step.kind, args)
+            case Nested():
+                return self.nested(step, step.kind, args)
+            case Constant():
+                return self.constant(step, step.kind)
+        if isinstance(step.kind, Operation):
+            return self.operation(program, step, step.kind, args)
+        message = f"{type(step.kind).__name__} is no step that {type(self).__name__} knows; give it a rule there"
+        raise GraphError(message)
+
+    @abstractmethod
+    def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:
+        """Data or a weight in the formats of a slot."""
+
+    @abstractmethod
+    def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:
+        """A weight before it is quantized."""
+
+    @abstractmethod
+    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:
+        """A function of one number, in the formats of a slot."""
+
+    @abstractmethod
+    def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:
+        """A function of the framework."""
+
+    @abstractmethod
+    def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:
+        """A layer inside."""
+
+    @abstractmethod
+    def constant(self, step: Step, kind: Constant) -> Any:
+        """Exact numbers."""
+
+    @abstractmethod
+    def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:
+        """An operation of the Graph."""
+
+
+class Values(Reading):
+    """The forward pass: tensors in the array library of ``ops``."""
+
+    def __init__(self, ops: Ops, slots: Slots) -> None:
+        self.ops = ops
+        self.slots = slots
+
+    def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:  # noqa: ARG002
+        return self.slots.quantized(kind.slot, args[0])
+
+    def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
+        match kind:
+            case Stored(slot):
+                return self.slots.stored(slot)
+            case Statistics():
+                return self.slots.statistics(kind, args[0] if args else None)
+            case Computed(function):
+                return function(self.ops, *args)
+
+    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:  # noqa: ARG002
+        return self.slots.quantized(kind.slot, self.slots.function(kind.function, args[0]))
+
+    def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:  # noqa: ARG002
+        return kind.function(self.ops, args[0])
+
+    def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
+        return self.slots.nested(kind.name, kind.layer, args)
+
+    def constant(self, step: Step, kind: Constant) -> Any:  # noqa: ARG002
+        return self.slots.constant(kind)
+
+    def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:  # noqa: ARG002
+        return evaluate_operation(self.ops, kind, args)
+
+
+def weight_of(values: Values, program: Program, slot: str) -> Any:
+    """The tensor that a weight quantizer quantizes, before it does; moving averages stand for statistics."""
+    results: dict[int, Any] = {}
+    needed = program.constant_steps(slot)
+    for number in needed:
+        step = program.steps[number]
+        results[number] = values.step(program, step, [results.get(a) for a in step.args])
+    return results[needed[-1]]
+
+
+class Bits(Reading):
+    """EBOPs: the sum over the steps of what each costs, times its share, differentiable in the widths.
+
+    A value is the tensor of widths that EBOPs counts, or None where no quantizer has set them.
+
+    Attributes:
+        total: of the steps that have been read, without those of layers inside, which count themselves.
+    """
+
+    def __init__(self, ops: Ops, slots: CountedSlots) -> None:
+        self.ops = ops
+        self.slots = slots
+        self.total: Any = 0.0
+
+    def count(self, program: Program) -> Any:
+        """EBOPs of a layer, as a scalar in the array library; 0.0 if nothing in it costs."""
+        self.read(program, [None] * len(program.inputs))
+        return self.total
+
+    def _add(self, step: Step, cost: Any) -> None:
+        self.total = self.total + (cost if step.share == 1.0 else cost * step.share)
+
+    def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:  # noqa: ARG002
+        return self.slots.bits(kind.slot)
+
+    def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
+        return None
+
+    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:  # noqa: ARG002
+        bits = self.slots.bits(kind.slot)
+        if args[0] is not None and bits is not None and step.share:
+            self._add(step, lookup_cost(self.ops, args[0], bits, step.shape))
+        return bits
+
+    def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:  # noqa: ARG002
+        return None
+
+    def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
+        return self.slots.nested_bits(kind.name, kind.layer, args)
+
+    def constant(self, step: Step, kind: Constant) -> Any:  # noqa: ARG002
+        return None
+
+    def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:
+        operands = [Operand(program.steps[n].shape, program.steps[n].constant) for n in step.args]
+        if step.share:
+            self._add(step, cost_of(self.ops, kind, args, operands, step.shape))
+        return counted_of(self.ops, kind, args, operands, step.shape)
