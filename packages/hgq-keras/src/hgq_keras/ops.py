@@ -108,7 +108,7 @@ class KerasOps:
     def reshape(self, x: Any, shape: Sequence[int]) -> Any:
         return ops.reshape(x, tuple(shape))
 
-    def broadcast_to(self, x: Any, shape: Sequence[int]) -> Any:
+    def broadcast_to(self, x: Any, shape: Sequence[int | None]) -> Any:
         """A size that is unknown, None, stays what it is."""
         if tuple(x.shape) == tuple(shape):
             return x
@@ -136,6 +136,9 @@ class KerasOps:
         return einsum(equation, a, b)
 
     def convolve(self, x: Any, kernel: Any, op: Convolve) -> Any:
+        if op.transposed:
+            message = f"{op}: expected a convolution that is not transposed, which these verbs cannot do"
+            raise UnsupportedError(message)
         spatial = x.shape[1:-1]
         padding = "valid"
         if any(map(any, op.pads)):

@@ -220,7 +220,7 @@ class ExactOps(NumpyOps):
     """The verbs of NumPy, with exact arrays also where no operand is one: plain arrays of numbers would round."""
 
     def where(self, condition: Any, a: Any, b: Any) -> Any:
-        return _where(condition, a, b)
+        return super().where(condition, IntegerArray.of(a), IntegerArray.of(b))
 
     def constant(self, values: Any) -> Any:
         return IntegerArray.of(values)

@@ -9,11 +9,12 @@ import numpy as np
 
 from hgq_core.errors import GraphError
 from hgq_core.graph import ops as op
-from hgq_core.graph.evaluate import evaluate_node
+from hgq_core.graph.evaluate import evaluate_node, scanned
 from hgq_core.graph.integers import bit_length
 from hgq_core.graph.intervals import ZERO, Interval, formats_of, wraps_never
 from hgq_core.graph.real import acts_on_real
 from hgq_core.modes import Overflow
+from hgq_core.ops import NUMPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,12 +198,12 @@ def _evaluated(node: Node, operands: list[Interval], name: str, overflow: dict[s
 
 def _unrolled(scan: op.Scan, operands: list[Interval], name: str, overflow: dict[str, str]) -> tuple[Interval, _Needs]:
     """The fixed number of steps on intervals, and the most that a node of the body needs in any of them."""
-    sequence, *states = operands
-    results: list[Any] = []
     needs = _NOTHING
-    for t in range(scan.steps)[:: -1 if scan.reverse else 1]:
+
+    def step(*inputs: Interval) -> list[Interval]:
+        nonlocal needs
         values: dict[str, Interval] = {}
-        feed = iter([sequence[:, t], *states])
+        feed = iter(inputs)
         for node in scan.body:
             if isinstance(node.op, op.Input):
                 values[node.name] = next(feed)
@@ -215,9 +216,9 @@ def _unrolled(scan: op.Scan, operands: list[Interval], name: str, overflow: dict
             needs = needs.joined(own)
             if isinstance(node.op, op.Quantize) and node.op.overflow is Overflow.WRAP:
                 _judge(overflow, f"{name}/{node.name}", node.op, inner[0])
-        results.append(values[scan.body.outputs[0]])
-        states = [values[output] for output in scan.body.outputs[1:]]
-    stacked: Any = np.stack(results[::-1] if scan.reverse else results, axis=1)
+        return [values[output] for output in scan.body.outputs]
+
+    stacked: Any = scanned(NUMPY, scan, operands, step)
     return stacked, needs.joined(_with_needs(stacked)[1])
 
 

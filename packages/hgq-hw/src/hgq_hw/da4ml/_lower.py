@@ -8,8 +8,9 @@ import numpy as np
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 
 from hgq_core.errors import ConfigError, HGQError, UnsupportedError
-from hgq_core.graph.evaluate import evaluate_node
+from hgq_core.graph.evaluate import evaluate_node, scanned
 from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
+from hgq_core.ops import NUMPY
 from hgq_hw._models import require_graph
 from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw._warn import warn_before_lowering
@@ -190,14 +191,12 @@ def _check_constant(values: Any, bits: int) -> None:
 
 def _scan(op: Scan, operands: list[Any]) -> Any:
     """The steps of a recurrence, unrolled."""
-    sequence, *states = operands
-    steps = range(op.steps)
-    results = []
-    for t in reversed(steps) if op.reverse else steps:
-        values = evaluate(op.body, [sequence[:, t], *states])
-        y, *states = (values[name] for name in op.body.outputs)
-        results.append(y)
-    return np.stack(results[::-1] if op.reverse else results, axis=1)
+
+    def step(*inputs: Any) -> list[Any]:
+        values = evaluate(op.body, inputs)
+        return [values[name] for name in op.body.outputs]
+
+    return scanned(NUMPY, op, operands, step)
 
 
 def with_batch(value: Any, hwconf: Any) -> Any:
