@@ -48,6 +48,9 @@ class Ops(Protocol):
     def maximum(self, a: Any, b: Any, /) -> Any:
         """Larger one of each pair."""
 
+    def clip(self, x: Any, low: float, high: float, /) -> Any:
+        """x inside two limits, which may be infinite."""
+
     def power_of_two(self, n: Any, /) -> Any:
         """``2**n``, exact for whole n in [-126, 127]."""
 
@@ -108,6 +111,9 @@ class NumpyOps:
 
     def maximum(self, a: Any, b: Any) -> Any:
         return np.maximum(a, b)
+
+    def clip(self, x: Any, low: float, high: float) -> Any:
+        return np.clip(x, low, high)
 
     def power_of_two(self, n: Any) -> Any:
         return np.ldexp(1.0, np.asarray(n).astype(np.int64))

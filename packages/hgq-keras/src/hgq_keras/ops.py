@@ -51,6 +51,9 @@ class KerasOps:
     def maximum(self, a: Any, b: Any) -> Any:
         return ops.maximum(a, b)
 
+    def clip(self, x: Any, low: float, high: float) -> Any:
+        return ops.clip(x, low, high)
+
     def power_of_two(self, n: Any) -> Any:
         exponent = ops.cast(ops.clip(n, -126, 127), "int32") + _BIAS
         power = ops.view(ops.left_shift(exponent, _MANTISSA), dtype="float32")

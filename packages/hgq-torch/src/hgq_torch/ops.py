@@ -90,6 +90,10 @@ class TorchOps:
         """Larger one of each pair."""
         return torch.maximum(a, b)
 
+    def clip(self, x: Tensor, low: float, high: float, /) -> Tensor:
+        """X inside two limits, which may be infinite."""
+        return torch.clamp(x, low, high)
+
     def power_of_two(self, n: Tensor, /) -> Tensor:
         """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
         power = power_of_two(n.detach())
