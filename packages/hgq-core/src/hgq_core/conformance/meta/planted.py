@@ -109,8 +109,8 @@ class WrongNeededBits(NumpyBackend):
 class _UnconstrainedQuantizer(NumpyQuantizer):
     """The constraint of ``i`` has no effect under WRAP."""
 
-    def __init__(self, spec: Spec, shape: tuple[int | None, ...]) -> None:
-        super().__init__(spec, shape)
+    def __init__(self, spec: Spec, shape: tuple[int | None, ...], **transform: Any) -> None:
+        super().__init__(spec, shape, **transform)
         if isinstance(spec, KIF):
             self.spec = KIF(**{**_parameters(spec), "ic": None})
 
