@@ -103,8 +103,9 @@ class NumpyQuantizer(Quantizer):
         return result
 
     def _quantized(self, x: Array, mode: Mode) -> Array:
+        quantized: Array
         if isinstance(self.spec, Float):
-            quantized: Array = body.minifloat(NUMPY, x, *(self._whole(name) for name in ("m", "e", "e0")))
+            quantized = body.minifloat(NUMPY, x, *(self._whole(name) for name in ("m", "e", "e0")))
             return quantized
         spec = self._fixed()
         if follows(spec, mode):

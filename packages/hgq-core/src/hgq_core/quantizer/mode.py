@@ -19,7 +19,7 @@ class Mode(StrEnum):
 
 
 def mode_of(*, frozen: bool, calibrating: bool, training: bool) -> Mode:
-    """The mode of a quantizer; calibration is no kind of training, and what is frozen is neither trained nor calibrated.
+    """The mode of a quantizer: what is frozen is neither trained nor calibrated; calibration is no kind of training.
 
     Args:
         frozen: whether its widths are not trained, so that nothing follows the data.

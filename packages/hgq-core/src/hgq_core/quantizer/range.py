@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-# --- which ranges follow -----------------------------------------------------------------------------------------------
+# --- which ranges follow ----------------------------------------------------------------------------------------------
 
 
 def tracks(spec: Spec) -> bool:
@@ -77,7 +77,7 @@ def wraps(spec: Spec, mode: Mode) -> bool:
     return tracks(spec) and not follows(spec, mode)
 
 
-# --- what it becomes ---------------------------------------------------------------------------------------------------
+# --- what it becomes --------------------------------------------------------------------------------------------------
 
 
 def needed(ops: Ops, spec: KIF | KBI, low: Any, high: Any, width: Any) -> Any:
@@ -173,7 +173,7 @@ def fresh(ops: Ops, spec: KIF | KBI, i: Any) -> Any:
     return limited(ops, spec, i * 0.0 + EMPTY)
 
 
-# --- what calibration observes -----------------------------------------------------------------------------------------
+# --- what calibration observes ----------------------------------------------------------------------------------------
 
 
 def cut(

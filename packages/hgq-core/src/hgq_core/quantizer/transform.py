@@ -21,7 +21,9 @@ def transformed(
     affine: tuple[Any, Any] | None = None,
     noise_factor: float | None = None,
 ) -> Any:
-    """``y = affine[0] * q + affine[1]`` with ``q = scaler * Q(x / scaler)``; in training ``x + noise_factor * (q - x)``.
+    """``y = affine[0] * q + affine[1]`` with ``q = scaler * Q(x / scaler)``.
+
+    In training ``x + noise_factor * (q - x)`` takes the place of q.
 
     The noise factor mixes what goes in with what comes out of the scaled quantizer, so that 0 gives x itself, whatever
     the scaler; the affine map acts on the mixture. Of a dummy Q is the identity: scaler and noise cancel, exactly, and
