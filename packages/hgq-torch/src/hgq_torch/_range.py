@@ -146,7 +146,7 @@ class FollowedRange(StoredWidths):
     def reset_range(self) -> None:
         """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
         if tracks(self.spec) and self.built and not self._fixed_by_spec:
-            self.assign(i=fresh(TORCH, cast("KIF | KBI", self.spec), self.i), k=0)
+            self.assign(i=fresh(TORCH, cast("KIF | KBI", self.spec), torch.zeros_like(self.i)), k=0)
 
     # --- calibration --------------------------------------------------------------------------------------------------
 

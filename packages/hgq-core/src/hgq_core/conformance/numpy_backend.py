@@ -57,7 +57,8 @@ class NumpyQuantizer(Quantizer):
 
     def _whole(self, name: str) -> Array:
         """A stored width as whole bits."""
-        return np.rint(self.stored[name])
+        whole: Array = np.rint(self.stored[name])
+        return whole
 
     def _fixed(self) -> KIF | KBI:
         if not isinstance(self.spec, KIF | KBI):

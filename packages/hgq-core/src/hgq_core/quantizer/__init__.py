@@ -1,4 +1,4 @@
-"""What a quantizer means, as pure functions: its mode, its widths, their range, the bits it counts, what surrounds it."""
+"""What a quantizer means, as pure functions: mode, widths, range, the bits that it counts, what surrounds it."""
 
 from hgq_core.quantizer.bits import counted, counted_bits
 from hgq_core.quantizer.mode import Mode, mode_of

@@ -161,16 +161,19 @@ def rounds_below_zero(ops: Ops, spec: KIF | KBI, low: Any, i: Any, f: Any) -> An
     return negative & (1.0 + i + f > 0)
 
 
-def fresh(ops: Ops, spec: KIF | KBI, i: Any) -> Any:
-    """Integer bits before any data were seen, of the shape of ``i``: the fewest that the constraint allows.
+def fresh(ops: Ops, spec: KIF | KBI, zeros: Any) -> Any:
+    """Integer bits before any data were seen: the fewest that the constraint allows. The sign is absent, ``k = 0``.
 
-    The sign is absent then: ``k = 0``.
+    Args:
+        ops: the array library.
+        spec: the quantizer.
+        zeros: of the shape of the widths.
 
     >>> from hgq_core.ops import NUMPY
-    >>> fresh(NUMPY, KIF(ic=Bounds(-23, 23)), np.array([2.0])), fresh(NUMPY, KIF(), np.array([2.0]))
-    (array([-23.]), array([-32.]))
+    >>> [float(fresh(NUMPY, KIF(ic=limit), np.zeros(()))) for limit in (Bounds(-23, 23), None)]
+    [-23.0, -32.0]
     """
-    return limited(ops, spec, i * 0.0 + EMPTY)
+    return limited(ops, spec, zeros + EMPTY)
 
 
 # --- what calibration observes ----------------------------------------------------------------------------------------
