@@ -72,7 +72,7 @@ class StoredWidths(ComputedProperties, keras.Layer):
             except ValueError as error:
                 raise type(error)(f"quantizer {self.name!r}: {error}") from error
             self.input_spec = self._accepted(input_shape)
-            # A weight is judged against sign and integer bits, which exist first; files of optimizers count that way too.
+            # A weight is judged against sign and integer bits: they come first. Files of optimizers keep this order.
             for width in sorted(declared(spec), key=lambda width: width.name in _JUDGED):
                 setattr(self, f"_{width.name}", self._variable(width))
         super().build(input_shape)

@@ -188,6 +188,19 @@ def test_calibration_sets_k_where_a_quantized_value_is_negative(backend: Backend
 
 
 @pytest.mark.parametrize("q_type", Q_TYPES)
+def test_calibration_sets_k_where_the_sign_is_the_only_bit(backend: Backend, q_type: str) -> None:
+    """One step below zero needs a sign and nothing else; without the sign the element would be dead."""
+    quantizer = backend.quantizer(fixed_spec(q_type, Round.RND, Overflow.WRAP), (None, 2))
+    quantizer.assign({"k": 0, "i": -12, **({"f": 2} if q_type == "kif" else {"b": 0})})
+    x = np.array([[-0.25, -0.125], [0.0, 0.0]], dtype=np.float32)
+    wanted = expected.only_rounded(x, [[2, 2 if q_type == "kif" else 3]], Round.RND)
+    call = f"Quantizer({q_type}, WRAP) of one step below zero"
+    compare.equal(quantizer.forward(x, Mode.CALIBRATE), wanted, f"{call}: forward(calibrate)", x)
+    compare.equal(quantizer.widths()["k"], wanted[:1] < 0, f"{call}: k after calibration")
+    compare.equal(quantizer.forward(x, Mode.INFER), wanted, f"{call}: then forward(INFER)", x)
+
+
+@pytest.mark.parametrize("q_type", Q_TYPES)
 @pytest.mark.parametrize("mode", [Mode.TRAIN, Mode.CALIBRATE])
 def test_zeros_are_no_trouble(backend: Backend, mode: Mode, q_type: str) -> None:
     quantizer = make(backend, q_type, ic=Bounds(-23, 23))
