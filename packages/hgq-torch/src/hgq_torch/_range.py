@@ -72,7 +72,7 @@ class FollowedRange(StoredWidths):
         A specification with ``trainable=False`` is not calibrated either.
         """
         # Calibration is no gradient: `requires_grad=False` does not keep a range from it.
-        frozen = self._fixed_by_spec if self.calibrating else self.frozen
+        frozen = self.fixed_by_spec if self.calibrating else self.frozen
         return mode_of(frozen=frozen, calibrating=self.calibrating, training=self.training)
 
     @property
@@ -83,10 +83,11 @@ class FollowedRange(StoredWidths):
         """
         if isinstance(self.spec, Dummy):
             return False
-        return self._fixed_by_spec or not any(getattr(self, name).requires_grad for name in self.trained)
+        return self.fixed_by_spec or not any(getattr(self, name).requires_grad for name in self.trained)
 
     @property
-    def _fixed_by_spec(self) -> bool:
+    def fixed_by_spec(self) -> bool:
+        """Whether the specification says ``trainable=False``, so that calibration leaves the range too."""
         return not getattr(self.spec, "trainable", True)
 
     @property
@@ -145,7 +146,7 @@ class FollowedRange(StoredWidths):
 
     def reset_range(self) -> None:
         """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
-        if tracks(self.spec) and self.built and not self._fixed_by_spec:
+        if tracks(self.spec) and self.built and not self.fixed_by_spec:
             self.assign(i=fresh(TORCH, cast("KIF | KBI", self.spec), torch.zeros_like(self.i)), k=0)
 
     # --- calibration --------------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ class FollowedRange(StoredWidths):
             return None
         needs, negative = (part.double().cpu().numpy() for part in self._observed)
         k, i, f = (part.detach().double().cpu().numpy() for part in self.kif())
-        return cut(needs, k, i, f, negative > 0 if self._fixed_by_spec else None)
+        return cut(needs, k, i, f, negative > 0 if self.fixed_by_spec else None)
 
     def _fingerprint(self, weights: Sequence[Tensor]) -> NDArray[np.uint8]:
         widths = {name: getattr(self, name).detach().double().cpu().numpy() for name in self.stored}

@@ -29,7 +29,8 @@ def saturating(**parameters: Any) -> Spec:
 
 def mixed(x: np.ndarray, q: np.ndarray, noise: float, affine: tuple[float, float]) -> np.ndarray:
     """``affine[0] * (x + noise * (q - x)) + affine[1]``, in float64, where these numbers are exact."""
-    return affine[0] * (x + noise * (q.astype(np.float64) - x)) + affine[1]
+    result: np.ndarray = affine[0] * (x + noise * (q.astype(np.float64) - x)) + affine[1]
+    return result
 
 
 def scaled(x: np.ndarray, scaler: float) -> np.ndarray:

@@ -228,6 +228,19 @@ def test_weights_do_not_wrap_at_inference(backend: Backend, q_type: str) -> None
     compare.equal(got, expected.only_rounded(x, f, Round.RND), f"{q_type} weights, WRAP, forward(INFER)", x)
 
 
+@pytest.mark.parametrize("mode", [Mode.INFER, Mode.TRAIN])
+@pytest.mark.parametrize("left", [{"k": 1, "ic": Bounds(-23, 1)}, {"k": 0}], ids=["too few integer bits", "no sign"])
+def test_weights_are_exempt_from_wrapping_whatever_range_is_left(
+    backend: Backend, left: dict[str, Any], mode: Mode
+) -> None:
+    x = np.array([[5.0, -1.25, 0.5], [-64.0, 3.99, -7.6]], dtype=np.float32)
+    parameters = {"homogeneous_axis": (), "is_weight": True, "i_decay_speed": inf, "ic": left.get("ic")}
+    quantizer = backend.quantizer(fixed_spec("kif", Round.RND, Overflow.WRAP, **parameters), x.shape)
+    quantizer.assign({"k": left["k"], "i": 0, "f": FRACTION})
+    call = f"kif weights, WRAP, {left}: forward({mode})"
+    compare.equal(quantizer.forward(x, mode), expected.only_rounded(x, FRACTION, Round.RND), call, x)
+
+
 @pytest.mark.parametrize("q_type", Q_TYPES)
 @pytest.mark.parametrize("overflow_mode", Overflow)
 def test_stored_widths_are_read_half_to_even(backend: Backend, overflow_mode: Overflow, q_type: str) -> None:
