@@ -39,7 +39,7 @@ def counted(ops: Ops, spec: Spec, whole: Callable[[str], Any]) -> Any:
         return 0.0
     if isinstance(spec, Float):
         m = whole("m")
-        return ops.where(m < 0, m * 0.0, m + whole("e") + 1.0)
+        return ops.where(m < 0, 0.0, m + whole("e") + 1.0)
     width = whole("b") if isinstance(spec, KBI) else whole("i") + whole("f")
     if spec.overflow_mode is not Overflow.SAT:
         return _alone(ops, width)
