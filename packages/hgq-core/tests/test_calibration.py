@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from hgq_core.calibration import FINGERPRINT_BYTES, cut, fingerprint, settle
+from hgq_core.calibration import FINGERPRINT_BYTES, fingerprint, settle
 from hgq_core.errors import ConfigError
+from hgq_core.quantizer.range import cut
 
 
 def test_a_fingerprint_tells_widths_apart_by_name_value_and_shape():

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError, DataError, ShapeError
+from hgq_core.quantizer import Mode
 from hgq_keras import Quantizer, QuantizerConfig, QuantizerConfigScope, ebops, trace_minmax, uncalibrated
 from hgq_keras.calibrate import quantizers
 from hgq_keras.constraints import MinMax
 from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLUT
-from hgq_keras.tracking import Mode
 
 X = np.random.default_rng(13).normal(size=(40, 5)).astype(np.float32)
 

@@ -29,6 +29,16 @@ def test_a_scaler_divides_before_and_multiplies_after(array):
     np.testing.assert_array_equal(array(shared(f0=1, scaler=-2.0)(X)), rounded(X / -2.0, 1) * -2.0)
 
 
+@pytest.mark.parametrize("scaler", [0.7, -1.1])
+def test_noise_mixes_what_goes_in_with_what_the_scaler_gives_back(scaler, array):
+    """Not what the division made of it, which is another number for some of these."""
+    x = np.random.default_rng(3).normal(size=(200, 3)).astype(np.float32)
+    assert not np.array_equal(x / np.float32(scaler) * np.float32(scaler), x)
+    quiet = shared(f0=1, scaler=scaler, qnoise_factor=0.0)
+    np.testing.assert_array_equal(array(quiet(x, training=True)), x)
+    np.testing.assert_array_equal(array(quiet(x)), array(shared(f0=1, scaler=scaler)(x)))
+
+
 def test_affine_follows_the_quantization(array):
     np.testing.assert_array_equal(array(shared(f0=1, affine=(0.5, 3.0))(X)), rounded(X, 1) * 0.5 + 3.0)
 

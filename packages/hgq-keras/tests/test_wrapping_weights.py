@@ -6,6 +6,7 @@ import pytest
 
 from hgq_core.cost import ebops as graph_ebops
 from hgq_core.graph import run
+from hgq_core.spec import Bounds
 from hgq_keras import QuantizerConfig, ebops, to_graph, trace_minmax
 from hgq_keras.layers import QBatchNormalization, QDense
 
@@ -43,6 +44,18 @@ def test_weights_never_wrap_whatever_range_is_stored(q_type, scale, array, infer
     assert np.all(np.abs(array(layer.qkernel) - array(layer.kernel)) <= step / 2)
     np.testing.assert_array_equal(run(graph := to_graph(model), X), infer(model, X))
     assert graph_ebops(graph) == ebops(model)
+
+
+@pytest.mark.parametrize("q_type", ["kif", "kbi"])
+@pytest.mark.parametrize("left", [{"ic": Bounds(-8, 1)}, {"k0": 0}], ids=["too few integer bits", "no sign"])
+def test_a_range_that_is_left_too_small_does_not_make_weights_wrap(left, q_type, array, infer):
+    """Training, inference and graph see the same numbers."""
+    kernel = QuantizerConfig(q_type, "weight", overflow_mode="WRAP", **left)
+    model = network(QDense(1, use_bias=False, kq_conf=kernel, enable_iq=False, name="dense"))
+    model.get_layer("dense").kernel.assign([[5.0], [-1.25]])
+    x = np.array([[1.0, 0.5]], np.float32)
+    assert infer(model, x) == array(model(x, training=True)) == 4.375
+    np.testing.assert_array_equal(array(model.get_layer("dense").qkernel), [[5.0], [-1.25]])
 
 
 def test_a_step_of_training_sees_the_same_cost(array):

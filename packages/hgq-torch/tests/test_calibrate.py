@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import hgq_torch
-from hgq_core import KIF, Bounds
+from hgq_core import KBI, KIF, Bounds
 from hgq_core.errors import ConfigError, DataError, DeadLayerWarning, ShapeError
 from hgq_torch import Quantizer
 from hgq_torch import nn as qnn
@@ -175,6 +175,15 @@ def test_a_constraint_that_cuts_the_data_is_named_with_what_they_need(q_type):
     with pytest.raises(DataError, match=r"'0\.iq'.*need 5 integer bits.*ic leaves 2.*scale the data"):
         hgq_torch.calibrate(model, [torch.ones(2, 4), torch.full((2, 4), 17.0)])
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_constraint_that_cuts_a_weight_is_not_called_frozen():
+    weight = KBI(ic=Bounds(-8, 1), overflow_mode="WRAP", is_weight=True)
+    layer = qnn.QLinear(2, 1, kq=weight)
+    with torch.no_grad():
+        layer.weight.fill_(5.0)
+    with pytest.raises(DataError, match=r"'kq'.*need 3 integer bits and its constraint ic leaves 1"):
+        hgq_torch.calibrate(layer, torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("given", [17.0, -1.0])

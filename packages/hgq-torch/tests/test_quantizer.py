@@ -167,6 +167,14 @@ def test_scaler_noise_and_affine_in_this_order():
     assert half(torch.tensor([[7.0]])).item() == pytest.approx(2 * 6.5 + 1)
 
 
+@pytest.mark.parametrize("scaler", [0.7, -1.1])
+def test_noise_mixes_what_goes_in_with_what_the_scaler_gives_back(scaler):
+    x = torch.randn(200, 3)
+    assert not torch.equal(x / scaler * scaler, x)
+    q = Quantizer("kif", "datalane", shape=(None, 3), f0=1, scaler=scaler, qnoise_factor=0.0)
+    assert torch.equal(q.train()(x), x)
+
+
 def test_blocks_share_a_width_along_an_axis():
     q = Quantizer("kif", "datalane", shape=(None, 4), heterogeneous_axis=(1,), blocks={1: 2}, overflow_mode="SAT")
     assert q.f.shape == (1, 2, 1)

@@ -10,7 +10,6 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from hgq_core.linear import Convolve, windows
-from hgq_core.modes import Overflow
 from hgq_core.quantize import LN2
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ __all__ = [
     "bias_cost",
     "contraction_cost",
     "convolution_cost",
-    "counted_bits",
     "lookup_cost",
     "merge_cost",
     "pooling_cost",
@@ -38,24 +36,6 @@ ADDER = 0.65
 LOOKUP = 1e-4
 """EBOPs of a table per bit that it stores."""
 _WIDER_THAN_ANY = 4096.0
-
-
-def counted_bits(ops: Ops, k: Any, i: Any, f: Any, overflow_mode: Overflow) -> Any:
-    """The width that EBOPs counts: ``max(i + f, 0)``, plus k for SAT where the element is alive.
-
-    A dead element, ``k + i + f <= 0``, counts 0 under SAT too, where ``b + k`` would be 1 for a signed one: its value
-    is always 0, so that no hardware is built for it.
-
-    The derivative to ``i + f`` is 1 where it is 0 or more and 0 below, on every backend: an element of 0 bits is told
-    what its first bit would cost, as one of 1 bit is. A maximum of the two would leave the derivative at 0 to each
-    framework's own convention (0, 1/2 or 1); with 0 there, elements hover at the edge of 0 and 1 bits and a network
-    costs two to three times as much at equal accuracy (`benchmarks/fronts.py`).
-    """
-    width = i + f
-    bits = ops.where(width >= 0, width, width * 0)
-    if overflow_mode is not Overflow.SAT:
-        return bits
-    return bits + ops.where((k + width) > 0, k + width * 0, width * 0)
 
 
 def contraction_cost(ops: Ops, op_: Contract, a: Any, b: Any, sizes: dict[str, int]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FINGERPRINT_BYTES", "cut", "fingerprint", "refuse_cut", "settle"]
+__all__ = ["FINGERPRINT_BYTES", "fingerprint", "refuse_cut", "settle"]
 
 T = TypeVar("T")
 
@@ -88,40 +88,6 @@ def settle(one_pass: Callable[[int], T], stored: Callable[[], Sequence[ArrayLike
         "gives the same numbers for the same data: reset its state, or use the type 'kif' or overflow_mode='SAT'"
     )
     raise ConfigError(message)
-
-
-def cut(
-    needed: NDArray[Any], k: NDArray[Any], i: NDArray[Any], f: NDArray[Any], negative: NDArray[Any] | None = None
-) -> tuple[int, int] | None:
-    """Integer bits that calibration data need and those that a range has, of the element that lacks most; None if none.
-
-    Data that all round to 0 need none, whatever the bits that stand for them (``-f`` in kif).
-
-    Args:
-        needed: integer bits that hold the rounded data, of each element.
-        k: sign bits of the range.
-        i: integer bits of the range.
-        f: fraction bits.
-        negative: of a range that is frozen, where the rounded data fall below 0. A frozen range may lack the sign too,
-            so that both numbers count it; a dead element of it is 0 for any data and lacks nothing.
-
-    >>> bits = [np.array([n]) for n in (4, 1, 3, 0)]
-    >>> cut(*bits)
-    (4, 3)
-    >>> cut(*bits, negative=np.array([False]))
-    (5, 4)
-    """
-    holds = needed <= -f
-    if negative is not None:
-        unsigned = (k == 0) & negative
-        holds = (holds & ~unsigned) | (k + i + f <= 0)
-        # Integer bits do not stand in for a sign that is absent, nor a sign for integer bits.
-        needed, i = np.where(unsigned, np.maximum(needed, i) + 1, needed + k), i + k
-    lack = np.where(holds, 0, needed - i)
-    if not lack.size:
-        return None
-    most = np.unravel_index(np.argmax(lack), lack.shape)
-    return (int(needed[most]), int(i[most])) if lack[most] > 0 else None
 
 
 def refuse_cut(name: str, needed: int, allowed: int, *, frozen: bool = False) -> NoReturn:

@@ -15,7 +15,6 @@ from hgq_core._cost_rules import (
     bias_cost,
     contraction_cost,
     convolution_cost,
-    counted_bits,
     lookup_cost,
     merge_cost,
     pooling_cost,
@@ -23,6 +22,7 @@ from hgq_core._cost_rules import (
     reduction_cost,
 )
 from hgq_core.graph.kinds import costs_of
+from hgq_core.quantizer.bits import counted_bits
 
 if TYPE_CHECKING:
     from hgq_core.graph.ir import Graph

@@ -71,9 +71,7 @@ class Bounds:
 
     def clip(self, ops: Ops, width: Any) -> Any:
         """The width inside the limits."""
-        if self.low > -inf:
-            width = ops.maximum(width, width * 0.0 + self.low)
-        return ops.minimum(width, width * 0.0 + self.high) if self.high < inf else width
+        return ops.clip(width, self.low, self.high) if self.low > -inf or self.high < inf else width
 
 
 @dataclass(frozen=True, slots=True)

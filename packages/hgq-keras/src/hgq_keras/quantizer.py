@@ -8,19 +8,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from hgq_core.calibration import cut
 from hgq_core.errors import ConfigError
-from hgq_core.modes import Overflow
+from hgq_core.quantizer import Mode, fraction, mode_of, transformed
+from hgq_core.quantizer.range import cut, follows, is_weight_range, limited, tracks, wraps
 from hgq_core.spec import KBI, KIF, Dummy, Float
 from hgq_keras.config import QuantizerConfig, check_format
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 from hgq_keras.ops import KERAS
 from hgq_keras.start import in_trace
-from hgq_keras.tracking import Mode, follow
+from hgq_keras.tracking import follow, observe
 from hgq_keras.variables import StoredWidths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hgq_keras.tracking import Range
 
 __all__ = ["Quantizer"]
 
@@ -75,11 +77,7 @@ class Quantizer(StoredWidths):
 
     def mode(self, training: bool | None) -> Mode:
         """Inference if the widths are not trained; else calibration if it is switched on, training or inference."""
-        if self.is_frozen:
-            return Mode.INFER
-        if self._calibrating:
-            return Mode.CALIBRATE
-        return Mode.TRAIN if training else Mode.INFER
+        return mode_of(frozen=self.is_frozen, calibrating=self._calibrating, training=bool(training))
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         if self._weight is not None and self._weight.first_step(training):
@@ -92,39 +90,41 @@ class Quantizer(StoredWidths):
     def _transformed(self, x: Any, mode: Mode) -> Any:
         """Quantization with scaler, noise factor and affine map around it."""
         config = self.config
-        if isinstance(self.spec, Dummy):
-            return x if config.affine is None else _affine(ops.cast(x, self.compute_dtype), *config.affine)
-        x = ops.cast(x, self.compute_dtype)
-        if config.scaler is not None:
-            x = x / config.scaler
+        dummy = isinstance(self.spec, Dummy)
+        return transformed(
+            x if dummy and config.affine is None else ops.cast(x, self.compute_dtype),
+            None if dummy else lambda inner: self._quantized(inner, mode),
+            mode=mode,
+            scaler=config.scaler,
+            affine=config.affine,
+            noise_factor=config.qnoise_factor,
+        )
+
+    def _quantized(self, x: Any, mode: Mode) -> Any:
         sharing = self._shared
         split = sharing.split(KERAS, x)
-        q = sharing.join(KERAS, self._float(split) if isinstance(self.spec, Float) else self._fixed(split, mode))
-        if config.qnoise_factor is not None and mode is Mode.TRAIN:
-            q = x + config.qnoise_factor * (q - x)
-        if config.scaler is not None:
-            q = q * config.scaler
-        return q if config.affine is None else _affine(q, *config.affine)
+        return sharing.join(KERAS, self._float(split) if isinstance(self.spec, Float) else self._fixed(split, mode))
 
     def _fixed(self, x: Any, mode: Mode) -> Any:
         spec = self.fixed_spec
         k, i, second = self._beside_data("k"), self._beside_data("i"), self._beside_data(self._second)
         if self._kept is not None:
-            self._follow(x, k, i, ops.round(second), Mode.CALIBRATE)
-            k, i = (ops.convert_to_tensor(part, dtype=self.compute_dtype) for part in self._kept)
-        follows = spec.overflow_mode is Overflow.WRAP and (mode is not Mode.INFER or spec.is_weight)
+            own_k, own_i = (ops.convert_to_tensor(part, dtype=self.compute_dtype) for part in self._kept)
+            f = fraction(spec, ops.round(second), ops.round(own_i))
+            self._note(observe(x, k, i, f, spec, self._shared.shared_axes), Mode.CALIBRATE)
+            k, i = own_k, own_i
         # In kif the step does not depend on i: training quantizes first and takes the extremes of the result.
-        after = follows and mode is Mode.TRAIN and isinstance(spec, KIF)
+        after = mode is Mode.TRAIN and isinstance(spec, KIF) and follows(spec, mode)
         if after:
-            i_used = ops.full_like(i, _MOST) if spec.ic is None else spec.ic(ops.full_like(i, _MOST))
-        elif follows:
+            i_used = limited(KERAS, spec, ops.full_like(i, _MOST))
+        elif follows(spec, mode):
             k, i_used = self._follow(x, k, i, ops.round(second), mode)
         else:
             i_used = i
         noise = None
         if self._seed is not None and mode is Mode.TRAIN:
             noise = keras.random.uniform(ops.shape(x), dtype=self.compute_dtype, seed=self._seed)
-        xq = quantize_op(self._shared.shared_axes, spec, k, wrap=mode is Mode.INFER, noise=noise)(x, i_used, second)
+        xq = quantize_op(self._shared.shared_axes, spec, k, wrap=wraps(spec, mode), noise=noise)(x, i_used, second)
         if after:
             self._follow(xq, k, i, ops.round(second), mode)
         return xq
@@ -136,13 +136,17 @@ class Quantizer(StoredWidths):
 
     def _follow(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
         """Sign and integer bits that hold x, stored but at inference."""
-        k, wanted, limited = follow(x, k, i, second, self.fixed_spec, self._shared.shared_axes, mode)
+        found = follow(x, k, i, second, self.fixed_spec, self._shared.shared_axes, mode)
+        self._note(found, mode)
+        return found.k, found.limited
+
+    def _note(self, found: Range, mode: Mode) -> None:
+        """Store the range after a batch, but at inference."""
         if mode is Mode.CALIBRATE:
             self._seen = True
-            self._k.assign(k)
+            self._k.assign(found.k)
         if mode is not Mode.INFER:
-            self._i.assign(wanted if self._unlimited else limited)
-        return k, limited
+            self._i.assign(found.wanted if self._unlimited else found.limited)
 
     # --- calibration -------------------------------------------------------------------------------------------------
 
@@ -165,9 +169,9 @@ class Quantizer(StoredWidths):
         What is noted stands in place of the range until `conclude`, and is used by nothing.
         """
         self._calibrating = True
-        if self.built and self._wraps:
+        if self.built and tracks(self.spec):
             self._unlimited = True
-            if self.is_frozen and not self._wraps_as_weight:
+            if self.is_frozen and not is_weight_range(self.spec):
                 self._kept = self._stored("k"), self._stored("i")
 
     def conclude(self) -> tuple[int, int] | None:
@@ -181,14 +185,15 @@ class Quantizer(StoredWidths):
         self._calibrating, self._unlimited, self._kept = False, False, None
         if not unlimited:
             return None
-        k, needed, limit = self._stored("k"), self._stored("i"), self.fixed_spec.ic
-        own_k, own_i = kept if kept is not None else (k, needed)
-        if kept is None and limit is not None:
-            own_i = ops.convert_to_numpy(limit(ops.convert_to_tensor(needed)))
+        spec, k, needed = self.fixed_spec, self._stored("k"), self._stored("i")
+        if kept is not None:
+            own_k, own_i = kept
+        else:
+            own_k, own_i = k, ops.convert_to_numpy(limited(KERAS, spec, ops.convert_to_tensor(needed)))
         self._k.assign(own_k)
         self._i.assign(own_i)
-        i, second = np.rint(own_i), np.rint(self._stored(self._second))
-        f = second if isinstance(self.spec, KIF) else second - i
+        i = np.rint(own_i)
+        f = fraction(spec, self._array_width(self._second), i)
         return cut(np.rint(needed), own_k, i, f, None if kept is None else k > own_k)
 
     @property
@@ -212,7 +217,3 @@ class Quantizer(StoredWidths):
         # Not an argument, where it means that the widths are fixed numbers and never trained.
         quantizer.trainable = trainable
         return quantizer
-
-
-def _affine(q: Any, scale: float, shift: float) -> Any:
-    return q * scale + shift

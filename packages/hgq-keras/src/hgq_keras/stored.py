@@ -7,25 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import DataError, FileError
-from hgq_core.spec import check_widths
+from hgq_core.quantizer import width_names
+from hgq_core.spec import TYPES, check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-__all__ = ["load_widths", "save_widths", "width_names"]
-
-_NAMES = {"kif": ("k", "i", "f"), "kbi": ("k", "i", "b"), "float": ("m", "e", "e0"), "dummy": ()}
+__all__ = ["load_widths", "save_widths"]
 
 _CALIBRATED = "calibrated"
-
-
-def width_names(q_type: str) -> tuple[str, ...]:
-    """Names of the widths of a quantizer type; no two types have the same.
-
-    >>> width_names("kbi")
-    ('k', 'i', 'b')
-    """
-    return _NAMES[q_type]
 
 
 def save_widths(store: MutableMapping[str, Any], widths: Mapping[str, Any], calibrated: np.ndarray | None) -> None:
@@ -82,7 +72,7 @@ def _described(names: set[str]) -> str:
     """Which type writes these names."""
     if not names:
         return "no widths"
-    kind = next((q_type for q_type, known in _NAMES.items() if set(known) == names), None)
+    kind = next((q_type for q_type in TYPES if set(width_names(q_type)) == names), None)
     listed = ", ".join(sorted(names))
     if kind is not None:
         return f"the widths {listed} of type {kind!r}"

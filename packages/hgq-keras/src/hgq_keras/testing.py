@@ -37,13 +37,19 @@ if TYPE_CHECKING:
 __all__ = ["KerasBackend", "KerasModel", "KerasQuantizer"]
 
 
-def configuration(spec: Spec, place: str) -> QuantizerConfig:
+def configuration(
+    spec: Spec,
+    place: str,
+    *,
+    scaler: float | None = None,
+    affine: tuple[float, float] | None = None,
+    qnoise_factor: float | None = None,
+) -> QuantizerConfig:
     """The configuration that says the same as a specification, every parameter written out."""
     axes = ("homogeneous_axis", "heterogeneous_axis")
     values = {field.name: getattr(spec, field.name) for field in fields(spec)}
-    return QuantizerConfig(
-        spec.q_type, place, **{name: value for name, value in values.items() if name not in axes or value is not None}
-    )
+    given = {name: value for name, value in values.items() if name not in axes or value is not None}
+    return QuantizerConfig(spec.q_type, place, scaler, affine, qnoise_factor, **given)
 
 
 def gradients(quantizer: Quantizer, x: Any, g: Any) -> tuple[Any, Any, Mapping[str, Any]]:
@@ -238,8 +244,18 @@ class KerasBackend(Backend):
         x, k, i, f = (ops.convert_to_tensor(part, dtype="float32") for part in (x, k, i, f))
         return _array(fixed_point(KERAS, x, k, i, f, round_mode=round_mode, overflow_mode=overflow_mode, wrap=wrap))
 
-    def quantizer(self, spec: Spec, shape: tuple[int | None, ...]) -> KerasQuantizer:
-        quantizer = Quantizer(configuration(spec, "datalane" if shape[0] is None else "weight"))
+    def quantizer(
+        self,
+        spec: Spec,
+        shape: tuple[int | None, ...],
+        *,
+        scaler: float | None = None,
+        affine: tuple[float, float] | None = None,
+        qnoise_factor: float | None = None,
+    ) -> KerasQuantizer:
+        place = "datalane" if shape[0] is None else "weight"
+        config = configuration(spec, place, scaler=scaler, affine=affine, qnoise_factor=qnoise_factor)
+        quantizer = Quantizer(config)
         quantizer.build(shape)
         return KerasQuantizer(quantizer, shape)
 

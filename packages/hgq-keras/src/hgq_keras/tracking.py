@@ -1,30 +1,22 @@
-"""Integer bits under WRAP: they are not trained but follow the data (specification, numbers, section 6)."""
+"""The range of a batch under WRAP, by the rules of `hgq_core.quantizer.range`, also where replicas share the batch."""
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras import ops
 
-from hgq_core.modes import Overflow
-from hgq_core.quantize import fixed_point, integer_bits_kbi, integer_bits_kif
-from hgq_core.spec import KBI, KIF
+from hgq_core.quantizer import Mode, fraction
+from hgq_core.quantizer.range import limited, needed, needed_as_it_stands, rounds_below_zero, wanted
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Mode", "Range", "follow"]
+    from hgq_core.spec import KBI, KIF
 
-
-class Mode(Enum):
-    """How a quantizer acts; calibration is set explicitly by `hgq_keras.calibrate.calibrating`."""
-
-    TRAIN = "train"
-    CALIBRATE = "calibrate"
-    INFER = "infer"
+__all__ = ["Range", "follow", "observe"]
 
 
 class Range(NamedTuple):
@@ -42,7 +34,7 @@ class Range(NamedTuple):
 
 
 def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[int], mode: Mode) -> Range:
-    """The range after this batch; the extremes of x are enough, because rounding is monotone.
+    """The range after this batch.
 
     Args:
         x: numbers before quantization; in kif also after it, which has the same extremes.
@@ -51,28 +43,43 @@ def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[
         second: fraction bits (kif) or bits (kbi), whole.
         spec: the quantizer.
         axes: axes that share a width.
-        mode: TRAIN lets ``i`` fall by ``i_decay_speed`` a step, CALIBRATE only lets it grow and sets ``k`` where a
-            number is negative, INFER is for weights, whose range is that of the kernel.
+        mode: what the batch is quantized for.
     """
+    low, high = _extremes(x, axes, mode)
+    wants = wanted(KERAS, spec, i, needed(KERAS, spec, low, high, second), mode)
+    leaves = limited(KERAS, spec, wants)
+    if mode is Mode.CALIBRATE:
+        whole = ops.round(leaves)
+        k = _signed(k, rounds_below_zero(KERAS, spec, low, whole, fraction(spec, second, whole)))
+    return Range(k, wants, leaves)
+
+
+def observe(x: Any, k: Any, i: Any, f: Any, spec: KIF | KBI, axes: Sequence[int]) -> Range:
+    """What calibration notes of a frozen range: the sign and the integer bits that the data want on its grid.
+
+    Args:
+        x: numbers before quantization.
+        k: sign bits that earlier batches wanted.
+        i: integer bits that earlier batches wanted.
+        f: fraction bits of the frozen range, whole.
+        spec: the quantizer.
+        axes: axes that share a width.
+    """
+    low, high = _extremes(x, axes, Mode.CALIBRATE)
+    needs = needed_as_it_stands(KERAS, spec, low, high, f)
+    wants = wanted(KERAS, spec, i, needs, Mode.CALIBRATE)
+    return Range(_signed(k, rounds_below_zero(KERAS, spec, low, needs, f)), wants, limited(KERAS, spec, wants))
+
+
+def _signed(k: Any, negative: Any) -> Any:
+    return ops.maximum(k, ops.cast(negative, k.dtype))
+
+
+def _extremes(x: Any, axes: Sequence[int], mode: Mode) -> tuple[Any, Any]:
+    """Smallest and largest numbers over axes, of the whole batch; of a weight, which each replica has, its own."""
     x = ops.stop_gradient(x)
     low, high = (KERAS.amin(x, tuple(axes)), KERAS.amax(x, tuple(axes))) if axes else (x, x)
-    if mode is not Mode.INFER:
-        low, high = _of_all_replicas(low, high)
-    needs = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
-    wanted = needs(KERAS, low, high, second, round_mode=spec.round_mode)
-    if mode is Mode.TRAIN:
-        wanted = ops.maximum(i - spec.i_decay_speed, wanted)
-    elif mode is Mode.CALIBRATE:
-        wanted = ops.maximum(i, wanted)
-    limited = wanted if spec.ic is None else spec.ic(wanted)
-    if mode is Mode.CALIBRATE:
-        f = second if isinstance(spec, KIF) else second - ops.round(limited)
-        signed = ops.ones_like(k)
-        lowest = fixed_point(
-            KERAS, low, signed, limited, f, round_mode=spec.round_mode, overflow_mode=Overflow.WRAP, wrap=False
-        )
-        k = ops.maximum(k, ops.cast(lowest < 0, k.dtype))
-    return Range(k, wanted, limited)
+    return (low, high) if mode is Mode.INFER else _of_all_replicas(low, high)
 
 
 def _of_all_replicas(low: Any, high: Any) -> tuple[Any, Any]:

@@ -11,15 +11,16 @@ from keras import ops
 from hgq_core.calibration import fingerprint
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.formats import Formats
-from hgq_core.modes import Overflow
-from hgq_core.ops import EMPTY, NUMPY, Ops
+from hgq_core.ops import NUMPY, Ops
+from hgq_core.quantizer import Mode, Width, counted, declared, fraction, second, straight_through, width_names
+from hgq_core.quantizer.range import follows_data, fresh, is_weight_range, tracks
 from hgq_core.spec import KBI, KIF, Dummy, Spec
 from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.ops import KERAS, read
 from hgq_keras.start import Weight, alive, held, outside_of_traces, warn_widened, widening
-from hgq_keras.stored import load_widths, save_widths, width_names
-from hgq_keras.tracking import Mode, follow
-from hgq_keras.widths import Width, counted, declared, straight_through, width_dtype
+from hgq_keras.stored import load_widths, save_widths
+from hgq_keras.tracking import follow
+from hgq_keras.widths import initializer, width_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from hgq_core.granularity import Sharing
 
 __all__ = ["StoredWidths"]
+
+_JUDGED = ("f", "b")
+"""The widths that decide how fine the step is."""
 
 
 class StoredWidths(ComputedProperties, keras.Layer):
@@ -68,7 +72,8 @@ class StoredWidths(ComputedProperties, keras.Layer):
             except ValueError as error:
                 raise type(error)(f"quantizer {self.name!r}: {error}") from error
             self.input_spec = self._accepted(input_shape)
-            for width in declared(spec):
+            # A weight is judged against sign and integer bits: they come first. Files of optimizers keep this order.
+            for width in sorted(declared(spec), key=lambda width: width.name in _JUDGED):
                 setattr(self, f"_{width.name}", self._variable(width))
         super().build(input_shape)
 
@@ -80,8 +85,8 @@ class StoredWidths(ComputedProperties, keras.Layer):
         return keras.layers.InputSpec(ndim=len(shape), axes=axes)
 
     def _variable(self, width: Width) -> Any:
-        start = width.initializer(self.name)
-        if self._weight is not None and width.name in ("f", "b"):
+        start = initializer(width, self.name)
+        if self._weight is not None and width.name in _JUDGED:
             start = alive(start, self._weight, self.fixed_spec, self._shared, self._k, self._i)
         return self.add_weight(
             shape=self._shared.width_shape,
@@ -113,9 +118,10 @@ class StoredWidths(ComputedProperties, keras.Layer):
         return {name: getattr(self, f"_{name}") for name in width_names(self.spec.q_type)}
 
     @property
+    @computed
     def _second(self) -> str:
         """Name of the width beside the integer bits."""
-        return "f" if isinstance(self.spec, KIF) else "b"
+        return second(self.fixed_spec)
 
     def _beside_data(self, name: str) -> Any:
         """A stored width in the type of the data, which TensorFlow does not mix with another."""
@@ -171,15 +177,15 @@ class StoredWidths(ComputedProperties, keras.Layer):
         values = None if weight is None else weight.held()
         if weight is None or values is None or any(held(width) is None for width in self._widths.values()):
             return None
-        second, change = self._stored(self._second), None
-        if weight.assigned(values, second) and np.all(np.isfinite(values)):
+        width, change = self._stored(self._second), None
+        if weight.assigned(values, width) and np.all(np.isfinite(values)):
             i = self._stored("i")
-            change = widening(values, spec, self._shared, self._stored("k"), i, second)
+            change = widening(values, spec, self._shared, self._stored("k"), i, width)
             if change:
-                second = second + (change.fraction if isinstance(spec, KIF) else change.bits)
-                getattr(self, f"_{self._second}").assign(second)
+                width = width + (change.fraction if isinstance(spec, KIF) else change.bits)
+                getattr(self, f"_{self._second}").assign(width)
                 self._i.assign(i + change.integer)
-        weight.see(values, second)
+        weight.see(values, width)
         return change
 
     # --- calibration -------------------------------------------------------------------------------------------------
@@ -187,16 +193,7 @@ class StoredWidths(ComputedProperties, keras.Layer):
     @property
     def follows_data(self) -> bool:
         """Whether the stored range is that of data that were seen: under WRAP, but for weights and fixed widths."""
-        return self._wraps and not self.fixed_spec.is_weight and self.fixed_spec.trainable
-
-    @property
-    def _wraps(self) -> bool:
-        return isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
-
-    @property
-    def _wraps_as_weight(self) -> bool:
-        """Whether the range is that of a weight's values, whatever is stored."""
-        return self._wraps and self.fixed_spec.is_weight
+        return follows_data(self.spec)
 
     def is_calibrated(self, weights: Sequence[np.ndarray] = ()) -> bool:
         """Whether widths and weights are those that a calibration left; always where no range follows the data.
@@ -218,8 +215,8 @@ class StoredWidths(ComputedProperties, keras.Layer):
 
     def reset_range(self) -> None:
         """Forget the observed range of a WRAP quantizer, so that calibration starts fresh; a frozen one is kept."""
-        if self.built and self._wraps and self.fixed_spec.trainable and self.trainable:
-            self._i.assign(ops.full(self._i.shape, EMPTY))
+        if self.built and tracks(self.spec) and self.fixed_spec.trainable and self.trainable:
+            self._i.assign(fresh(KERAS, self.fixed_spec, ops.zeros(self._i.shape)))
             self._k.assign(ops.zeros(self._k.shape))
 
     # --- what others read --------------------------------------------------------------------------------------------
@@ -250,16 +247,16 @@ class StoredWidths(ComputedProperties, keras.Layer):
     def kif(self) -> tuple[Any, Any, Any]:
         """``k, i, f`` as whole numbers (bits) with straight-through gradients, of the shape of the widths."""
         spec, _ = self.fixed_spec, self._shared
-        i, second = self._tensor_width("i"), self._tensor_width(self._second)
-        return read(self._k), i, second if isinstance(spec, KIF) else second - i
+        i = self._tensor_width("i")
+        return read(self._k), i, fraction(spec, self._tensor_width(self._second), i)
 
     @property
     @computed
     def array_kif(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same as float64 arrays."""
         spec, _ = self.fixed_spec, self._shared
-        k, i, second = (self._array_width(name) for name in ("k", "i", self._second))
-        return k, i, second if isinstance(spec, KIF) else second - i
+        k, i, width = (self._array_width(name) for name in ("k", "i", self._second))
+        return k, i, fraction(spec, width, i)
 
     @property
     @computed
@@ -295,7 +292,7 @@ class StoredWidths(ComputedProperties, keras.Layer):
 
     def _tensor_width(self, name: str) -> Any:
         """A stored width as a tensor of whole numbers, with a straight-through gradient."""
-        return straight_through(read(getattr(self, f"_{name}")))
+        return straight_through(KERAS, read(getattr(self, f"_{name}")))
 
     def _counted(self, verbs: Ops, width: Callable[[str], Any], values: Any) -> Any:
         if isinstance(self.spec, Dummy):
@@ -310,15 +307,15 @@ class StoredWidths(ComputedProperties, keras.Layer):
 
     def _values(self, given: Any) -> Any:
         """The weight whose values are the range, those given or the layer's; None if the stored range counts."""
-        if not self._wraps_as_weight:
+        if not is_weight_range(self.spec):
             return None
         return self._weight.tensor if given is None and self._weight is not None else given
 
     def _range_of(self, values: Any) -> Any:
         """Integer bits that hold these values, of the shape of the widths."""
         tensor = self._shared.split(KERAS, ops.cast(ops.convert_to_tensor(values), self.compute_dtype))
-        k, i, second = (self._beside_data(name) for name in ("k", "i", self._second))
-        return follow(tensor, k, i, ops.round(second), self.fixed_spec, self._shared.shared_axes, Mode.INFER).limited
+        k, i, width = (self._beside_data(name) for name in ("k", "i", self._second))
+        return follow(tensor, k, i, ops.round(width), self.fixed_spec, self._shared.shared_axes, Mode.INFER).limited
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.
@@ -331,8 +328,7 @@ class StoredWidths(ComputedProperties, keras.Layer):
         values = self._values(values)
         if values is not None:
             i_of_values = np.rint(ops.convert_to_numpy(self._range_of(values)).astype(np.float64))
-            f = f if isinstance(self.spec, KIF) else f + i - i_of_values
-            i = i_of_values
+            f, i = fraction(self.fixed_spec, self._array_width(self._second), i_of_values), i_of_values
         k, i, f = (self._shared.expand(NUMPY, part) for part in np.broadcast_arrays(k, i, f))
         if self._is_data:
             k, i, f = k[0], i[0], f[0]

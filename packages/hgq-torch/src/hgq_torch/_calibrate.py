@@ -105,7 +105,7 @@ def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
         for name, quantizer in mine.items():
             cut = quantizer.cut()
             if cut is not None:
-                refuse_cut(name or type(model).__name__, *cut, frozen=not quantizer.follows_data)
+                refuse_cut(name or type(model).__name__, *cut, frozen=quantizer.fixed_by_spec)
         # What no data came by stays as it was, whatever else the model computes with other arguments.
         seen = {q for q in mine.values() if q.was_observed}
         for quantizer, widths in kept.items():

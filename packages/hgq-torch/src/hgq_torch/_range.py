@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,11 +9,22 @@ import torch
 from torch import Tensor
 from torch.utils.module_tracker import ModuleTracker
 
-from hgq_core.calibration import FINGERPRINT_BYTES, cut, fingerprint
+from hgq_core.calibration import FINGERPRINT_BYTES, fingerprint
 from hgq_core.errors import DataError
-from hgq_core.modes import Overflow
-from hgq_core.quantize import integer_bits_kbi, integer_bits_kif, round_scaled
-from hgq_core.spec import KBI, KIF, Dummy, Spec
+from hgq_core.quantizer import Mode, fraction, mode_of, second
+from hgq_core.quantizer.range import (
+    cut,
+    follows,
+    follows_data,
+    fresh,
+    limited,
+    needed,
+    needed_as_it_stands,
+    rounds_below_zero,
+    tracks,
+    wanted,
+)
+from hgq_core.spec import Dummy, Spec
 from hgq_torch._reduce import check_not_empty
 from hgq_torch._widths import StoredWidths
 from hgq_torch.ops import TORCH
@@ -25,7 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TRACKER", "FollowedRange", "Mode"]
+    from hgq_core.spec import KBI, KIF
+
+__all__ = ["TRACKER", "FollowedRange"]
 
 TRACKER = ModuleTracker()
 """Knows whether a backward pass runs; it is never entered, and tracks nothing."""
@@ -37,17 +48,6 @@ def _is_recomputed() -> bool:
     It sees the same batch a second time, which is no second step: ranges do not decay.
     """
     return not torch.compiler.is_compiling() and bool(TRACKER.is_bw)
-
-
-class Mode(StrEnum):
-    """What a quantizer does with a batch (`Quantizer.mode`)."""
-
-    TRAIN = "train"
-    """WRAP only rounds, and its ``i`` follows the batch."""
-    CALIBRATE = "calibrate"
-    """WRAP only rounds, and its ``i`` and ``k`` grow to hold the batch."""
-    INFER = "infer"
-    """What the hardware does: WRAP wraps."""
 
 
 class FollowedRange(StoredWidths):
@@ -71,9 +71,9 @@ class FollowedRange(StoredWidths):
 
         A specification with ``trainable=False`` is not calibrated either.
         """
-        if self.calibrating:
-            return Mode.INFER if self._fixed_by_spec else Mode.CALIBRATE
-        return Mode.TRAIN if self.training and not self.frozen else Mode.INFER
+        # Calibration is no gradient: `requires_grad=False` does not keep a range from it.
+        frozen = self.fixed_by_spec if self.calibrating else self.frozen
+        return mode_of(frozen=frozen, calibrating=self.calibrating, training=self.training)
 
     @property
     def frozen(self) -> bool:
@@ -83,34 +83,27 @@ class FollowedRange(StoredWidths):
         """
         if isinstance(self.spec, Dummy):
             return False
-        return self._fixed_by_spec or not any(getattr(self, name).requires_grad for name in self.trained)
+        return self.fixed_by_spec or not any(getattr(self, name).requires_grad for name in self.trained)
 
     @property
-    def _fixed_by_spec(self) -> bool:
+    def fixed_by_spec(self) -> bool:
+        """Whether the specification says ``trainable=False``, so that calibration leaves the range too."""
         return not getattr(self.spec, "trainable", True)
 
     @property
     def follows_data(self) -> bool:
         """Whether ``i`` follows what is seen: under WRAP, but for a weight, whose range is that of its values."""
-        return self._tracks and not self._exempt and not self._fixed_by_spec
-
-    @property
-    def _tracks(self) -> bool:
-        return isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
-
-    @property
-    def _exempt(self) -> bool:
-        return isinstance(self.spec, KIF | KBI) and self.spec.is_weight
+        return follows_data(self.spec)
 
     def _formats_of(self, x: Tensor, mode: Mode) -> tuple[Tensor, Tensor, Tensor]:
         """``k, i, f`` for this batch; under WRAP they follow it and are stored, but for a weight at inference."""
-        spec = cast("KIF | KBI", self.spec)
-        if not self._tracks or (mode is Mode.INFER and not self._exempt):
+        if not follows(self.spec, mode):
             return self.kif()
-        own = self.width("f" if isinstance(spec, KIF) else "b")
+        spec = cast("KIF | KBI", self.spec)
+        own = self.width(second(spec))
         with torch.no_grad():
             k, i = self._followed(x, own, mode)
-        return k, i, own if isinstance(spec, KIF) else own - i
+        return k, i, fraction(spec, own, i)
 
     def _followed(self, x: Tensor, own: Tensor, mode: Mode) -> tuple[Tensor, Tensor]:
         """Sign and whole integer bits that follow the batch; stored, except at inference."""
@@ -118,20 +111,16 @@ class FollowedRange(StoredWidths):
         check_not_empty(x)
         axes = self.sharing.shared_axes
         low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
-        needed_for = integer_bits_kif if isinstance(spec, KIF) else integer_bits_kbi
-        needed = needed_for(TORCH, low, high, own, round_mode=spec.round_mode)
-        bounds = self.bounds["i"]
+        needs = needed(TORCH, spec, low, high, own)
         if mode is Mode.INFER:
-            return self.k, torch.round(torch.clamp(needed, bounds.low, bounds.high))
-        self.reduce_max(needed)
+            return self.k, torch.round(limited(TORCH, spec, needs))
+        self.reduce_max(needs)
         if mode is Mode.CALIBRATE:
-            self._observe(low, high, needed, own if isinstance(spec, KIF) else own - needed)
-        kept = self.i - spec.i_decay_speed if mode is Mode.TRAIN and not _is_recomputed() else self.i
-        self.i.copy_(torch.clamp(torch.maximum(kept, needed), bounds.low, bounds.high))
+            self._observe(low, high, needs, fraction(spec, own, needs))
+        self.i.copy_(limited(TORCH, spec, wanted(TORCH, spec, self.i, needs, mode, repeated=_is_recomputed())))
         i = torch.round(self.i)
         if mode is Mode.CALIBRATE:
-            f = own if isinstance(spec, KIF) else own - i
-            negative = (round_scaled(TORCH, low, TORCH.power_of_two(f), spec.round_mode) < 0).to(self.k.dtype)
+            negative = rounds_below_zero(TORCH, spec, low, i, fraction(spec, own, i)).to(self.k.dtype)
             self.reduce_max(negative)
             self.k.copy_(torch.maximum(self.k, negative))
         return self.k, i
@@ -157,31 +146,27 @@ class FollowedRange(StoredWidths):
 
     def reset_range(self) -> None:
         """Forget the data's range: the fewest integer bits that the constraint allows, and no sign (WRAP only)."""
-        if self._tracks and self.built and not self._fixed_by_spec:
-            low = self.bounds["i"].low
-            self.assign(i=low if low > -inf else -32.0, k=0)
+        if tracks(self.spec) and self.built and not self.fixed_by_spec:
+            self.assign(i=fresh(TORCH, cast("KIF | KBI", self.spec), torch.zeros_like(self.i)), k=0)
 
     # --- calibration --------------------------------------------------------------------------------------------------
 
-    def _observe(self, low: Tensor, high: Tensor, needed: Tensor, f: Tensor) -> None:
+    def _observe(self, low: Tensor, high: Tensor, needs: Tensor, f: Tensor) -> None:
         """Note what the batches of a calibration need, whatever the constraint leaves of it."""
         if not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
             message = "the calibration data become NaN or infinity on their way through the model; check its weights"
             raise DataError(message)
-        spec = cast("KIF | KBI", self.spec)
-        negative = round_scaled(TORCH, low, TORCH.power_of_two(f), spec.round_mode) < 0
+        negative = rounds_below_zero(TORCH, cast("KIF | KBI", self.spec), low, needs, f)
         if self._observed is not None:
-            needed, negative = torch.maximum(self._observed[0], needed), self._observed[1] | negative
-        self._observed = needed.clone(), negative
+            needs, negative = torch.maximum(self._observed[0], needs), self._observed[1] | negative
+        self._observed = needs.clone(), negative
 
     def _observe_frozen(self, x: Tensor) -> None:
         """The same for a range that calibration leaves as it is."""
-        spec = cast("KIF | KBI", self.spec)
         axes = self.sharing.shared_axes
         low, high = TORCH.amin(x, axes), TORCH.amax(x, axes)
         f = self.kif()[2]
-        # On the grid as it stands: in kbi it would move with the range.
-        self._observe(low, high, integer_bits_kif(TORCH, low, high, f, round_mode=spec.round_mode), f)
+        self._observe(low, high, needed_as_it_stands(TORCH, cast("KIF | KBI", self.spec), low, high, f), f)
 
     def forget_observed(self) -> None:
         """Begin to note anew what a calibration needs."""
@@ -194,9 +179,9 @@ class FollowedRange(StoredWidths):
         """
         if self._observed is None:
             return None
-        needed, negative = (part.double().cpu().numpy() for part in self._observed)
+        needs, negative = (part.double().cpu().numpy() for part in self._observed)
         k, i, f = (part.detach().double().cpu().numpy() for part in self.kif())
-        return cut(needed, k, i, f, negative > 0 if self._fixed_by_spec else None)
+        return cut(needs, k, i, f, negative > 0 if self.fixed_by_spec else None)
 
     def _fingerprint(self, weights: Sequence[Tensor]) -> NDArray[np.uint8]:
         widths = {name: getattr(self, name).detach().double().cpu().numpy() for name in self.stored}

@@ -12,7 +12,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.formats import Formats
-from hgq_core.modes import Overflow
+from hgq_core.quantizer import declared, fraction, second
 from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec, check_widths
 from hgq_torch._functions import StoredWidth
 from hgq_torch.ops import TORCH
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.granularity import Sharing
+    from hgq_core.quantizer import Width
 
 __all__ = ["StoredWidths", "check_stored"]
-
-_NAMES = {"kif": ("i", "f"), "kbi": ("b", "i"), "float": ("m", "e", "e0"), "dummy": ()}
-_INITIAL = {"float": {"m": "m0", "e": "e0", "e0": "e00"}}
 
 
 class StoredWidths(nn.Module):
@@ -33,7 +31,10 @@ class StoredWidths(nn.Module):
 
     Attributes:
         spec: what the quantizer is.
+        declared: what each width is (`hgq_core.quantizer.widths`).
         names: the widths: ``i, f`` of kif, ``b, i`` of kbi, ``m, e, e0`` of float, none of dummy.
+        stored: names of everything that is stored: the widths, and ``k`` of fixed point.
+        trained: names of the widths that are parameters.
         bounds: constraint of each width.
     """
 
@@ -45,35 +46,25 @@ class StoredWidths(nn.Module):
     def __init__(self, spec: Spec, *, data: bool, **options: Any) -> None:
         super().__init__()
         self.spec = spec
-        self.names = _NAMES[spec.q_type]
-        self.bounds = {name: _bounds(spec, name) for name in self.names}
+        self.declared = {width.name: width for width in declared(spec)}
+        self.names = tuple(name for name in self.declared if name != "k")
+        self.trained = tuple(name for name, width in self.declared.items() if width.learned)
+        self.stored = tuple(self.declared)
+        self.bounds = {name: _bounds(self.declared[name]) for name in self.names}
         self._data = data
         self._sharing: Sharing | None = None
-        for name in self.names:
-            if name in self.trained:
-                requires_grad = cast("KIF | KBI | Float", spec).trainable
-                parameter: Any = UninitializedParameter(requires_grad=requires_grad, **options)
-                self.register_parameter(name, parameter)
+        # The sign is the last one in a file.
+        for width in sorted(self.declared.values(), key=lambda width: width.name == "k"):
+            if width.learned:
+                parameter: Any = UninitializedParameter(requires_grad=width.trained, **options)
+                self.register_parameter(width.name, parameter)
             else:
-                self.register_buffer(name, UninitializedBuffer(requires_grad=False, **options))
-        if isinstance(spec, KIF | KBI):
-            self.register_buffer("k", UninitializedBuffer(requires_grad=False, **options))
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        """Names of the widths that are parameters."""
-        wraps = isinstance(self.spec, KIF | KBI) and self.spec.overflow_mode is Overflow.WRAP
-        return tuple(name for name in self.names if not (wraps and name == "i"))
+                self.register_buffer(width.name, UninitializedBuffer(requires_grad=False, **options))
 
     @property
     def fixed(self) -> bool:
         """Whether this is fixed point: kif or kbi."""
         return isinstance(self.spec, KIF | KBI)
-
-    @property
-    def stored(self) -> tuple[str, ...]:
-        """Names of everything that is stored: the widths, and ``k`` of fixed point."""
-        return ("k", *self.names) if self.fixed else self.names
 
     @property
     def built(self) -> bool:
@@ -91,7 +82,7 @@ class StoredWidths(nn.Module):
             return
         self._sharing = self.spec.granularity.resolve(tuple(shape))
         for name in self.stored:
-            initial = getattr(self.spec, _INITIAL.get(self.spec.q_type, {}).get(name, f"{name}0"))
+            initial = self.declared[name].start
             width = getattr(self, name)
             if isinstance(width, UninitializedParameter | UninitializedBuffer):
                 width.materialize(self._sharing.width_shape)
@@ -151,11 +142,9 @@ class StoredWidths(nn.Module):
     def kif(self) -> tuple[Tensor, Tensor, Tensor]:
         """Sign, integer and fraction bits of fixed point, whole, of the shape of the width tensor."""
         _ = self.sharing
-        if isinstance(self.spec, KIF):
-            return self.k, self.width("i"), self.width("f")
-        if isinstance(self.spec, KBI):
+        if isinstance(self.spec, KIF | KBI):
             i = self.width("i")
-            return self.k, i, self.width("b") - i
+            return self.k, i, fraction(self.spec, self.width(second(self.spec)), i)
         message = f"a quantizer of type {self.spec.q_type!r} has no fixed-point widths; expected 'kif' or 'kbi'"
         raise ConfigError(message)
 
@@ -173,7 +162,7 @@ class StoredWidths(nn.Module):
         """``sum over trained widths of l1 * sum(width)``, or None without a regulariser."""
         terms = []
         for name in self.trained if self.built else ():
-            factor = getattr(self.spec, f"{name}r", None)
+            factor = self.declared[name].regularizer
             if callable(factor):
                 terms.append(factor(getattr(self, name)))
             elif factor:
@@ -200,11 +189,11 @@ def check_stored(name: str, values: Any) -> None:
         check_widths(name, values.detach().double().cpu().numpy())
 
 
-def _bounds(spec: Spec, name: str) -> Bounds:
-    bounds = getattr(spec, f"{name}c", None)
+def _bounds(width: Width) -> Bounds:
+    bounds = width.constraint
     if bounds is None:
         return Bounds()
     if not isinstance(bounds, Bounds):
-        message = f"constraint {name}c: received {bounds!r}, expected hgq_core.Bounds(low, high)"
+        message = f"constraint {width.name}c: received {bounds!r}, expected hgq_core.Bounds(low, high)"
         raise ConfigError(message)
     return bounds

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from hgq_core.cost import counted_bits
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
+from hgq_core.quantizer import Mode, counted, transformed
+from hgq_core.quantizer.range import is_weight_range, wraps
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
-from hgq_torch._range import FollowedRange, Mode
+from hgq_torch._range import FollowedRange
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hgq_core.granularity import Sharing
 
@@ -101,14 +102,15 @@ class Quantizer(FollowedRange):
         """
         if isinstance(self.spec, Dummy):
             return torch.zeros(()) if values is None else values.new_zeros(())
-        sharing = self.sharing
-        if isinstance(self.spec, Float):
-            m, e = self.width("m"), self.width("e")
-            return sharing.expand(TORCH, torch.where(m < 0, 0.0, m + e + 1.0))
-        k, i, f = self.kif()
-        if values is not None and self._tracks and self._exempt:
-            _, i, f = self._formats_of(sharing.split(TORCH, values.detach()), Mode.INFER)
-        return sharing.expand(TORCH, counted_bits(TORCH, k, i, f, self.spec.overflow_mode))
+        width: Callable[[str], Tensor] = self._whole
+        # In kbi the bits are stored, and do not depend on the range.
+        if values is not None and isinstance(self.spec, KIF) and is_weight_range(self.spec):
+            k, i, f = self._formats_of(self.sharing.split(TORCH, values.detach()), Mode.INFER)
+            width = {"k": k, "i": i, "f": f}.__getitem__
+        return cast("Tensor", self.sharing.expand(TORCH, counted(TORCH, self.spec, width)))
+
+    def _whole(self, name: str) -> Tensor:
+        return self.k if name == "k" else self.width(name)
 
     # --- quantization -------------------------------------------------------------------------------------------------
 
@@ -131,16 +133,17 @@ class Quantizer(FollowedRange):
 
     def _transformed(self, x: Tensor, mode: Mode) -> Tensor:
         """Quantization with scaler, noise factor and affine map around it."""
-        y = x
-        if not isinstance(self.spec, Dummy):
-            sharing = self.sharing
-            self._check(x, sharing)
-            y = sharing.split(TORCH, x if self.scaler is None else x / self.scaler)
-            y = sharing.join(TORCH, self._quantized(y, mode))
-            y = y if self.scaler is None else y * self.scaler
-        if self.qnoise_factor is not None and mode is Mode.TRAIN:
-            y = x + self.qnoise_factor * (y - x)
-        return y if self.affine is None else y * self.affine[0] + self.affine[1]
+        quantize = None if isinstance(self.spec, Dummy) else lambda inner: self._in_blocks(inner, mode)
+        result = transformed(
+            x, quantize, mode=mode, scaler=self.scaler, affine=self.affine, noise_factor=self.qnoise_factor
+        )
+        return cast("Tensor", result)
+
+    def _in_blocks(self, x: Tensor, mode: Mode) -> Tensor:
+        """Quantization of x in the shape in which blocks are axes of their own."""
+        sharing = self.sharing
+        self._check(x, sharing)
+        return cast("Tensor", sharing.join(TORCH, self._quantized(sharing.split(TORCH, x), mode)))
 
     def _quantized(self, x: Tensor, mode: Mode) -> Tensor:
         spec = self.spec
@@ -149,10 +152,10 @@ class Quantizer(FollowedRange):
         if isinstance(spec, Float):
             return cast("Tensor", MiniFloatFunction.apply(x, *(self.width(name) for name in self.names)))
         spec = cast("KIF | KBI", spec)
-        if self.calibrating and mode is Mode.INFER and self._tracks and not self._exempt:
+        wrap = wraps(spec, mode)
+        if wrap and self.calibrating:
             self._observe_frozen(x.detach())
         k, i, f = self._formats_of(x.detach(), mode)
-        wrap = mode is Mode.INFER and not self._exempt
         noise = torch.rand_like(x) if spec.stochastic and mode is Mode.TRAIN else None
         result = FixedPointFunction.apply(x, k, i, f, spec.round_mode, spec.overflow_mode, wrap, noise)
         return cast("Tensor", result)

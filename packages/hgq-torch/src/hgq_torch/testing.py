@@ -226,10 +226,19 @@ class TorchBackend(Backend):
         result = fixed_point(TORCH, *tensors, round_mode=round_mode, overflow_mode=overflow_mode, wrap=wrap)
         return np.asarray(result.numpy())
 
-    def quantizer(self, spec: Spec, shape: tuple[int | None, ...]) -> Quantizer:
+    def quantizer(
+        self,
+        spec: Spec,
+        shape: tuple[int | None, ...],
+        *,
+        scaler: float | None = None,
+        affine: tuple[float, float] | None = None,
+        qnoise_factor: float | None = None,
+    ) -> Quantizer:
         """A `hgq_torch.Quantizer` for tensors of this shape."""
+        place = "datalane" if shape and shape[0] is None else "weight"
         return _Quantizer(
-            hgq_torch.Quantizer(spec, "datalane" if shape and shape[0] is None else "weight", shape=shape)
+            hgq_torch.Quantizer(spec, place, shape=shape, scaler=scaler, affine=affine, qnoise_factor=qnoise_factor)
         )
 
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from hgq_core.formats import Formats
 from hgq_core.graph import Graph
 from hgq_core.modes import Overflow, Round
+from hgq_core.quantizer.mode import Mode
 from hgq_core.spec import Spec
 
 __all__ = ["FEATURES", "LAYER_KINDS", "Backend", "Gradients", "Layer", "Mode", "Model", "Quantizer"]
@@ -29,6 +29,7 @@ FEATURES = (
     "gradients",
     "widths",
     "frozen",
+    "transforms",
     "granularity",
     "minifloat",
     "layers",
@@ -54,17 +55,6 @@ LAYER_KINDS = (
     "flatten",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
-
-
-class Mode(StrEnum):
-    """How a quantizer or a model is called."""
-
-    TRAIN = "train"
-    """A training step: WRAP does not wrap, and its ``i`` follows the batch, down by at most ``i_decay_speed``."""
-    CALIBRATE = "calibrate"
-    """Calibration: WRAP does not wrap, ``i`` and ``k`` grow to hold the batch. One batch, without a reset before it."""
-    INFER = "infer"
-    """What is exported: WRAP wraps with the stored widths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +215,19 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def quantizer(self, spec: Spec, shape: tuple[int | None, ...]) -> Quantizer:
-        """A quantizer for tensors of this shape; data has the batch axis first, of size None."""
+    def quantizer(
+        self,
+        spec: Spec,
+        shape: tuple[int | None, ...],
+        *,
+        scaler: float | None = None,
+        affine: tuple[float, float] | None = None,
+        qnoise_factor: float | None = None,
+    ) -> Quantizer:
+        """A quantizer for tensors of this shape; data has the batch axis first, of size None.
+
+        ``scaler``, ``affine`` and ``qnoise_factor`` are what surrounds it, as users give them.
+        """
 
     @abstractmethod
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:

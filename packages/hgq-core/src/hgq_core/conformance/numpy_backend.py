@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,14 +13,17 @@ import hgq_core
 from hgq_core import quantize as body
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model, Quantizer
 from hgq_core.conformance.numpy_layers import add_layer
-from hgq_core.cost import counted_bits, ebops
+from hgq_core.cost import ebops
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
+from hgq_core.granularity import Granularity
 from hgq_core.graph import Graph, GraphBuilder, run
 from hgq_core.graph.ops import Input
 from hgq_core.modes import Overflow, Round
 from hgq_core.ops import NUMPY
-from hgq_core.spec import KBI, KIF, Bounds, Float, Spec
+from hgq_core.quantizer import counted, declared, fraction, mode_of, second, transformed
+from hgq_core.quantizer.range import follows, limited, needed, rounds_below_zero, wanted, wraps
+from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 
 __all__ = ["NumpyBackend", "NumpyQuantizer"]
 
@@ -30,19 +33,20 @@ Array = NDArray[Any]
 class NumpyQuantizer(Quantizer):
     """One quantizer: its stored widths as arrays, its arithmetic that of `hgq_core.quantize`."""
 
-    def __init__(self, spec: Spec, shape: tuple[int | None, ...]) -> None:
-        if not isinstance(spec, KIF | KBI | Float):
-            message = f"received a {type(spec).__name__}, expected kif, kbi or float"
-            raise UnsupportedError(message)
+    def __init__(
+        self,
+        spec: Spec,
+        shape: tuple[int | None, ...],
+        *,
+        scaler: float | None = None,
+        affine: tuple[float, float] | None = None,
+        qnoise_factor: float | None = None,
+    ) -> None:
         self.spec = spec
-        self.sharing = spec.granularity.resolve(shape)
-        if isinstance(spec, Float):
-            initial = {"m": spec.m0, "e": spec.e0, "e0": spec.e00}
-        elif isinstance(spec, KIF):
-            initial = {"k": spec.k0, "i": spec.i0, "f": spec.f0}
-        else:
-            initial = {"k": spec.k0, "b": spec.b0, "i": spec.i0}
-        self.stored = {name: np.full(self.sharing.width_shape, float(value)) for name, value in initial.items()}
+        self.scaler, self.affine, self.qnoise_factor = scaler, affine, qnoise_factor
+        own = Granularity(heterogeneous_axis=()) if isinstance(spec, Dummy) else spec.granularity
+        self.sharing = own.resolve(shape)
+        self.stored = {width.name: np.full(self.sharing.width_shape, float(width.start)) for width in declared(spec)}
 
     def widths(self) -> dict[str, Array]:
         return {name: value.copy() for name, value in self.stored.items()}
@@ -51,88 +55,107 @@ class NumpyQuantizer(Quantizer):
         for name, value in widths.items():
             self.stored[name] = np.array(np.broadcast_to(value, self.sharing.width_shape), dtype=np.float64)
 
+    def _whole(self, name: str) -> Array:
+        """A stored width as whole bits."""
+        whole: Array = np.rint(self.stored[name])
+        return whole
+
+    def _fixed(self) -> KIF | KBI:
+        if not isinstance(self.spec, KIF | KBI):
+            message = f"received a {type(self.spec).__name__}, which has no fixed-point widths; expected kif or kbi"
+            raise UnsupportedError(message)
+        return self.spec
+
     def _kif(self) -> tuple[Array, Array, Array]:
-        k, i = self.stored["k"], np.rint(self.stored["i"])
-        return k, i, np.rint(self.stored["f"]) if isinstance(self.spec, KIF) else np.rint(self.stored["b"]) - i
+        spec, i = self._fixed(), self._whole("i")
+        return self.stored["k"], i, fraction(spec, self._whole(second(spec)), i)
 
     def formats(self) -> Formats:
         return Formats.of(*(self.sharing.expand(NUMPY, part) for part in self._kif()))
 
     def bits(self) -> Array:
-        if isinstance(self.spec, Float):
-            m, e = np.rint(self.stored["m"]), np.rint(self.stored["e"])
-            counted = np.where(m < 0, 0.0, m + e + 1.0)
-        else:
-            counted = counted_bits(NUMPY, *self._kif(), self.spec.overflow_mode)
-        expanded: Array = self.sharing.expand(NUMPY, counted)
+        bits = np.broadcast_to(counted(NUMPY, self.spec, self._whole), self.sharing.width_shape)
+        expanded: Array = self.sharing.expand(NUMPY, bits)
         return expanded
-
-    def forward(self, x: Array, mode: Mode) -> Array:
-        split = self.sharing.split(NUMPY, x)
-        result: Array = self.sharing.join(NUMPY, self._quantized(split, mode))
-        return result
 
     @property
     def trainable(self) -> bool:
         """Whether training and calibration may move the range."""
-        return self.spec.trainable
+        return isinstance(self.spec, Dummy) or self.spec.trainable
+
+    def _mode(self, mode: Mode) -> Mode:
+        """The mode that it is in, when it is called in this one."""
+        calibrating, training = mode is Mode.CALIBRATE, mode is Mode.TRAIN
+        return mode_of(frozen=not self.trainable, calibrating=calibrating, training=training)
+
+    def forward(self, x: Array, mode: Mode) -> Array:
+        mode = self._mode(mode)
+
+        def quantize(x: Array) -> Array:
+            quantized: Array = self.sharing.join(NUMPY, self._quantized(self.sharing.split(NUMPY, x), mode))
+            return quantized
+
+        return self._transformed(x, None if isinstance(self.spec, Dummy) else quantize, mode)
+
+    def _transformed(self, x: Array, quantize: Callable[[Array], Array] | None, mode: Mode) -> Array:
+        result: Array = transformed(
+            x, quantize, mode=mode, scaler=self.scaler, affine=self.affine, noise_factor=self.qnoise_factor
+        )
+        return result
 
     def _quantized(self, x: Array, mode: Mode) -> Array:
-        spec = self.spec
-        if isinstance(spec, Float):
-            m, e, e0 = (np.rint(self.stored[name]) for name in ("m", "e", "e0"))
-            quantized: Array = body.minifloat(NUMPY, x, m, e, e0)
+        quantized: Array
+        if isinstance(self.spec, Float):
+            quantized = body.minifloat(NUMPY, x, *(self._whole(name) for name in ("m", "e", "e0")))
             return quantized
-        if not self.trainable:
-            mode = Mode.INFER
-        wraps = spec.overflow_mode is Overflow.WRAP
-        if wraps and (mode is not Mode.INFER or spec.is_weight):
+        spec = self._fixed()
+        if follows(spec, mode):
             self._follow(x, mode)
-        k, i, f = self._kif()
         quantized = body.fixed_point(
             NUMPY,
             x,
-            k,
-            i,
-            f,
+            *self._kif(),
             round_mode=spec.round_mode,
             overflow_mode=spec.overflow_mode,
-            wrap=mode is Mode.INFER and not spec.is_weight,
+            wrap=wraps(spec, mode),
         )
-        if wraps and mode is Mode.CALIBRATE:
-            negative = NUMPY.amax(quantized < 0, self.sharing.shared_axes)
-            self.stored["k"] = np.maximum(self.stored["k"], negative)
         return quantized
 
     def _follow(self, x: Array, mode: Mode) -> None:
-        """The stored ``i`` after a batch under WRAP."""
-        spec = self.spec
-        if isinstance(spec, Float):
-            return
-        lowest, highest = (reduce(x, self.sharing.shared_axes) for reduce in (NUMPY.amin, NUMPY.amax))
-        if isinstance(spec, KIF):
-            needed = body.integer_bits_kif(
-                NUMPY, lowest, highest, np.rint(self.stored["f"]), round_mode=spec.round_mode
-            )
-        else:
-            needed = body.integer_bits_kbi(
-                NUMPY, lowest, highest, np.rint(self.stored["b"]), round_mode=spec.round_mode
-            )
-        decay = 0.0 if mode is Mode.CALIBRATE else spec.i_decay_speed
-        i = np.maximum(self.stored["i"] - decay, needed)
-        self.stored["i"] = spec.ic.clip(NUMPY, i) if isinstance(spec.ic, Bounds) else i
+        """The stored range after a batch under WRAP."""
+        spec = self._fixed()
+        low, high = (reduce(x, self.sharing.shared_axes) for reduce in (NUMPY.amin, NUMPY.amax))
+        needs = needed(NUMPY, spec, low, high, self._whole(second(spec)))
+        self.stored["i"] = limited(NUMPY, spec, wanted(NUMPY, spec, self.stored["i"], needs, mode))
+        if mode is Mode.CALIBRATE:
+            k, i, f = self._kif()
+            self.stored["k"] = np.maximum(k, rounds_below_zero(NUMPY, spec, low, i, f))
 
     def gradients(self, x: Array, g: Array) -> Gradients:
+        mode = self._mode(Mode.TRAIN)
+        if isinstance(self.spec, Dummy):
+            return Gradients(self._transformed(x, None, mode), g if self.affine is None else g * self.affine[0], {})
+        scale, noise = self.scaler or 1.0, 1.0
+        if self.qnoise_factor is not None and mode is Mode.TRAIN:
+            noise = self.qnoise_factor
+        g = g if self.affine is None else g * self.affine[0]
+        inner = self._gradients(x / scale, g * (noise * scale), mode)
+        y = self._transformed(x, lambda _: inner.xq, mode)
+        return Gradients(y, g * (1.0 - noise) + inner.dx / scale, inner.widths)
+
+    def _gradients(self, x: Array, g: Array, mode: Mode) -> Gradients:
+        """Those of the quantization alone."""
         split, upstream = self.sharing.split(NUMPY, x), self.sharing.split(NUMPY, g)
-        xq = self._quantized(split, Mode.TRAIN)
+        xq = self._quantized(split, mode)
         widths: dict[str, Array | None]
         if isinstance(self.spec, Float):
-            formats = tuple(np.rint(self.stored[name]) for name in ("m", "e", "e0"))
-            dx, *parts = body.minifloat_gradients(NUMPY, upstream, split, xq, *formats)
+            dx, *parts = body.minifloat_gradients(
+                NUMPY, upstream, split, xq, *(self._whole(name) for name in ("m", "e", "e0"))
+            )
             widths = dict(zip(("m", "e", "e0"), map(self._summed, parts), strict=True))
         else:
-            mode = self.spec.overflow_mode
-            dx, di, df = self.fixed_gradients(upstream, split, xq, *self._kif(), overflow_mode=mode)
+            overflow = self._fixed().overflow_mode
+            dx, di, df = self.fixed_gradients(upstream, split, xq, *self._kif(), overflow_mode=overflow)
             di, df = None if di is None else self._summed(di), self._summed(df)
             if isinstance(self.spec, KIF):
                 widths = {"i": di, "f": df}
@@ -229,8 +252,16 @@ class NumpyBackend(Backend):
         )
         return quantized
 
-    def quantizer(self, spec: Spec, shape: tuple[int | None, ...]) -> Quantizer:
-        return self.quantizer_class(spec, shape)
+    def quantizer(
+        self,
+        spec: Spec,
+        shape: tuple[int | None, ...],
+        *,
+        scaler: float | None = None,
+        affine: tuple[float, float] | None = None,
+        qnoise_factor: float | None = None,
+    ) -> Quantizer:
+        return self.quantizer_class(spec, shape, scaler=scaler, affine=affine, qnoise_factor=qnoise_factor)
 
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:
         return NumpyModel(layers, input_shape, self.quantizer_class)

@@ -188,6 +188,19 @@ def test_calibration_sets_k_where_a_quantized_value_is_negative(backend: Backend
 
 
 @pytest.mark.parametrize("q_type", Q_TYPES)
+def test_calibration_sets_k_where_the_sign_is_the_only_bit(backend: Backend, q_type: str) -> None:
+    """One step below zero needs a sign and nothing else; without the sign the element would be dead."""
+    quantizer = backend.quantizer(fixed_spec(q_type, Round.RND, Overflow.WRAP), (None, 2))
+    quantizer.assign({"k": 0, "i": -12, **({"f": 2} if q_type == "kif" else {"b": 0})})
+    x = np.array([[-0.25, -0.125], [0.0, 0.0]], dtype=np.float32)
+    wanted = expected.only_rounded(x, [[2, 2 if q_type == "kif" else 3]], Round.RND)
+    call = f"Quantizer({q_type}, WRAP) of one step below zero"
+    compare.equal(quantizer.forward(x, Mode.CALIBRATE), wanted, f"{call}: forward(calibrate)", x)
+    compare.equal(quantizer.widths()["k"], wanted[:1] < 0, f"{call}: k after calibration")
+    compare.equal(quantizer.forward(x, Mode.INFER), wanted, f"{call}: then forward(INFER)", x)
+
+
+@pytest.mark.parametrize("q_type", Q_TYPES)
 @pytest.mark.parametrize("mode", [Mode.TRAIN, Mode.CALIBRATE])
 def test_zeros_are_no_trouble(backend: Backend, mode: Mode, q_type: str) -> None:
     quantizer = make(backend, q_type, ic=Bounds(-23, 23))
@@ -213,6 +226,19 @@ def test_weights_do_not_wrap_at_inference(backend: Backend, q_type: str) -> None
     f = np.full(x.shape, FRACTION) if q_type == "kif" else 6 - i
     got = quantizer.forward(x, Mode.INFER)
     compare.equal(got, expected.only_rounded(x, f, Round.RND), f"{q_type} weights, WRAP, forward(INFER)", x)
+
+
+@pytest.mark.parametrize("mode", [Mode.INFER, Mode.TRAIN])
+@pytest.mark.parametrize("left", [{"k": 1, "ic": Bounds(-23, 1)}, {"k": 0}], ids=["too few integer bits", "no sign"])
+def test_weights_are_exempt_from_wrapping_whatever_range_is_left(
+    backend: Backend, left: dict[str, Any], mode: Mode
+) -> None:
+    x = np.array([[5.0, -1.25, 0.5], [-64.0, 3.99, -7.6]], dtype=np.float32)
+    parameters = {"homogeneous_axis": (), "is_weight": True, "i_decay_speed": inf, "ic": left.get("ic")}
+    quantizer = backend.quantizer(fixed_spec("kif", Round.RND, Overflow.WRAP, **parameters), x.shape)
+    quantizer.assign({"k": left["k"], "i": 0, "f": FRACTION})
+    call = f"kif weights, WRAP, {left}: forward({mode})"
+    compare.equal(quantizer.forward(x, mode), expected.only_rounded(x, FRACTION, Round.RND), call, x)
 
 
 @pytest.mark.parametrize("q_type", Q_TYPES)

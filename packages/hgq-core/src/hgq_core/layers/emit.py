@@ -100,9 +100,7 @@ class Emit(Reading):
         if step.constant:
             return self._weight(step, kind)
         if not isinstance(exported.spec, KIF | KBI | Dummy):
-            message = (
-                f"quantizer {kind.slot!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
-            )
+            message = f"quantizer {kind.slot!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
             raise UnsupportedError(message)
         fixed = isinstance(exported.spec, KIF | KBI)
         y = add_quantizer(
@@ -167,4 +165,4 @@ class Emit(Reading):
 
 def _beside(slot: str, name: str) -> str:
     """The path of a constant beside its quantizer: ``query/kq`` and ``kernel`` give ``query/kernel``."""
-    return "/".join([*slot.split("/")[:-1], name or slot.split("/")[-1]])
+    return "/".join([*slot.split("/")[:-1], name or slot.rsplit("/", maxsplit=1)[-1]])

@@ -45,9 +45,7 @@ class Pooling:
     def __call__(self, t: Trace, x: Value) -> Value:
         shape, rank = t.shape(x), len(self.window)
         if len(shape) != rank + 1:
-            message = (
-                f"received shape (batch, {', '.join(map(str, shape))}), expected (batch, *{rank} sizes, channels)"
-            )
+            message = f"received shape (batch, {', '.join(map(str, shape))}), expected (batch, *{rank} sizes, channels)"
             raise ShapeError(message)
         spatial = shape[:-1]
         pads = self.padding

@@ -42,7 +42,7 @@ Declaration = Callable[..., Any]
 """``declaration(t, *values)``: what a layer computes, written to a `Trace`; returns its output, a `Value`."""
 
 
-# --- slots: what a layer has variables for -------------------------------------------------------------------------------
+# --- slots: what a layer has variables for ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class WeightSlot:
     trainable: bool = True
 
 
-# --- steps -----------------------------------------------------------------------------------------------------------------
+# --- steps ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +217,7 @@ class Program:
         Raises:
             ConfigError: no weight is quantized by this slot.
         """
-        found = [
-            n for n, step in enumerate(self.steps) if isinstance(step.kind, Quantized) and step.kind.slot == slot
-        ]
+        found = [n for n, step in enumerate(self.steps) if isinstance(step.kind, Quantized) and step.kind.slot == slot]
         if not found or not self.steps[found[0]].constant:
             message = f"slot {slot!r} quantizes no weight; expected one of {self.weight_quantizers}"
             raise ConfigError(message)
@@ -280,7 +278,7 @@ class Trace:
         """The same trace, for steps with this share of instances and this composite."""
         return replace(self, share=self.share * share, composite=composite or self.composite)
 
-    # --- steps of a layer -------------------------------------------------------------------------------------------
+    # --- steps of a layer ---
 
     def feed(self, shape: Sequence[int]) -> Value:
         """An input."""
@@ -362,11 +360,9 @@ class Trace:
         result: Value = layer(replace(self, prefix=f"{self.prefix}{name}/"), *args)
         return result
 
-    # --- the record -------------------------------------------------------------------------------------------------
+    # --- the record ---
 
-    def _add(
-        self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0
-    ) -> Value:
+    def _add(self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0) -> Value:
         label = self.prefix.rstrip("/")
         step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite)
         self.record.steps.append(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -109,8 +110,8 @@ class WrongNeededBits(NumpyBackend):
 class _UnconstrainedQuantizer(NumpyQuantizer):
     """The constraint of ``i`` has no effect under WRAP."""
 
-    def __init__(self, spec: Spec, shape: tuple[int | None, ...]) -> None:
-        super().__init__(spec, shape)
+    def __init__(self, spec: Spec, shape: tuple[int | None, ...], **transform: Any) -> None:
+        super().__init__(spec, shape, **transform)
         if isinstance(spec, KIF):
             self.spec = KIF(**{**_parameters(spec), "ic": None})
 
@@ -208,6 +209,59 @@ class FollowsFrozen(NumpyBackend):
     quantizer_class = _Thawed
 
 
+class _NoiseLast(NumpyQuantizer):
+    """Mixes what goes in with what comes out of the affine map."""
+
+    def _transformed(self, x: Array, quantize: Callable[[Array], Array] | None, mode: Mode) -> Array:
+        factor, self.qnoise_factor = self.qnoise_factor, None
+        y = super()._transformed(x, quantize, mode)
+        self.qnoise_factor = factor
+        return y if factor is None or mode is not Mode.TRAIN else x + factor * (y - x)
+
+
+class NoiseAfterAffine(NumpyBackend):
+    quantizer_class = _NoiseLast
+
+
+class _IdleDummy(NumpyQuantizer):
+    """A dummy that returns what it is given, without its affine map."""
+
+    def _transformed(self, x: Array, quantize: Callable[[Array], Array] | None, mode: Mode) -> Array:
+        return x if quantize is None else super()._transformed(x, quantize, mode)
+
+
+class ForgottenAffine(NumpyBackend):
+    quantizer_class = _IdleDummy
+
+
+class _EndlessNoise(NumpyQuantizer):
+    """Mixes at inference as in training."""
+
+    def _transformed(self, x: Array, quantize: Callable[[Array], Array] | None, mode: Mode) -> Array:
+        return super()._transformed(x, quantize, Mode.TRAIN)
+
+
+class NoiseAtInference(NumpyBackend):
+    quantizer_class = _EndlessNoise
+
+
+class _DividedNoise(NumpyQuantizer):
+    """Mixes before the scaler is multiplied back, with what the division made of x."""
+
+    def _transformed(self, x: Array, quantize: Callable[[Array], Array] | None, mode: Mode) -> Array:
+        scaler, affine = self.scaler, self.affine
+        if quantize is None or scaler is None:
+            return super()._transformed(x, quantize, mode)
+        self.scaler = self.affine = None
+        y = super()._transformed(x / scaler, quantize, mode) * scaler
+        self.scaler, self.affine = scaler, affine
+        return y if affine is None else y * affine[0] + affine[1]
+
+
+class NoiseBeforeScaler(NumpyBackend):
+    quantizer_class = _DividedNoise
+
+
 class _ModelBackend(NumpyBackend):
     model_class: type[NumpyModel] = NumpyModel
 
@@ -252,6 +306,10 @@ PLANTED: dict[type[NumpyBackend], str] = {
     WrongReading: "widths",
     WrongBits: "widths",
     FollowsFrozen: "frozen",
+    NoiseAfterAffine: "transforms",
+    NoiseBeforeScaler: "transforms",
+    NoiseAtInference: "transforms",
+    ForgottenAffine: "transforms",
     WrongSubnormals: "minifloat",
     WrongRelu: "layers",
     WrongPadding: "layers",

@@ -15,7 +15,6 @@ from hgq_core._cost_rules import (
     bias_cost,
     contraction_cost,
     convolution_cost,
-    counted_bits,
     lookup_cost,
     merge_cost,
     pooling_cost,
@@ -24,6 +23,7 @@ from hgq_core._cost_rules import (
 )
 from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
+from hgq_core.quantizer.bits import counted_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
