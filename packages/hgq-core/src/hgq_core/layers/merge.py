@@ -25,7 +25,7 @@ class Merge:
         operation: of the Graph.
     """
 
-    operation: Add | Subtract | Multiply | Maximum | Minimum = Add()
+    operation: Add | Subtract | Multiply | Maximum | Minimum
 
     def __call__(self, t: Trace, *xs: Value) -> Value:
         if len(xs) < 2:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hgq_core.errors import UnsupportedError
-from hgq_core.formats import Formats
 from hgq_core.graph.ops import Lookup
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import fixed_point
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hgq_core.formats import Formats
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.emit import Exported
 
