@@ -52,6 +52,7 @@ LAYER_KINDS = (
     "average_pool2d",
     "add",
     "unary_lut",
+    "softmax",
     "flatten",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
@@ -90,6 +91,7 @@ class Layer:
     | max_pool2d, average_pool2d | pool_size, strides, padding | |
     | add | (two inputs; ``iq`` serves both) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
+    | softmax | axes (batch left out, ``(-1,)``), stable, input_scaler; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | flatten | (no quantizers) | |
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
@@ -98,7 +100,7 @@ class Layer:
     Attributes:
         kind: one of `LAYER_KINDS`.
         options: as in the table.
-        quantizers: specifications by name: ``iq, kq, bq, oq``.
+        quantizers: specifications by slot: ``iq, kq, bq, oq``, ``exp/iq``.
         weights: float32 arrays by name.
         widths: stored widths to assign to the built quantizers: ``{"kq": {"b": ..., "i": ...}}``; each
             broadcasts to the width tensor.
@@ -170,7 +172,7 @@ class Model(ABC):
 
     @abstractmethod
     def quantizer(self, layer: int, name: str) -> Quantizer:
-        """A quantizer of the layer at this position: ``iq`` (of the first input), ``kq``, ``bq`` or ``oq``."""
+        """A quantizer of the layer at this position, by its slot; ``iq`` is that of the first input."""
 
     @abstractmethod
     def save_and_load(self, folder: Path, save_format: str) -> Model:

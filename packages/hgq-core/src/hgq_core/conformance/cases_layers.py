@@ -104,6 +104,10 @@ CASES: dict[str, dict[str, Any]] = {
     "add-relu": {"kind": "add", "shape": (3, 4), "activation": "relu", "iq": (Round.RND, Overflow.SAT)},
     "lookup-tanh": {"kind": "unary_lut", "shape": (3, 2), "function": "tanh", "oq": (Round.RND, Overflow.SAT_SYM)},
     "lookup-sigmoid": {"kind": "unary_lut", "shape": (4,), "function": "sigmoid", "oq": (Round.TRN, Overflow.SAT)},
+    "softmax": {"kind": "softmax", "shape": (5,)},
+    "softmax-rows-pf": {"kind": "softmax", "shape": (3, 4), "parallelization_factor": 1, "input_scaler": 0.5},
+    "softmax-output": {"kind": "softmax", "shape": (4,), "oq": (Round.RND, Overflow.SAT)},
+    "softmax-fast": {"kind": "softmax", "shape": (4,), "stable": False},
 }  # fmt: skip
 """Arguments of `case` by id. Quantizers are ``(round, overflow)``; ``shared``: one input width for the whole tensor."""
 
@@ -150,6 +154,19 @@ def _weights(kind: str, shape: tuple[int, ...], options: dict[str, Any], rng: np
             "moving_variance": np.full(channels, 3.75, np.float32),
         }
     return {}
+
+
+def _softmax_tables() -> list[tuple[str, Spec, dict[str, int]]]:
+    """Quantizers of the tables of softmax: shared over the tensor, positive, saturating at their outputs."""
+    shared: dict[str, Any] = {"homogeneous_axis": None, "heterogeneous_axis": ()}
+    data = KIF(round_mode=Round.RND, overflow_mode=Overflow.SAT, **shared)
+    table = KBI(round_mode=Round.RND_CONV, overflow_mode=Overflow.SAT, i_decay_speed=inf, k0=0, **shared)
+    return [
+        ("exp/iq", data, {"k": 1, "i": 3, "f": 3}),
+        ("exp/oq", table, {"k": 0, "b": 7, "i": 1}),
+        ("inv/iq", data, {"k": 0, "i": 3, "f": 4}),
+        ("inv/oq", table, {"k": 0, "b": 8, "i": 1}),
+    ]
 
 
 def _weight_widths(weights: dict[str, Any], modes: tuple[Round, Overflow], rng: np.random.Generator) -> dict[str, Any]:
@@ -217,6 +234,9 @@ def _case(name: str, arguments: dict[str, Any], shape: tuple[int, ...] | None) -
     if modes["oq"]:
         quantizers["oq"] = _data_quantizer(modes["oq"], shared=True)
         widths["oq"] = {"k": 1, "i": 1 if kind == "unary_lut" else 3, "f": 4 if kind == "unary_lut" else 2}
+    if kind == "softmax":
+        for slot, spec, stored in _softmax_tables():
+            quantizers[slot], widths[slot] = spec, stored
     count = 2 if kind == "add" else 1
     inputs = tuple((rng.integers(-400, 401, (BATCH, *shape)) / 64).astype(np.float32) for _ in range(count))
     return LayerCase((Layer(kind, options, quantizers, weights, widths),), shape, inputs)

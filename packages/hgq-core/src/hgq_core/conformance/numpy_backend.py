@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,12 +13,11 @@ from numpy.typing import NDArray
 import hgq_core
 from hgq_core import quantize as body
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model, Quantizer
-from hgq_core.conformance.numpy_layers import add_layer
-from hgq_core.cost import ebops
+from hgq_core.conformance.numpy_layers import NumpyLayer
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.granularity import Granularity
-from hgq_core.graph import Graph, GraphBuilder, run
+from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph.ops import Input
 from hgq_core.modes import Overflow, Round
 from hgq_core.ops import NUMPY
@@ -174,45 +174,39 @@ class NumpyQuantizer(Quantizer):
 
 
 class NumpyModel(Model):
-    """A chain of layers, each written down as Graph nodes."""
+    """A chain of layers, each a reading of its declaration."""
 
     def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...], quantizer: type[NumpyQuantizer]) -> None:
-        self.layers = layers
+        self.inputs = 2 if layers[0].kind == "add" else 1
         self.input_shape = input_shape
-        self.quantizers: dict[int, dict[str, NumpyQuantizer]] = {}
         self._quantizer = quantizer
+        self.layers: list[NumpyLayer] = []
+        shapes = [input_shape] * self.inputs
+        for layer in layers:
+            self.layers.append(NumpyLayer(layer, shapes, quantizer))
+            shapes = [self.layers[-1].program.output_shape]
 
-    def quantizer(self, layer: int, name: str) -> NumpyQuantizer:
-        self.to_graph()
-        return self.quantizers[layer][name]
-
-    def _built(self, layer: int, name: str, shape: tuple[int | None, ...]) -> NumpyQuantizer:
-        """The quantizer of a layer, made when its shape is first known."""
-        known = self.quantizers.setdefault(layer, {})
-        if name not in known:
-            known[name] = self._quantizer(self.layers[layer].quantizers[name], shape)
-            known[name].assign(self.layers[layer].widths.get(name, {}))
-        return known[name]
+    def quantizer(self, layer: int, name: str) -> Quantizer:
+        quantizers = self.layers[layer].quantizers
+        return quantizers["iq_0" if name == "iq" and "iq_0" in quantizers else name]
 
     def to_graph(self) -> Graph:
         builder = GraphBuilder()
-        inputs = 2 if self.layers[0].kind == "add" else 1
-        current = [builder.add(Input(self.input_shape), name=f"x{n}") for n in range(inputs)]
+        current = [builder.add(Input(self.input_shape), name=f"x{n}") for n in range(self.inputs)]
         for number, layer in enumerate(self.layers):
-
-            def built(name: str, shape: tuple[int | None, ...], number: int = number) -> NumpyQuantizer:
-                return self._built(number, name, shape)
-
-            current = [add_layer(builder, f"layer{number}", layer, current, built)]
+            current = [layer.emit(builder, f"layer{number}", current)]
         return builder.build(current)
 
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
         if mode is not Mode.INFER:
             self._not_offered(f"mode {mode}")
-        return np.asarray(run(self.to_graph(), *inputs))
+        current = [np.asarray(x, dtype=np.float64) for x in inputs]
+        for layer in self.layers:
+            current = [layer.forward(current, mode)]
+        return current[0]
 
     def ebops(self) -> float:
-        return ebops(self.to_graph())
+        return sum(layer.ebops() for layer in self.layers)
 
     def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
         self._not_offered("derivatives of a cost")
@@ -221,7 +215,29 @@ class NumpyModel(Model):
         self._not_offered("calibration of a model")
 
     def save_and_load(self, folder: Path, save_format: str) -> Model:
-        self._not_offered("a file format for models")
+        path = folder / f"model.{save_format}"
+        np.savez(path, **self.saved())
+        fresh = type(self)([_bare(layer.layer) for layer in self.layers], self.input_shape, self._quantizer)
+        with np.load(path) as stored:
+            fresh.load({name: stored[name] for name in stored.files})
+        return fresh
+
+    def saved(self) -> dict[str, Array]:
+        """What a file holds: weights and widths, by layer, slot and name."""
+        held: dict[str, Array] = {}
+        for number, layer in enumerate(self.layers):
+            held |= {f"{number}:{name}": np.asarray(value) for name, value in layer.layer.weights.items()}
+            for slot, quantizer in layer.quantizers.items():
+                held |= {f"{number}:{slot}:{name}": width for name, width in quantizer.widths().items()}
+        return held
+
+    def load(self, held: Mapping[str, Array]) -> None:
+        """Take the weights and widths of a file."""
+        for number, layer in enumerate(self.layers):
+            weights = {name: held[f"{number}:{name}"] for name in layer.layer.weights}
+            layer.layer = replace(layer.layer, weights=weights)
+            for slot, quantizer in layer.quantizers.items():
+                quantizer.assign({name: held[f"{number}:{slot}:{name}"] for name in quantizer.widths()})
 
     def train(self, x: Array, y: Array, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
         self._not_offered("training")
@@ -231,16 +247,21 @@ class NumpyModel(Model):
         raise UnsupportedError(message)
 
 
+def _bare(layer: Layer) -> Layer:
+    """The layer as configured, with other weights and its initial widths: what a file has to restore."""
+    return replace(layer, weights={name: np.ones_like(value) for name, value in layer.weights.items()}, widths={})
+
+
 class NumpyBackend(Backend):
     """hgq_core on NumPy alone: quantizers with closed-form gradients, and layers as nodes of a Graph."""
 
     version = f"hgq-core {hgq_core.__version__}, numpy {np.__version__}"
     missing: Mapping[str, str] = {
-        "saving": "no layers of its own to save; the file of a Graph belongs to the group graph",
         "training": "no automatic differentiation",
         "cost_gradients": "no automatic differentiation",
         "calibration": "no calibration of a model",
     }
+    save_formats = ("npz",)
     quantizer_class: type[NumpyQuantizer] = NumpyQuantizer
 
     def quantize(
