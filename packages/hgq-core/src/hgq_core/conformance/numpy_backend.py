@@ -216,7 +216,7 @@ class NumpyModel(Model):
 
     def save_and_load(self, folder: Path, save_format: str) -> Model:
         path = folder / f"model.{save_format}"
-        np.savez(path, **self.saved())
+        np.savez(path, allow_pickle=False, **self.saved())
         fresh = type(self)([_bare(layer.layer) for layer in self.layers], self.input_shape, self._quantizer)
         with np.load(path) as stored:
             fresh.load({name: stored[name] for name in stored.files})
