@@ -64,22 +64,24 @@ def mark_calibrated(model: nn.Module, seen: Container[Quantizer]) -> None:
 
 def _owned(model: nn.Module) -> Iterator[tuple[str, Quantizer, list[Tensor]]]:
     """Every quantizer with the path and the weights of its layer, or with its own path and none."""
-    layer: str | None = None
-    weights: list[Tensor] = []
+    owners: dict[Quantizer, tuple[str, list[Tensor]]] = {}
     for name, module in model.named_modules():
         if isinstance(module, QModule):
-            layer, weights = name, module.own_weights()
-        elif isinstance(module, Quantizer):
-            inside = layer is not None and (not layer or name.startswith(f"{layer}."))
-            yield (layer, module, weights) if inside and layer is not None else (name, module, [])
+            weights = module.own_weights()
+            owners.update({q: (name, weights) for q in module.own_quantizers().values() if q not in owners})
+    for name, module in model.named_modules():
+        if isinstance(module, Quantizer):
+            owner, weights = owners.get(module, (name, []))
+            yield owner, module, weights
 
 
 def _reason(module: QModule) -> str:
-    weight = module.quantized_weights().get("weight")
-    if weight is not None and not bool(weight.any()):
-        return "its whole weight is quantized to zero"
-    for role, quantizer in (("input", module.iq), ("output", module.oq)):
-        if quantizer is not None and _all_dead(quantizer):
+    for name, weight in module.quantized_weights().items() if module.built_for is not None else ():
+        if name == "weight" and not bool(weight.any()):
+            return "its whole weight is quantized to zero"
+    for name, quantizer in module.own_quantizers().items():
+        role = "output" if name == "oq" else "input"
+        if (name == "oq" or name.startswith("iq")) and _all_dead(quantizer):
             return f"every element of its {role} has no bits left"
     return ""
 
