@@ -163,7 +163,7 @@ def test_a_number_without_a_format_costs_nothing_whatever_stands_before_it():
 
 def test_a_weight_that_is_no_number_is_refused_by_name():
     layer = dense(iq=DATA, kq=WEIGHT, bq=WEIGHT)
-    layer.layer.weights["bias"][0] = np.nan
+    layer.weights["bias"][0] = np.nan
     with pytest.raises(DataError, match="layer 'layer': its bias contains NaN or infinity"):
         graph_of(layer)
 
