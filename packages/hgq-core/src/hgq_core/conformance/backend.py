@@ -53,6 +53,7 @@ LAYER_KINDS = (
     "add",
     "unary_lut",
     "softmax",
+    "nested",
     "flatten",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
@@ -92,6 +93,7 @@ class Layer:
     | add | (two inputs; ``iq`` serves both) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
     | softmax | axes (batch left out, ``(-1,)``), stable, input_scaler; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
+    | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
@@ -104,6 +106,9 @@ class Layer:
         weights: float32 arrays by name.
         widths: stored widths to assign to the built quantizers: ``{"kq": {"b": ..., "i": ...}}``; each
             broadcasts to the width tensor.
+        inputs: positions of the layers whose results it takes, ``-1 - n`` for the n-th input of the model; None: the
+            layer before it, or the inputs of the model. See `hgq_core.conformance.wiring`.
+        again: position of the layer that is applied here a second time; what else is said here is that of the first.
     """
 
     kind: str
@@ -111,6 +116,8 @@ class Layer:
     quantizers: Mapping[str, Spec] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     widths: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: tuple[int, ...] | None = None
+    again: int | None = None
 
 
 class Quantizer(ABC):
@@ -142,7 +149,7 @@ class Quantizer(ABC):
 
 
 class Model(ABC):
-    """A built model: a chain of layers; one that begins with ``add`` has two inputs."""
+    """A built model: a graph of layers, see `hgq_core.conformance.wiring`."""
 
     @abstractmethod
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
@@ -233,4 +240,4 @@ class Backend(ABC):
 
     @abstractmethod
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:
-        """A model of these layers, built, weights and widths assigned; ``add`` has two inputs of ``input_shape``."""
+        """A model of these layers, built, weights and widths assigned; each of its inputs is of ``input_shape``."""

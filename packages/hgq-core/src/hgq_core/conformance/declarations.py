@@ -110,6 +110,22 @@ def _softmax(layer: Layer) -> Declaration:
     )
 
 
+@dataclass(frozen=True)
+class _Row:
+    """Declarations in a row, each with its slots under ``parts/n/``."""
+
+    parts: tuple[Declaration, ...]
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        for number, part in enumerate(self.parts):
+            x = t.call(f"parts/{number}", part, x)
+        return x
+
+
+def _nested(layer: Layer) -> Declaration:
+    return _Row(tuple(declaration_of(part) for part in layer.options["parts"]))
+
+
 def _flatten(layer: Layer) -> Declaration:
     return lambda t, x: t.op(Reshape((prod(t.shape(x)),)), x)
 
@@ -129,5 +145,6 @@ _KINDS: dict[str, Callable[[Layer], Declaration]] = {
     "add": _add,
     "unary_lut": _unary_lut,
     "softmax": _softmax,
+    "nested": _nested,
     "flatten": _flatten,
 }

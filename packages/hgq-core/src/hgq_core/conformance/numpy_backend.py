@@ -14,6 +14,7 @@ import hgq_core
 from hgq_core import quantize as body
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model, Quantizer
 from hgq_core.conformance.numpy_layers import NumpyLayer
+from hgq_core.conformance.wiring import calls_of, evaluated, input_count
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.granularity import Granularity
@@ -177,14 +178,17 @@ class NumpyModel(Model):
     """A chain of layers, each a reading of its declaration."""
 
     def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...], quantizer: type[NumpyQuantizer]) -> None:
-        self.inputs = 2 if layers[0].kind == "add" else 1
+        self.given = list(layers)
         self.input_shape = input_shape
         self._quantizer = quantizer
-        self.layers: list[NumpyLayer] = []
-        shapes = [input_shape] * self.inputs
-        for layer in layers:
-            self.layers.append(NumpyLayer(layer, shapes, quantizer))
-            shapes = [self.layers[-1].program.output_shape]
+        self.layers: dict[int, NumpyLayer] = {}
+
+        def shape(number: int, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+            if number not in self.layers:
+                self.layers[number] = NumpyLayer(layers[number], shapes, quantizer)
+            return self.layers[number].program.output_shape
+
+        evaluated(layers, [input_shape] * input_count(layers), shape)
 
     def quantizer(self, layer: int, name: str) -> Quantizer:
         quantizers = self.layers[layer].quantizers
@@ -192,21 +196,21 @@ class NumpyModel(Model):
 
     def to_graph(self) -> Graph:
         builder = GraphBuilder()
-        current = [builder.add(Input(self.input_shape), name=f"x{n}") for n in range(self.inputs)]
-        for number, layer in enumerate(self.layers):
-            current = [layer.emit(builder, f"layer{number}", current)]
-        return builder.build(current)
+        inputs = [builder.add(Input(self.input_shape), name=f"x{n}") for n in range(input_count(self.given))]
+
+        def emit(number: int, names: list[str]) -> str:
+            return self.layers[number].emit(builder, f"layer{number}", names)
+
+        return builder.build([evaluated(self.given, inputs, emit)])
 
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
         if mode is not Mode.INFER:
             self._not_offered(f"mode {mode}")
-        current = [np.asarray(x, dtype=np.float64) for x in inputs]
-        for layer in self.layers:
-            current = [layer.forward(current, mode)]
-        return current[0]
+        arrays = [np.asarray(x, dtype=np.float64) for x in inputs]
+        return np.asarray(evaluated(self.given, arrays, lambda number, xs: self.layers[number].forward(xs, mode)))
 
     def ebops(self) -> float:
-        return sum(layer.ebops() for layer in self.layers)
+        return sum(self.layers[call.layer].ebops() for call in calls_of(self.given))
 
     def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
         self._not_offered("derivatives of a cost")
@@ -217,7 +221,7 @@ class NumpyModel(Model):
     def save_and_load(self, folder: Path, save_format: str) -> Model:
         path = folder / f"model.{save_format}"
         np.savez(path, allow_pickle=False, **self.saved())
-        fresh = type(self)([_bare(layer.layer) for layer in self.layers], self.input_shape, self._quantizer)
+        fresh = type(self)([_bare(layer) for layer in self.given], self.input_shape, self._quantizer)
         with np.load(path) as stored:
             fresh.load({name: stored[name] for name in stored.files})
         return fresh
@@ -225,17 +229,16 @@ class NumpyModel(Model):
     def saved(self) -> dict[str, Array]:
         """What a file holds: weights and widths, by layer, slot and name."""
         held: dict[str, Array] = {}
-        for number, layer in enumerate(self.layers):
-            held |= {f"{number}:{name}": np.asarray(value) for name, value in layer.layer.weights.items()}
+        for number, layer in self.layers.items():
+            held |= {f"{number}:{name}": layer.stored(name) for name in layer.program.weights}
             for slot, quantizer in layer.quantizers.items():
                 held |= {f"{number}:{slot}:{name}": width for name, width in quantizer.widths().items()}
         return held
 
     def load(self, held: Mapping[str, Array]) -> None:
         """Take the weights and widths of a file."""
-        for number, layer in enumerate(self.layers):
-            weights = {name: held[f"{number}:{name}"] for name in layer.layer.weights}
-            layer.layer = replace(layer.layer, weights=weights)
+        for number, layer in self.layers.items():
+            layer.weights = {name: held[f"{number}:{name}"] for name in layer.program.weights}
             for slot, quantizer in layer.quantizers.items():
                 quantizer.assign({name: held[f"{number}:{slot}:{name}"] for name in quantizer.widths()})
 
@@ -249,7 +252,11 @@ class NumpyModel(Model):
 
 def _bare(layer: Layer) -> Layer:
     """The layer as configured, with other weights and its initial widths: what a file has to restore."""
-    return replace(layer, weights={name: np.ones_like(value) for name, value in layer.weights.items()}, widths={})
+    options = dict(layer.options)
+    if "parts" in options:
+        options["parts"] = tuple(_bare(part) for part in options["parts"])
+    weights = {name: np.ones_like(value) for name, value in layer.weights.items()}
+    return replace(layer, options=options, weights=weights, widths={})
 
 
 class NumpyBackend(Backend):

@@ -32,6 +32,7 @@ class NumpyLayer:
     Attributes:
         layer: what it was made from.
         program: its declaration, traced.
+        weights: by slot, in float64.
         quantizers: by slot.
         mode: of the next forward pass.
     """
@@ -40,11 +41,13 @@ class NumpyLayer:
         self.layer = layer
         self.program: Program = trace(declaration_of(layer), *shapes)
         self.mode = Mode.INFER
+        self.weights = {name: np.asarray(_weight(layer, name), dtype=np.float64) for name in self.program.weights}
         self.quantizers: dict[str, Quantizer] = {}
         for name, slot in self.program.quantizers.items():
             shape = slot.shape if slot.constant else (None, *slot.shape)
-            self.quantizers[name] = make(layer.quantizers[_given(name)], shape)
-            self.quantizers[name].assign(layer.widths.get(_given(name), {}))
+            owner, own = _owner(layer, name)
+            self.quantizers[name] = make(owner.quantizers[own], shape)
+            self.quantizers[name].assign(owner.widths.get(own, {}))
 
     def forward(self, inputs: Sequence[Array], mode: Mode) -> Array:
         """The output, in float64."""
@@ -62,7 +65,7 @@ class NumpyLayer:
     # --- what the forward pass asks ---
 
     def stored(self, slot: str) -> Array:
-        return np.asarray(self.layer.weights[slot], dtype=np.float64)
+        return self.weights[slot]
 
     def statistics(self, kind: Statistics, x: Any) -> tuple[Array, Array]:
         return self.stored(kind.mean), self.stored(kind.variance)
@@ -79,7 +82,7 @@ class NumpyLayer:
     # --- what the cost asks ---
 
     def bits(self, slot: str) -> Array:
-        if is_weight_range(self.layer.quantizers[_given(slot)]):
+        if is_weight_range(self._spec(slot)):
             self.weight(slot)  # its range is that of its values, which it then stores
         return self.quantizers[slot].bits()
 
@@ -89,7 +92,7 @@ class NumpyLayer:
     # --- what the Graph asks ---
 
     def exported(self, slot: str, shape: Shape) -> Exported:
-        spec = self.layer.quantizers[_given(slot)]
+        spec = self._spec(slot)
         if not isinstance(spec, KIF | KBI):
             return Exported(spec, None, None, None)
         formats = self.quantizers[slot].formats()
@@ -113,11 +116,23 @@ class NumpyLayer:
     def emit_nested(self, builder: GraphBuilder, name: str, layer: Any, label: str, args: Sequence[str]) -> NoReturn:
         self._refuse(name)
 
+    def _spec(self, slot: str) -> Spec:
+        owner, own = _owner(self.layer, slot)
+        return owner.quantizers[own]
+
     def _refuse(self, name: str) -> NoReturn:
         message = f"layer {name!r}: the NumPy backend has no layers with slots of their own; declare the part inside"
         raise UnsupportedError(message)
 
 
-def _given(slot: str) -> str:
-    """The name of a quantizer in a case: one serves all inputs of a layer."""
-    return "iq" if slot.startswith("iq_") else slot
+def _weight(layer: Layer, slot: str) -> Any:
+    owner, own = _owner(layer, slot)
+    return owner.weights[own]
+
+
+def _owner(layer: Layer, slot: str) -> tuple[Layer, str]:
+    """The part that a slot belongs to, and its name there; one ``iq`` of a case serves all inputs of a layer."""
+    if slot.startswith("parts/"):
+        _, number, rest = slot.split("/", 2)
+        return _owner(layer.options["parts"][int(number)], rest)
+    return layer, "iq" if slot.startswith("iq_") else slot
