@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hgq_core.errors import ConfigError
+from hgq_core.layers import check_factor as check_instances
 
-__all__ = ["per_axis", "positive"]
+__all__ = ["check_factor", "per_axis", "positive"]
 
 
 def positive(size: Any, name: str) -> int:
@@ -31,3 +32,9 @@ def per_axis(sizes: Any, rank: int, name: str, *, least: int = 1) -> tuple[int, 
         message = f"{name}: received {sizes!r}, expected {expected}, of at least {least}"
         raise ConfigError(message)
     return tuple(int(n) for n in given)
+
+
+def check_factor(factor: int) -> int:
+    """A parallelization factor that some number of instances could have; raises ConfigError for others."""
+    check_instances(factor)
+    return int(factor)

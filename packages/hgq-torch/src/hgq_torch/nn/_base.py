@@ -85,6 +85,8 @@ class QModule(nn.Module):
 
     layouts: ClassVar[Mapping[str, Layout]] = {}
     """How PyTorch stores the weights of the declaration, by slot."""
+    shapes_from_arguments: ClassVar[bool] = False
+    """Whether the constructor builds the layer; else a file says the shapes that it was built for."""
     shape_hint: ClassVar[str] = ""
     """What to do about inputs of another shape, after the message."""
     momentum: float = 0.1
@@ -129,7 +131,6 @@ class QModule(nn.Module):
         self.program = None
         self.running: Program | None = None
         self.built_for = None
-        self.made_for_shapes = False
         self.start = Start()
         beta = not_negative(_option(beta0, "beta0"), "beta0")
         self.register_buffer("beta", torch.full((), beta, device=device, dtype=dtype))
@@ -319,8 +320,8 @@ class QModule(nn.Module):
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.made_for_shapes and self.built_for is not None:
-            for number, shape in enumerate(self.built_for):
+        if not self.shapes_from_arguments:
+            for number, shape in enumerate(self.built_for or ()):
                 destination[f"{prefix}{_build.SHAPES}.{number}"] = torch.tensor(shape, dtype=torch.int64)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:

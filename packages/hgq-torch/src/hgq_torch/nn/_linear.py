@@ -69,6 +69,7 @@ class QLinear(Activated):
     iq: Quantizer | None
     oq: Quantizer | None
     layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout("weight", Turn.of((1, 0)))}
+    shapes_from_arguments: ClassVar[bool] = True
     shape_hint: ClassVar[str] = "; give input_shape for data with more axes"
 
     def __init__(
