@@ -35,6 +35,7 @@ class _Convolution(Activated):
     bq: Quantizer | None
     rank: ClassVar[int]
     paddings: ClassVar[Sequence[str]]
+    parallelization_factor: int
 
     def set_window(
         self, in_channels: int, out_channels: int, window: tuple[Any, Any, Any, Any], groups: int, padding_mode: str
