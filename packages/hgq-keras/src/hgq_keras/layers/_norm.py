@@ -157,6 +157,7 @@ class QBatchNormalization(QLayer):
         return batch[0], batch[1]
 
     @property
+    @computed
     def bn_gamma(self) -> Any:
         """The learned scale; None without."""
         return getattr(self, "gamma", None)
