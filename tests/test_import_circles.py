@@ -22,10 +22,13 @@ HINTS = (
     "hgq_core: linear ops",
     # A design writes and simulates itself, with functions on a design.
     "hgq_hw.da4ml: _design _project _simulate",
-    # What is left of the time before layers were declarations.
+    # An exported table is a function's values in the formats of what was exported.
     "hgq_core.layers: emit tables",
-    "hgq_keras: arithmetic calibrated contractions export health layers._base layers._pooling moves operands operations "
-    "plain subclasses",
+    # From before layers were declarations.
+    (
+        "hgq_keras: arithmetic calibrated contractions export health layers._base layers._pooling moves operands"
+        " operations plain subclasses"
+    ),
     "hgq_torch.nn: _fused _linear _plan",
 )
 """Circles over type hints, each with at most these modules; one that is gone has to leave this list too."""
