@@ -80,6 +80,21 @@ def test_what_selects_or_moves_passes_widths_on_and_costs_nothing(operation):
     assert cost_of(NUMPY, operation, [WIDE], [DATA], (2,)) == 0.0
 
 
+@pytest.mark.parametrize("operation", [op.Maximum(), op.Minimum()])
+def test_one_of_two_numbers_is_no_wider_than_the_wider(operation):
+    wide, other = WIDE, np.array([[4.0, 4.0]])
+    assert counted_of(NUMPY, operation, [wide, other], [DATA, DATA], (2,)).tolist() == [[4.0, 5.0]]
+    assert counted_of(NUMPY, operation, [wide, None], [DATA, DATA], (2,)) is None
+
+
+def test_the_largest_element_is_no_wider_than_the_widest():
+    rows = np.array([[[3.0, 5.0], [4.0, 1.0]]])
+    assert counted_of(NUMPY, op.Reduce("max", (0,)), [rows], [Operand((2, 2))], (2,)).tolist() == [[4.0, 5.0]]
+    kept = op.Reduce("min", (1,), keepdims=True)
+    assert counted_of(NUMPY, kept, [rows], [Operand((2, 2))], (2, 1)).tolist() == [[[5.0], [4.0]]]
+    assert counted_of(NUMPY, op.Reduce("sum", (0,)), [rows], [Operand((2, 2))], (2,)) is None
+
+
 def test_a_shared_width_counts_for_every_element():
     shared, (a, b) = np.array([[3.0]]), (Operand((2,)), Operand((2, 4), constant=True))
     kernel = np.full((1, 1), 2.0)

@@ -29,6 +29,8 @@ __all__ = [
     "pooling_cost",
     "product_cost",
     "reduction_cost",
+    "widest",
+    "widest_along",
 ]
 
 ADDER = 0.65
@@ -174,13 +176,26 @@ def reduction_cost(ops: Ops, bits: Any, axes: Sequence[int], shape: Sequence[int
     ``shape`` is that of the input without the batch axis, which ``axes`` leave out too.
     """
     full = ops.broadcast_to(bits, (1, *shape))
+    total = ops.sum(full, tuple(axis + 1 for axis in axes)) - _smallest_along(ops, full, axes)
+    return weight * ops.reshape(ops.sum(total, tuple(range(len(shape) + 1))), ())
+
+
+def _smallest_along(ops: Ops, full: Any, axes: Sequence[int]) -> Any:
+    """`_smallest` of the elements along axes, batch axis left out, which are kept with size 1."""
     over = tuple(axis + 1 for axis in axes)
     low = ops.stop_gradient(ops.amin(full, over))
     ties = ops.stop_gradient(ops.where(full <= low, full * 0.0 + 1.0, full * 0.0))
-    # As in `_smallest`: elements that tie share the derivative.
-    shared = ops.sum((full - ops.stop_gradient(full)) * (ties / ops.sum(ties, over)), over)
-    total = ops.sum(full, over) - (low + shared)
-    return weight * ops.reshape(ops.sum(total, tuple(range(len(shape) + 1))), ())
+    return low + ops.sum((full - ops.stop_gradient(full)) * (ties / ops.sum(ties, over)), over)
+
+
+def widest(ops: Ops, bits: Sequence[Any], shape: Sequence[int]) -> Any:
+    """The largest width of each element: that of a number that is one of the operands, ``(1, *shape)``."""
+    return -_smallest(ops, [-ops.broadcast_to(b, (1, *shape)) for b in bits])
+
+
+def widest_along(ops: Ops, bits: Any, axes: Sequence[int], shape: Sequence[int]) -> Any:
+    """The same for the elements of one tensor along ``axes``, which are kept with size 1; see `reduction_cost`."""
+    return -_smallest_along(ops, -ops.broadcast_to(bits, (1, *shape)), axes)
 
 
 def product_cost(ops: Ops, bits: Sequence[Any], shape: Sequence[int]) -> Any:

@@ -52,6 +52,8 @@ LAYER_KINDS = (
     "average_pool2d",
     "add",
     "unary_lut",
+    "softmax",
+    "nested",
     "flatten",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
@@ -90,6 +92,8 @@ class Layer:
     | max_pool2d, average_pool2d | pool_size, strides, padding | |
     | add | (two inputs; ``iq`` serves both) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
+    | softmax | axes (batch left out, ``(-1,)``), stable, input_scaler; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
+    | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
@@ -98,10 +102,13 @@ class Layer:
     Attributes:
         kind: one of `LAYER_KINDS`.
         options: as in the table.
-        quantizers: specifications by name: ``iq, kq, bq, oq``.
+        quantizers: specifications by slot: ``iq, kq, bq, oq``, ``exp/iq``.
         weights: float32 arrays by name.
         widths: stored widths to assign to the built quantizers: ``{"kq": {"b": ..., "i": ...}}``; each
             broadcasts to the width tensor.
+        inputs: positions of the layers whose results it takes, ``-1 - n`` for the n-th input of the model; None: the
+            layer before it, or the inputs of the model. See `hgq_core.conformance.wiring`.
+        again: position of the layer that is applied here a second time; what else is said here is that of the first.
     """
 
     kind: str
@@ -109,6 +116,8 @@ class Layer:
     quantizers: Mapping[str, Spec] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     widths: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: tuple[int, ...] | None = None
+    again: int | None = None
 
 
 class Quantizer(ABC):
@@ -140,7 +149,7 @@ class Quantizer(ABC):
 
 
 class Model(ABC):
-    """A built model: a chain of layers; one that begins with ``add`` has two inputs."""
+    """A built model: a graph of layers, see `hgq_core.conformance.wiring`."""
 
     @abstractmethod
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
@@ -170,7 +179,7 @@ class Model(ABC):
 
     @abstractmethod
     def quantizer(self, layer: int, name: str) -> Quantizer:
-        """A quantizer of the layer at this position: ``iq`` (of the first input), ``kq``, ``bq`` or ``oq``."""
+        """A quantizer of the layer at this position, by its slot; ``iq`` is that of the first input."""
 
     @abstractmethod
     def save_and_load(self, folder: Path, save_format: str) -> Model:
@@ -231,4 +240,4 @@ class Backend(ABC):
 
     @abstractmethod
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:
-        """A model of these layers, built, weights and widths assigned; ``add`` has two inputs of ``input_shape``."""
+        """A model of these layers, built, weights and widths assigned; each of its inputs is of ``input_shape``."""

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hgq_core.conformance import brute
+from hgq_core.conformance import oracle
 from hgq_core.conformance.backend import Backend, Model
 from hgq_core.conformance.cases_layers import LayerCase, case
 from hgq_core.graph import Graph
@@ -43,7 +43,7 @@ class Built:
     @cached_property
     def expected(self) -> NDArray[np.object_]:
         """The output by definition."""
-        return brute.forward(self.case.layers, self.case.inputs)
+        return oracle.forward(self.case.layers, self.case.inputs)
 
 
 class Shelf:

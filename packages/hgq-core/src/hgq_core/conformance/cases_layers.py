@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
 from typing import Any
@@ -104,6 +104,10 @@ CASES: dict[str, dict[str, Any]] = {
     "add-relu": {"kind": "add", "shape": (3, 4), "activation": "relu", "iq": (Round.RND, Overflow.SAT)},
     "lookup-tanh": {"kind": "unary_lut", "shape": (3, 2), "function": "tanh", "oq": (Round.RND, Overflow.SAT_SYM)},
     "lookup-sigmoid": {"kind": "unary_lut", "shape": (4,), "function": "sigmoid", "oq": (Round.TRN, Overflow.SAT)},
+    "softmax": {"kind": "softmax", "shape": (5,)},
+    "softmax-rows-pf": {"kind": "softmax", "shape": (3, 4), "parallelization_factor": 1, "input_scaler": 0.5},
+    "softmax-output": {"kind": "softmax", "shape": (4,), "oq": (Round.RND, Overflow.SAT)},
+    "softmax-fast": {"kind": "softmax", "shape": (4,), "stable": False},
 }  # fmt: skip
 """Arguments of `case` by id. Quantizers are ``(round, overflow)``; ``shared``: one input width for the whole tensor."""
 
@@ -152,6 +156,19 @@ def _weights(kind: str, shape: tuple[int, ...], options: dict[str, Any], rng: np
     return {}
 
 
+def _softmax_tables() -> list[tuple[str, Spec, dict[str, int]]]:
+    """Quantizers of the tables of softmax: shared over the tensor, positive, saturating at their outputs."""
+    shared: dict[str, Any] = {"homogeneous_axis": None, "heterogeneous_axis": ()}
+    data = KIF(round_mode=Round.RND, overflow_mode=Overflow.SAT, **shared)
+    table = KBI(round_mode=Round.RND_CONV, overflow_mode=Overflow.SAT, i_decay_speed=inf, k0=0, **shared)
+    return [
+        ("exp/iq", data, {"k": 1, "i": 3, "f": 3}),
+        ("exp/oq", table, {"k": 0, "b": 7, "i": 1}),
+        ("inv/iq", data, {"k": 0, "i": 3, "f": 4}),
+        ("inv/oq", table, {"k": 0, "b": 8, "i": 1}),
+    ]
+
+
 def _weight_widths(weights: dict[str, Any], modes: tuple[Round, Overflow], rng: np.random.Generator) -> dict[str, Any]:
     """Stored widths of ``kq`` and ``bq``; WRAP has the integer bits that the weight itself needs."""
     widths: dict[str, Any] = {}
@@ -181,6 +198,8 @@ def _weight_widths(weights: dict[str, Any], modes: tuple[Round, Overflow], rng: 
 @cache
 def case(name: str) -> LayerCase:
     """The case of this id; the same arrays every time."""
+    if name in GRAPHS:
+        return GRAPHS[name]()
     if name in CHAINS:
         return _chain(CHAINS[name])
     return _case(name, CASES[name], None)
@@ -217,6 +236,9 @@ def _case(name: str, arguments: dict[str, Any], shape: tuple[int, ...] | None) -
     if modes["oq"]:
         quantizers["oq"] = _data_quantizer(modes["oq"], shared=True)
         widths["oq"] = {"k": 1, "i": 1 if kind == "unary_lut" else 3, "f": 4 if kind == "unary_lut" else 2}
+    if kind == "softmax":
+        for slot, spec, stored in _softmax_tables():
+            quantizers[slot], widths[slot] = spec, stored
     count = 2 if kind == "add" else 1
     inputs = tuple((rng.integers(-400, 401, (BATCH, *shape)) / 64).astype(np.float32) for _ in range(count))
     return LayerCase((Layer(kind, options, quantizers, weights, widths),), shape, inputs)
@@ -234,9 +256,56 @@ def _chain(parts: Sequence[str]) -> LayerCase:
     return LayerCase(tuple(c.layers[0] for c in cases), cases[0].input_shape, cases[0].inputs)
 
 
+def _joined(*layers: Layer, inputs: tuple[NDArray[np.float32], ...]) -> LayerCase:
+    return LayerCase(layers, inputs[0].shape[1:], inputs)
+
+
+def _two_branches() -> LayerCase:
+    """Two layers that read the same input, and their sum."""
+    one, other, add = case("dense-relu"), case("dense"), _case("branches", {"kind": "add", "shape": (4,)}, None)
+    first, second = one.layers[0], replace(other.layers[0], inputs=(-1,))
+    return _joined(first, second, replace(add.layers[0], inputs=(0, 1)), inputs=one.inputs)
+
+
+def _two_inputs() -> LayerCase:
+    """A layer for each of two inputs, and their sum."""
+    branches = _two_branches()
+    first, second, add = branches.layers
+    return _joined(first, replace(second, inputs=(-2,)), add, inputs=(*branches.inputs, *case("dense").inputs))
+
+
+def _shared() -> LayerCase:
+    """One layer that is applied to two inputs: two circuits."""
+    given = _two_inputs()
+    first, _, add = given.layers
+    return _joined(first, Layer("dense", again=0, inputs=(-2,)), add, inputs=given.inputs)
+
+
+def _nested() -> LayerCase:
+    """Two layers inside of a third."""
+    parts = (case("dense-relu").layers[0], _case("dense-no-bias:4", CASES["dense-no-bias"], (4,)).layers[0])
+    return _joined(Layer("nested", {"parts": parts}), inputs=case("dense-relu").inputs)
+
+
+def _nested_twice() -> LayerCase:
+    """A layer with a layer inside that has layers inside, before another one."""
+    outer = Layer("nested", {"parts": _nested().layers})
+    return _joined(outer, _case("dense:3", CASES["dense"], (3,)).layers[0], inputs=case("dense-relu").inputs)
+
+
+GRAPHS: dict[str, Callable[[], LayerCase]] = {
+    "graph-two-branches": _two_branches,
+    "graph-two-inputs": _two_inputs,
+    "graph-shared": _shared,
+    "graph-nested": _nested,
+    "graph-nested-twice": _nested_twice,
+}
+"""Cases whose layers are no chain, by id."""
+
+
 def cases(*names: str) -> list[Any]:
     """Cases of the table by name, all if none is given, marked with the kinds of layers that they need."""
-    names = names or (*CASES, *CHAINS)
+    names = names or (*CASES, *CHAINS, *GRAPHS)
     return [
         pytest.param(name, marks=pytest.mark.kinds(*(la.kind for la in case(name).layers)), id=name) for name in names
     ]

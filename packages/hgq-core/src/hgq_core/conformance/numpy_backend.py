@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 import hgq_core
 from hgq_core import quantize as body
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model, Quantizer
-from hgq_core.conformance.numpy_layers import add_layer
-from hgq_core.cost import ebops
+from hgq_core.conformance.numpy_layers import NumpyLayer
+from hgq_core.conformance.wiring import calls_of, evaluated, input_count
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.granularity import Granularity
-from hgq_core.graph import Graph, GraphBuilder, run
+from hgq_core.graph import Graph, GraphBuilder
 from hgq_core.graph.ops import Input
 from hgq_core.modes import Overflow, Round
 from hgq_core.ops import NUMPY
@@ -174,45 +175,42 @@ class NumpyQuantizer(Quantizer):
 
 
 class NumpyModel(Model):
-    """A chain of layers, each written down as Graph nodes."""
+    """A chain of layers, each a reading of its declaration."""
 
     def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...], quantizer: type[NumpyQuantizer]) -> None:
-        self.layers = layers
+        self.given = list(layers)
         self.input_shape = input_shape
-        self.quantizers: dict[int, dict[str, NumpyQuantizer]] = {}
         self._quantizer = quantizer
+        self.layers: dict[int, NumpyLayer] = {}
 
-    def quantizer(self, layer: int, name: str) -> NumpyQuantizer:
-        self.to_graph()
-        return self.quantizers[layer][name]
+        def shape(number: int, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+            if number not in self.layers:
+                self.layers[number] = NumpyLayer(layers[number], shapes, quantizer)
+            return self.layers[number].program.output_shape
 
-    def _built(self, layer: int, name: str, shape: tuple[int | None, ...]) -> NumpyQuantizer:
-        """The quantizer of a layer, made when its shape is first known."""
-        known = self.quantizers.setdefault(layer, {})
-        if name not in known:
-            known[name] = self._quantizer(self.layers[layer].quantizers[name], shape)
-            known[name].assign(self.layers[layer].widths.get(name, {}))
-        return known[name]
+        evaluated(layers, [input_shape] * input_count(layers), shape)
+
+    def quantizer(self, layer: int, name: str) -> Quantizer:
+        quantizers = self.layers[layer].quantizers
+        return quantizers["iq_0" if name == "iq" and "iq_0" in quantizers else name]
 
     def to_graph(self) -> Graph:
         builder = GraphBuilder()
-        inputs = 2 if self.layers[0].kind == "add" else 1
-        current = [builder.add(Input(self.input_shape), name=f"x{n}") for n in range(inputs)]
-        for number, layer in enumerate(self.layers):
+        inputs = [builder.add(Input(self.input_shape), name=f"x{n}") for n in range(input_count(self.given))]
 
-            def built(name: str, shape: tuple[int | None, ...], number: int = number) -> NumpyQuantizer:
-                return self._built(number, name, shape)
+        def emit(number: int, names: list[str]) -> str:
+            return self.layers[number].emit(builder, f"layer{number}", names)
 
-            current = [add_layer(builder, f"layer{number}", layer, current, built)]
-        return builder.build(current)
+        return builder.build([evaluated(self.given, inputs, emit)])
 
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
         if mode is not Mode.INFER:
             self._not_offered(f"mode {mode}")
-        return np.asarray(run(self.to_graph(), *inputs))
+        arrays = [np.asarray(x, dtype=np.float64) for x in inputs]
+        return np.asarray(evaluated(self.given, arrays, lambda number, xs: self.layers[number].forward(xs, mode)))
 
     def ebops(self) -> float:
-        return ebops(self.to_graph())
+        return sum(self.layers[call.layer].ebops() for call in calls_of(self.given))
 
     def cost_gradients(self, *inputs: Array) -> Mapping[tuple[int, str], Mapping[str, Array]]:
         self._not_offered("derivatives of a cost")
@@ -221,7 +219,28 @@ class NumpyModel(Model):
         self._not_offered("calibration of a model")
 
     def save_and_load(self, folder: Path, save_format: str) -> Model:
-        self._not_offered("a file format for models")
+        path = folder / f"model.{save_format}"
+        np.savez(path, allow_pickle=False, **self.saved())
+        fresh = type(self)([_bare(layer) for layer in self.given], self.input_shape, self._quantizer)
+        with np.load(path) as stored:
+            fresh.load({name: stored[name] for name in stored.files})
+        return fresh
+
+    def saved(self) -> dict[str, Array]:
+        """What a file holds: weights and widths, by layer, slot and name."""
+        held: dict[str, Array] = {}
+        for number, layer in self.layers.items():
+            held |= {f"{number}:{name}": layer.stored(name) for name in layer.program.weights}
+            for slot, quantizer in layer.quantizers.items():
+                held |= {f"{number}:{slot}:{name}": width for name, width in quantizer.widths().items()}
+        return held
+
+    def load(self, held: Mapping[str, Array]) -> None:
+        """Take the weights and widths of a file."""
+        for number, layer in self.layers.items():
+            layer.weights = {name: held[f"{number}:{name}"] for name in layer.program.weights}
+            for slot, quantizer in layer.quantizers.items():
+                quantizer.assign({name: held[f"{number}:{slot}:{name}"] for name in quantizer.widths()})
 
     def train(self, x: Array, y: Array, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
         self._not_offered("training")
@@ -231,16 +250,25 @@ class NumpyModel(Model):
         raise UnsupportedError(message)
 
 
+def _bare(layer: Layer) -> Layer:
+    """The layer as configured, with other weights and its initial widths: what a file has to restore."""
+    options = dict(layer.options)
+    if "parts" in options:
+        options["parts"] = tuple(_bare(part) for part in options["parts"])
+    weights = {name: np.ones_like(value) for name, value in layer.weights.items()}
+    return replace(layer, options=options, weights=weights, widths={})
+
+
 class NumpyBackend(Backend):
     """hgq_core on NumPy alone: quantizers with closed-form gradients, and layers as nodes of a Graph."""
 
     version = f"hgq-core {hgq_core.__version__}, numpy {np.__version__}"
     missing: Mapping[str, str] = {
-        "saving": "no layers of its own to save; the file of a Graph belongs to the group graph",
         "training": "no automatic differentiation",
         "cost_gradients": "no automatic differentiation",
         "calibration": "no calibration of a model",
     }
+    save_formats = ("npz",)
     quantizer_class: type[NumpyQuantizer] = NumpyQuantizer
 
     def quantize(

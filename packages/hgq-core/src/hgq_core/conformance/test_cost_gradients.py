@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hgq_core.conformance import brute, compare
+from hgq_core.conformance import compare, oracle
 from hgq_core.conformance.backend import Backend, Layer
 from hgq_core.modes import Overflow
 from hgq_core.spec import KBI, KIF, Bounds
@@ -90,7 +90,7 @@ def one_bit_more(layer: Layer, shape: tuple[int, ...], place: str, name: str, st
 
     def cost(widths: np.ndarray) -> float:
         changed = {**layer.widths, place: {**layer.widths[place], name: widths}}
-        return brute.total_ebops([replace(layer, widths=changed)], shape)
+        return oracle.total_ebops([replace(layer, widths=changed)], shape)
 
     before = cost(stored)
     result = np.empty(stored.shape)

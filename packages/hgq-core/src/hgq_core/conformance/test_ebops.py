@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hgq_core.conformance import brute, compare
+from hgq_core.conformance import compare, oracle
 from hgq_core.conformance.backend import Backend, Layer
 from hgq_core.conformance.built import Shelf
 from hgq_core.conformance.cases_layers import case, cases
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.feature("ebops")
 @pytest.mark.parametrize("name", cases())
 def test_ebops_of_a_fresh_model(built: Shelf, name: str) -> None:
     chosen = built[name]
-    wanted = brute.total_ebops(chosen.case.layers, chosen.case.input_shape)
+    wanted = oracle.total_ebops(chosen.case.layers, chosen.case.input_shape)
     compare.close(chosen.first_ebops, wanted, f"{name}: EBOPs before the first step", relative=1e-6)
     _ = chosen.output
     compare.close(chosen.model.ebops(), wanted, f"{name}: EBOPs after inference", relative=1e-6)
@@ -31,7 +31,7 @@ def test_ebops_of_a_fresh_model(built: Shelf, name: str) -> None:
 @pytest.mark.parametrize("name", cases())
 def test_ebops_of_the_graph(built: Shelf, name: str) -> None:
     chosen = built[name]
-    wanted = brute.total_ebops(chosen.case.layers, chosen.case.input_shape)
+    wanted = oracle.total_ebops(chosen.case.layers, chosen.case.input_shape)
     compare.close(ebops(chosen.graph), wanted, f"{name}: EBOPs of the graph", relative=1e-6)
 
 
@@ -66,8 +66,8 @@ def test_one_affine_map_costs_the_same_however_it_is_written(
     dense = chosen.layers[0]
     pair = [dense, rewrite(dense)]
     pair = [replace(layer, options={**layer.options, "parallelization_factor": factor}) for layer in pair]
-    wanted = brute.total_ebops(pair[:1], chosen.input_shape)
-    compare.close(brute.total_ebops(pair[1:], chosen.input_shape), wanted, "the case: both count the same")
+    wanted = oracle.total_ebops(pair[:1], chosen.input_shape)
+    compare.close(oracle.total_ebops(pair[1:], chosen.input_shape), wanted, "the case: both count the same")
     call = f"parallelization_factor={factor}: EBOPs as"
     for layer in pair:
         model = backend.model([layer], chosen.input_shape)

@@ -39,6 +39,7 @@ def test_every_format_gives_the_same_model(backend: Backend, built: Shelf, name:
         compare.equal(run(graph, *chosen.inputs), before, f"{call}: run(to_graph(loaded), x)")
 
 
+@pytest.mark.feature("calibration")
 @pytest.mark.kinds("dense")
 def test_calibrated_widths_are_saved(backend: Backend, tmp_path: Path) -> None:
     chosen = case("dense")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hgq_core.errors import DataError, UnsupportedError
 from hgq_core.graph.emit import add_quantizer
-from hgq_core.graph.ops import Add, Constant, Lookup, Operation
+from hgq_core.graph.ops import Add, Constant, Operation
 from hgq_core.layers.readings import Reading
 from hgq_core.layers.tables import tabulated
 from hgq_core.spec import KBI, KIF, Dummy
@@ -139,9 +139,14 @@ class Emit(Reading):
         if slot is None:
             message = f"layer {self.label!r}: a table needs a quantized input to be exported (enable_iq=True)"
             raise UnsupportedError(message)
-        pair = [self.slots.exported(name, step.shape) for name in (slot, kind.slot)]
-        counted = self.slots.counted(kind.slot)
-        lookup: Lookup = tabulated(self.slots.tabulate(kind.function), *pair, step.shape, counted, self._under(step))
+        lookup = tabulated(
+            self.slots.tabulate(kind.function),
+            self.slots.exported(slot, step.shape),
+            self.slots.exported(kind.slot, step.shape),
+            step.shape,
+            self.slots.counted(kind.slot),
+            self._under(step),
+        )
         return self._add(step, lookup, args[0], factor=self.factor * step.share)
 
     def applied(self, step: Step, kind: Applied, args: list[Any]) -> str:  # noqa: ARG002

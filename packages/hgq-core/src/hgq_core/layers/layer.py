@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hgq_core.errors import ConfigError
+from hgq_core.layers.program import checked
 
 if TYPE_CHECKING:
     from hgq_core.layers.program import Declaration, Trace, Value
@@ -39,8 +39,5 @@ class Layered:
     def __call__(self, t: Trace, *xs: Value) -> Value:
         if self.enable_iq:
             xs = tuple(t.quantized(slot, x) for slot, x in zip(input_slots(len(xs)), xs, strict=True))
-        y: object = self.operation(t, *xs)
-        if not isinstance(y, int):
-            message = f"the declaration returned {y!r}, expected one value, such as t.op(Add(), x, y)"
-            raise ConfigError(message)
+        y = checked(self.operation(t, *xs))
         return t.quantized("oq", y) if self.enable_oq else y

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.graph.ops import Add
 
 if TYPE_CHECKING:
-    from hgq_core.graph.ops import Maximum, Minimum, Multiply, Subtract
+    from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
     from hgq_core.layers.program import Trace, Value
 
 __all__ = ["Merge"]

@@ -33,6 +33,7 @@ __all__ = [
     "Traceable",
     "Value",
     "WeightSlot",
+    "checked",
     "trace",
 ]
 
@@ -400,18 +401,23 @@ def trace(declaration: Declaration, *shapes: Sequence[int | None]) -> Program:
     record = _Record()
     root = Trace(record)
     output = declaration(root, *(root.feed([int(n) for n in shape if n is not None]) for shape in shapes))
-    if not isinstance(output, int):
-        message = f"the declaration returned {output!r}, expected one value, such as t.op(Add(), x, y)"
-        raise ConfigError(message)
     return Program(
         tuple(record.steps),
         tuple(record.inputs),
-        output,
+        checked(output),
         record.quantizers,
         record.weights,
         record.nested,
         _last_use(record.steps, output),
     )
+
+
+def checked(result: Any) -> Value:
+    """What a declaration returned; raises ConfigError unless it is one value."""
+    if not isinstance(result, int):
+        message = f"the declaration returned {result!r}, expected one value, such as t.op(Add(), x, y)"
+        raise ConfigError(message)
+    return Value(result)
 
 
 def _last_use(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import ConfigError
 from hgq_core.graph.ops import Multiply, Reduce, Subtract
@@ -55,7 +55,7 @@ class Softmax:
         return part.op(Multiply(), e, r)
 
 
-def softmax_table(*, heterogeneous: bool) -> dict[str, object]:
+def softmax_table(*, heterogeneous: bool) -> dict[str, Any]:
     """Parameters of the output quantizer of a table of softmax: its numbers are positive, and saturate."""
     shared = {} if heterogeneous else {"heterogeneous_axis": ()}
     return {"k0": 0, "overflow_mode": Overflow.SAT, "round_mode": Round.RND_CONV, **shared}
@@ -67,6 +67,6 @@ class _Table:
     heterogeneous: bool
 
     def __call__(self, t: Trace, x: Value) -> Value:
-        shared = {} if self.heterogeneous else {"heterogeneous_axis": ()}
+        shared: dict[str, Any] = {} if self.heterogeneous else {"heterogeneous_axis": ()}
         x = t.quantized("iq", x, **shared)
         return t.table("oq", self.function, x, **softmax_table(heterogeneous=self.heterogeneous))

@@ -95,7 +95,6 @@ def _table(
         message = f"layer {label!r}: its output quantizer is {spec.q_type!r}; a table needs 'kif' or 'kbi'"
         raise UnsupportedError(message)
     widths = [np.float64(n) for n in out]
-    modes = {"round_mode": spec.round_mode, "overflow_mode": spec.overflow_mode}
-    rounded = fixed_point(NUMPY, values, *widths, **modes)
+    rounded = fixed_point(NUMPY, values, *widths, round_mode=spec.round_mode, overflow_mode=spec.overflow_mode)
     table: NDArray[np.int64] = np.ldexp(rounded, fraction).astype(np.int64)
     return table

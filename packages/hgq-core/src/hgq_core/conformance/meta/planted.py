@@ -9,8 +9,9 @@ import numpy as np
 
 from hgq_core.conformance.backend import Gradients, Layer, Mode, Model
 from hgq_core.conformance.numpy_backend import NumpyBackend, NumpyModel, NumpyQuantizer
+from hgq_core.cost import ebops
 from hgq_core.formats import Formats
-from hgq_core.graph import Graph, Node
+from hgq_core.graph import Graph, Node, run
 from hgq_core.graph import ops as op
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import KBI, KIF, Spec
@@ -171,6 +172,12 @@ class _ChangedModel(NumpyModel):
     def changed(self, node: Node) -> Node:
         return node
 
+    def forward(self, *inputs: Any, mode: Mode = Mode.INFER) -> Any:
+        return run(self.to_graph(), *inputs)
+
+    def ebops(self) -> float:
+        return ebops(self.to_graph())
+
 
 class _UnscaledBias(_ChangedModel):
     """The bias is not scaled by the parallelization factor."""
@@ -197,6 +204,20 @@ class _CoarserInput(_ChangedModel):
             formats = Formats.of(operation.formats.k, operation.formats.i, operation.formats.f - 1)
             operation = op.Quantize(formats, operation.round, operation.overflow)
         return Node(node.name, operation, node.inputs, node.shape, node.label, node.composite, node.ebops_factor)
+
+
+class _ForgetfulOfSigns(NumpyModel):
+    """Its file lacks the sign bits."""
+
+    def saved(self) -> dict[str, Array]:
+        return {name: value * 0 if name.endswith(":k") else value for name, value in super().saved().items()}
+
+
+class _ForgetfulOfTables(NumpyModel):
+    """Its file lacks the widths of what is inside of a layer."""
+
+    def saved(self) -> dict[str, Array]:
+        return {name: np.ones_like(value) if "/" in name else value for name, value in super().saved().items()}
 
 
 class _Thawed(NumpyQuantizer):
@@ -277,6 +298,14 @@ class WrongRelu(_ModelBackend):
     model_class = _DroppedRelu
 
 
+class WrongSavedSign(_ModelBackend):
+    model_class = _ForgetfulOfSigns
+
+
+class WrongSavedTable(_ModelBackend):
+    model_class = _ForgetfulOfTables
+
+
 class WrongFormat(_ModelBackend):
     model_class = _CoarserInput
 
@@ -294,6 +323,8 @@ def _parameters(spec: KIF) -> dict[str, Any]:
 
 
 PLANTED: dict[type[NumpyBackend], str] = {
+    WrongSavedSign: "saving",
+    WrongSavedTable: "saving",
     WrongTie: "numbers",
     HalfAdded: "numbers",
     WrongWrapBound: "numbers",

@@ -20,6 +20,8 @@ from hgq_core._cost_rules import (
     pooling_cost,
     product_cost,
     reduction_cost,
+    widest,
+    widest_along,
 )
 from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
@@ -52,6 +54,8 @@ __all__ = [
     "of_input",
     "of_quantize",
     "of_table",
+    "of_widest",
+    "of_widest_along",
     "pooled",
     "reduced",
     "subtracted",
@@ -168,6 +172,18 @@ def _wide(ops: Ops, bits: Any, shape: Shape) -> Any:
 def of_first(_ops: Ops, _operation: Any, bits: Bits, _operands: Sequence[Operand], _shape: Shape) -> Any:
     """Limits and a change of sign leave the widths as they were."""
     return bits[0]
+
+
+def of_widest(ops: Ops, _operation: Any, bits: Bits, _operands: Sequence[Operand], shape: Shape) -> Any:
+    """A number that is one of the operands is no wider than the widest of them."""
+    return None if any(b is None for b in bits) else widest(ops, bits, shape)
+
+
+def of_widest_along(ops: Ops, operation: op.Reduce, bits: Bits, operands: Sequence[Operand], shape: Shape) -> Any:
+    """The same for the largest or smallest element along axes."""
+    if bits[0] is None or operation.kind == "sum":
+        return None
+    return ops.reshape(widest_along(ops, bits[0], operation.axes, operands[0].shape), (1, *shape))
 
 
 def affine(ops: Ops, _operation: Any, bits: Bits, operands: Sequence[Operand], shape: Shape) -> Any:
