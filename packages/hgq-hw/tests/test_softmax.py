@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hw_graphs import softmax
 
-from hgq_core.errors import UnsupportedError
 from hgq_core.graph import run
-from hgq_hw import canonical, da4ml, hls4ml, vectors, verify
+from hgq_hw import da4ml, hls4ml, vectors, verify
 
 GRAPHS = {
     "five classes": softmax(),
@@ -15,8 +14,8 @@ GRAPHS = {
     "without a maximum": softmax((3, 4), stable=False, seed=1),
     "widths and tables of each element": softmax((3, 4), heterogeneous=True, seed=2),
 }
-SLOW = {"five classes"}
-"""The one that the fast tests compile."""
+COMPILED = {name: pytest.param(graph, marks=pytest.mark.slow) for name, graph in GRAPHS.items()}
+COMPILED["five classes"] = GRAPHS["five classes"]
 
 
 def examples(graph):
@@ -44,7 +43,7 @@ def test_the_logic_computes_softmax(graph, latency_cutoff):
 
 
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+@pytest.mark.parametrize("graph", COMPILED.values(), ids=COMPILED)
 def test_the_compiled_project_computes_softmax(graph, tmp_path):
     model = hls4ml.lower(graph, tmp_path / "project")
     model.compile()
@@ -53,7 +52,9 @@ def test_the_compiled_project_computes_softmax(graph, tmp_path):
 
 
 @pytest.mark.usefixtures("simulator")
-@pytest.mark.parametrize("latency_cutoff", [None, 4], ids=["combinational", "pipelined"])
+@pytest.mark.parametrize(
+    "latency_cutoff", [None, pytest.param(4, marks=pytest.mark.slow)], ids=["combinational", "pipelined"]
+)
 def test_the_simulated_verilog_computes_softmax(latency_cutoff):
     graph = softmax()
     design = da4ml.lower(graph, latency_cutoff=latency_cutoff)

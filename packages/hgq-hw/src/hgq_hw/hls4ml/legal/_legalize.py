@@ -9,6 +9,7 @@ from hgq_core.graph.ops import Constant
 from hgq_hw._refusal import Refusal
 from hgq_hw.hls4ml.legal._legalizer import Legalizer
 from hgq_hw.hls4ml.legal._rules import RULES
+from hgq_hw.passes import cancel_transposes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ def legalize(graph: Graph, *, plain: bool = False, stream: bool = False) -> Lega
     Raises:
         UnsupportedError: an operation that hls4ml cannot do; names the node, its layer and the remedy.
     """
+    given, graph = graph, cancel_transposes(graph)
     legal = Legalizer(graph, plain=plain, stream=stream)
     for node in graph:
         legal.begin(node)
@@ -55,4 +57,5 @@ def legalize(graph: Graph, *, plain: bool = False, stream: bool = False) -> Lega
             raise legal.refused(rule.what, rule.remedy)
         legal.names[node.name] = rule(node.op, legal, *(legal.names[name] for name in node.inputs))
     outputs = [legal.names[name] for name in graph.outputs]
-    return Legal(legal.builder.build(outputs, graph.uncalibrated), legal.names)
+    names = legal.names | dict(zip(given.outputs, outputs, strict=True))
+    return Legal(legal.builder.build(outputs, graph.uncalibrated), names)
