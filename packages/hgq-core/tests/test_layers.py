@@ -189,7 +189,7 @@ def test_a_table_holds_the_function_on_every_input():
 @pytest.mark.parametrize(
     ("quantizers", "message"),
     [
-        ({"oq": DATA}, "a table needs a quantized input"),
+        ({"oq": DATA}, "a table needs enable_iq=True and enable_oq=True"),
         ({"iq": Dummy(), "oq": DATA}, "its quantizers are 'dummy'"),
         ({"iq": replace(DATA, i0=11, f0=11), "oq": DATA}, r"a table of 2\*\*23 entries is too large"),
     ],

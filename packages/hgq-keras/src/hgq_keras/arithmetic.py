@@ -9,12 +9,12 @@ import numpy as np
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
-from hgq_keras.layers._pooling import pool_operation
+from hgq_core.linear import Pool, explicit_pads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hgq_keras.export import Emitter
+    from hgq_core.graph.emit import Emitter
 
 __all__ = [
     "absolute",
@@ -142,7 +142,8 @@ def pooled(kind: Any, x: str, config: dict[str, Any], emitter: Emitter) -> str:
             "the data with keras.layers.Permute before it and build the layer with data_format='channels_last'"
         )
         raise UnsupportedError(message)
-    window = pool_operation(kind, (None, *shape), size, strides or size, config["padding"], emitter.label)
+    strides = strides or size
+    window = Pool(kind, size, strides, explicit_pads(config["padding"], shape[:-1], size, strides, [1] * rank))
     if kind == "max":
         return emitter.add(window, x)
     remedy = f"QAveragePooling2D({size if rank == 2 else (1, *size)})"

@@ -16,7 +16,7 @@ from hgq_keras.batches import Batches
 from hgq_keras.calibrated import mark_calibrated
 from hgq_keras.calls import ebops
 from hgq_keras.health import check_finite, warn_if_dead
-from hgq_keras.layers._base import QLayer, quantized_layers
+from hgq_keras.layers._base import quantized_layers
 from hgq_keras.layers._walk import children, walk
 from hgq_keras.quantizer import Quantizer
 
@@ -28,8 +28,7 @@ __all__ = ["as_calibrated", "calibrating", "inference", "quantizers", "trace_min
 
 def quantizers(model: keras.Layer) -> list[Quantizer]:
     """Every quantizer of a model once, those inside layers and nested models included."""
-    layers = walk(model, lambda layer: layer.quantizers if isinstance(layer, QLayer) else children(layer))
-    return [layer for layer in layers if isinstance(layer, Quantizer)]
+    return [layer for layer in walk(model, children) if isinstance(layer, Quantizer)]
 
 
 @contextmanager

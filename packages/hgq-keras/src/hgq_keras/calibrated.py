@@ -36,7 +36,9 @@ def uncalibrated(model: keras.Layer) -> list[str]:
     >>> uncalibrated(model)
     []
     """
-    found = [(model.name, model)] if isinstance(model, QLayer | Quantizer) else _named(model, "", frozenset())
+    found = list(_named(model, "", frozenset()))
+    if isinstance(model, QLayer | Quantizer):
+        found = [(model.name, model), *((f"{model.name}/{name}", layer) for name, layer in found)]
     weights = _weights(model)
     names = [name for name, layer in found if not all(q.is_calibrated(weights.get(id(q), ())) for q in _inside(layer))]
     return list(dict.fromkeys(names))
@@ -67,7 +69,7 @@ def _named(outer: keras.Layer, prefix: str, entered: frozenset[int]) -> Iterator
     """The quantized layers inside, with the names of those around them; a layer may hold itself."""
     for layer in children(outer):
         name = f"{prefix}{layer.name}"
-        if isinstance(layer, QLayer | Quantizer):
+        if isinstance(layer, QLayer) or (isinstance(layer, Quantizer) and not isinstance(outer, QLayer)):
             yield name, layer
-        elif id(layer) not in entered:
+        if not isinstance(layer, Quantizer) and id(layer) not in entered:
             yield from _named(layer, f"{name}/", entered | {id(layer)})

@@ -61,6 +61,8 @@ def _count(layer: Any, times: int, counted: Counter[int]) -> None:
     """Add the calls of all quantized layers inside a layer that is applied this many times."""
     if isinstance(layer, QLayer):
         counted[id(layer)] += times
+        for part in layer.applied if layer.built else ():
+            _count(part, times, counted)
         return
     inside = quantized_layers(layer) if isinstance(layer, keras.Layer) else []
     if not inside:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "channels_last",
     "check_axes",
     "check_start",
     "integer",
+    "known_padding",
     "positive_integer",
     "sizes",
     "start_inside",
@@ -45,6 +47,21 @@ def sizes(value: Any, number: int, argument: str) -> tuple[int, ...]:
         message = f"{argument}: received {value!r}, expected {number} positive integer(s)"
         raise ConfigError(message)
     return tuple(positive_integer(n, argument) for n in values)
+
+
+def channels_last(data_format: str | None, layer: str) -> None:
+    """Raise ConfigError unless data of a layer are channels-last, as it or Keras says."""
+    if (data_format or keras.config.image_data_format()) != "channels_last":
+        message = f"layer {layer!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
+        raise ConfigError(message)
+
+
+def known_padding(padding: Any, known: tuple[str, ...], layer: str) -> str:
+    """The padding in small letters; raises ConfigError for one that the layer does not have."""
+    if not isinstance(padding, str) or padding.lower() not in known:
+        message = f"layer {layer!r}: padding {padding!r} is unknown; expected one of {known}"
+        raise ConfigError(message)
+    return padding.lower()
 
 
 def check_axes(parameters: Mapping[str, Any]) -> None:

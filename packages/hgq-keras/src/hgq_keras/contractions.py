@@ -13,7 +13,7 @@ from hgq_core.linear import Contract
 from hgq_keras.operands import finite
 
 if TYPE_CHECKING:
-    from hgq_keras.export import Emitter
+    from hgq_core.graph.emit import Emitter
 
 __all__ = ["dot_layer", "emit_contraction"]
 

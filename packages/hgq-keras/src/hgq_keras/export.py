@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from hgq_core.errors import DataError, UnsupportedError
+from hgq_core.errors import UnsupportedError
 from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors, warn_if_inexact
 from hgq_core.graph import ops as op
+from hgq_core.graph.emit import Emitter
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.calibrated import uncalibrated
 from hgq_keras.health import check_finite, warn_if_dead
@@ -19,16 +19,14 @@ from hgq_keras.operands import operand_names
 from hgq_keras.operations import emit_operation
 from hgq_keras.plain import check_unmasked, emit_plain
 from hgq_keras.quantizer import Quantizer
-from hgq_keras.remedies import refused_activation
 from hgq_keras.subclasses import check_own_computation
 from hgq_keras.topology import wiring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
 
-__all__ = ["Emitter", "to_graph"]
+__all__ = ["to_graph"]
 
 
 def to_graph(model: keras.Model) -> Graph:
@@ -136,89 +134,33 @@ def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> 
     check_own_computation(layer, label)
     if isinstance(layer, Quantizer):
         check_finite(layer)
-        return [emitter.quantizer(layer, inputs[0])]
+        return [_quantized(emitter, layer, inputs[0])]
     if not isinstance(layer, QLayer):
         return [emit_plain(layer, inputs, emitter)]
-    quantized = inputs
-    if layer.iqs:
-        quantized = [emitter.quantizer(q, name) for q, name in zip(layer.iqs, inputs, strict=True)]
-    y = layer.emit(emitter, quantized)
-    if layer.enable_oq and not layer.output_quantizer_emitted:
-        y = emitter.quantizer(layer.oq, y)
-    return [y]
+    return [layer.emit(builder, label, inputs)]
 
 
-class Emitter:
-    """Appends the nodes of one layer to a Graph, under the layer's name."""
-
-    def __init__(self, builder: GraphBuilder, label: str, kind: str = "") -> None:
-        self._builder = builder
-        self.label = label
-        self._kind = kind
-
-    @property
-    def named(self) -> str:
-        """The layer and its class, for messages."""
-        return f"layer {self.label!r} ({self._kind})" if self._kind else f"layer {self.label!r}"
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of an edge without the batch axis."""
-        return self._builder.shape(name)
-
-    def add(
-        self, operation: op.Operation, *inputs: str, factor: float = 0.0, composite: str = "", name: str = ""
-    ) -> str:
-        """Append an operation whose EBOPs count with this factor."""
-        full = f"{self.label}/{name}" if name else ""
-        return self._builder.add(
-            operation, *inputs, name=full, label=self.label, composite=composite, ebops_factor=factor
+def _quantized(emitter: Emitter, quantizer: Quantizer, x: str) -> str:
+    """Append a quantizer, its scaler and affine as explicit operations."""
+    spec, config = quantizer.spec, quantizer.config
+    if not isinstance(spec, KIF | KBI | Dummy):
+        message = (
+            f"quantizer {quantizer.name!r} of layer {emitter.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
         )
-
-    def constant(self, values: ArrayLike, bits: Any, name: str) -> str:
-        """Append exact numbers; ``bits`` are the widths that EBOPs counts, None for none."""
-        return self.add(op.Constant.of(values, bits), name=name)
-
-    def weight(self, layer: keras.Layer, name: str, value: Any) -> np.ndarray:
-        """A weight as an array; raises DataError naming the layer if it is not finite."""
-        array = ops.convert_to_numpy(value)
-        if not np.all(np.isfinite(array)):
-            message = f"layer {layer.name!r}: its {name} contains NaN or infinity; restore an earlier checkpoint"
-            raise DataError(message)
-        return array.astype(np.float64)
-
-    def quantizer(self, quantizer: Quantizer, x: str) -> str:
-        """Append a quantizer, its scaler and affine as explicit operations."""
-        spec, config = quantizer.spec, quantizer.config
-        if not isinstance(spec, KIF | KBI | Dummy):
-            message = (
-                f"quantizer {quantizer.name!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
-            )
-            raise UnsupportedError(message)
-        fixed = not isinstance(spec, Dummy)
-        held = np.dtype(quantizer.compute_dtype).type
-        return add_quantizer(
-            self._builder,
-            x,
-            formats=quantizer.formats(self.shape(x)) if fixed else None,
-            round_mode=quantizer.round_mode if fixed else "TRN",
-            overflow_mode=quantizer.overflow_mode if fixed else "WRAP",
-            scaler=config.scaler if fixed else None,
-            affine=None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1]))),
-            name=f"{self.label}/{_short(quantizer, self.label)}",
-            label=self.label,
-        )
-
-    def activation(self, function: Any, x: str) -> str:
-        """Append relu, a clip or nothing; raises UnsupportedError for another activation."""
-        if function is None or function is keras.activations.linear:
-            return x
-        if function is keras.activations.relu:
-            return self.add(op.Relu(), x)
-        if function is keras.activations.relu6:
-            return self.add(op.Clip(0.0, 6.0), x)
-        if function is keras.activations.hard_tanh:
-            return self.add(op.Clip(-1.0, 1.0), x)
-        raise UnsupportedError(refused_activation(function, self.label))
+        raise UnsupportedError(message)
+    fixed = not isinstance(spec, Dummy)
+    held = np.dtype(quantizer.compute_dtype).type
+    return add_quantizer(
+        emitter.builder,
+        x,
+        formats=quantizer.formats(emitter.shape(x)) if fixed else None,
+        round_mode=quantizer.round_mode if fixed else "TRN",
+        overflow_mode=quantizer.overflow_mode if fixed else "WRAP",
+        scaler=config.scaler if fixed else None,
+        affine=None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1]))),
+        name=f"{emitter.label}/{_short(quantizer, emitter.label)}",
+        label=emitter.label,
+    )
 
 
 def _short(quantizer: Quantizer, label: str) -> str:

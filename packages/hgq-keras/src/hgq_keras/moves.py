@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hgq_keras.export import Emitter
+    from hgq_core.graph.emit import Emitter
 
     Codes = NDArray[np.int64]
 

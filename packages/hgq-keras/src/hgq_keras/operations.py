@@ -23,7 +23,7 @@ from hgq_keras.topology import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hgq_keras.export import Emitter
+    from hgq_core.graph.emit import Emitter
     from hgq_keras.topology import Call, Key
 
 __all__ = ["emit_operation"]

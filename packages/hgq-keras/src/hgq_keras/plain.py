@@ -9,14 +9,16 @@ import keras
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
+from hgq_core.layers import FrameworkFunction
 from hgq_keras.arithmetic import averaged, mean_of, pooled, rectified
 from hgq_keras.contractions import dot_layer
+from hgq_keras.layers._kernel import declared_activation
 from hgq_keras.moves import emit_moves
 from hgq_keras.operands import constant_operand
-from hgq_keras.remedies import refused_layer
+from hgq_keras.remedies import refused_activation, refused_layer
 
 if TYPE_CHECKING:
-    from hgq_keras.export import Emitter
+    from hgq_core.graph.emit import Emitter
     from hgq_keras.topology import Call
 
 __all__ = ["check_unmasked", "emit_plain"]
@@ -94,6 +96,14 @@ def check_unmasked(call: Call, label: str) -> None:
         raise UnsupportedError(message)
 
 
+def _activated(function: Any, x: str, emitter: Emitter) -> str:
+    """Append relu, limits or nothing; raises UnsupportedError for another activation."""
+    activation = declared_activation(function)
+    if isinstance(activation, FrameworkFunction):
+        raise UnsupportedError(refused_activation(function, emitter.label))
+    return x if activation is None else emitter.add(activation, x)
+
+
 def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:
     """Append a plain Keras layer; raises UnsupportedError, with the remedy, for one that needs a quantized version."""
     kind = type(layer)
@@ -142,7 +152,7 @@ def _computed(layer: Any, inputs: list[str], emitter: Emitter) -> str:
         case keras.layers.LeakyReLU():
             return rectified(x, layer.negative_slope, None, 0.0, emitter)
         case keras.layers.Activation():
-            return emitter.activation(layer.activation, x)
+            return _activated(layer.activation, x, emitter)
         case keras.layers.Average():
             return mean_of(inputs, emitter)
         case keras.layers.Dot() if not layer.normalize:

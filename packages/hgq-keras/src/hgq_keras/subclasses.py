@@ -24,13 +24,9 @@ def check_own_computation(layer: Any, label: str) -> None:
     elif isinstance(layer, Quantizer):
         if kind.call is not Quantizer.call:
             raise UnsupportedError(f"{named} has its own call, which the Graph does not know; use Quantizer itself")
-    elif isinstance(layer, QLayer):
-        if kind.call is not QLayer.call:
-            message = f"{named} has its own call, which the Graph does not know; put it into the hooks compute and emit"
-            raise UnsupportedError(message)
-        if not issubclass(_definer(kind, "emit"), _definer(kind, "compute")):
-            message = f"{named} has its own compute, but the emit of its base class; write the emit that fits it"
-            raise UnsupportedError(message)
+    elif isinstance(layer, QLayer) and kind.call is not QLayer.call:
+        message = f"{named} has its own call, which the Graph does not know; put it into its declaration"
+        raise UnsupportedError(message)
 
 
 def _definer(kind: type, method: str) -> type:

@@ -1,9 +1,9 @@
-"""Nodes that both front ends append alike: a quantizer with the scaler and the affine map around it."""
+"""Nodes that both front ends append alike: a quantizer with scaler and affine map, and those of one layer by name."""
 
 from __future__ import annotations
 
 from math import frexp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
@@ -11,9 +11,11 @@ from hgq_core.graph import ops as op
 from hgq_core.modes import Overflow, Round
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from hgq_core.graph.ir import GraphBuilder
 
-__all__ = ["add_quantizer"]
+__all__ = ["Emitter", "add_quantizer"]
 
 
 def add_quantizer(
@@ -77,3 +79,44 @@ def add_quantizer(
             operand = builder.add(op.Constant.of(float(number)), name=f"{name}_{part}", label=label, ebops_factor=0.0)
             x = builder.add(operation, x, operand, label=label, ebops_factor=0.0)
     return x
+
+
+class Emitter:
+    """Appends the nodes of one layer or operation to a Graph, under its name; what has no declaration uses it.
+
+    Attributes:
+        builder: the graph.
+        label: the layer, in the user's words.
+
+    Args:
+        builder: the graph.
+        label: the layer.
+        kind: its class, for messages.
+    """
+
+    def __init__(self, builder: GraphBuilder, label: str, kind: str = "") -> None:
+        self.builder = builder
+        self.label = label
+        self._kind = kind
+
+    @property
+    def named(self) -> str:
+        """The layer and its class, for messages."""
+        return f"layer {self.label!r} ({self._kind})" if self._kind else f"layer {self.label!r}"
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an edge without the batch axis."""
+        return self.builder.shape(name)
+
+    def add(
+        self, operation: op.Operation, *inputs: str, factor: float = 0.0, composite: str = "", name: str = ""
+    ) -> str:
+        """Append an operation whose EBOPs count with this factor."""
+        full = f"{self.label}/{name}" if name else ""
+        return self.builder.add(
+            operation, *inputs, name=full, label=self.label, composite=composite, ebops_factor=factor
+        )
+
+    def constant(self, values: ArrayLike, bits: Any, name: str) -> str:
+        """Append exact numbers; ``bits`` are the widths that EBOPs counts, None for none."""
+        return self.add(op.Constant.of(values, bits), name=name)

@@ -1,5 +1,7 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
+from hgq_core.layers.activation import Activation
+from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.instances import check_factor, parallel_share
@@ -14,6 +16,7 @@ from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values,
 from hgq_core.layers.softmax import Softmax, softmax_table
 
 __all__ = [
+    "Activation",
     "BatchNormalization",
     "Bits",
     "Convolution",
@@ -33,6 +36,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "ShapedEinsum",
     "Slots",
     "Softmax",
     "Trace",

@@ -137,7 +137,7 @@ class Emit(Reading):
         source = program.steps[step.args[0]].kind
         slot = getattr(source, "slot", None)
         if slot is None:
-            message = f"layer {self.label!r}: a table needs a quantized input to be exported (enable_iq=True)"
+            message = f"layer {self.label!r}: a table needs enable_iq=True and enable_oq=True to be exported"
             raise UnsupportedError(message)
         lookup = tabulated(
             self.slots.tabulate(kind.function),

@@ -10,6 +10,7 @@ from hgq_keras.layers import (
     QEinsumDense,
     QLayer,
     QMaxPooling2D,
+    QSoftmax,
     QUnaryFunctionLUT,
 )
 from hgq_keras.layers import QAdd as Add
@@ -24,6 +25,7 @@ from hgq_keras.layers import QEinsumDense as EinsumDense
 from hgq_keras.layers import QMaxPooling2D as MaxPool2D
 from hgq_keras.layers import QMaxPooling2D as MaxPooling2D
 from hgq_keras.layers import QMaxPooling2D as QMaxPool2D
+from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
 from hgq_keras.quantizer import Quantizer
 
@@ -49,7 +51,9 @@ __all__ = [
     "QLayer",
     "QMaxPool2D",
     "QMaxPooling2D",
+    "QSoftmax",
     "QUnaryFunctionLUT",
     "Quantizer",
+    "Softmax",
     "UnaryFunctionLUT",
 ]

@@ -7,6 +7,7 @@ from hgq_keras.layers._lookup import QUnaryFunctionLUT
 from hgq_keras.layers._merge import QAdd
 from hgq_keras.layers._norm import QBatchNormalization
 from hgq_keras.layers._pooling import QAveragePooling2D, QMaxPooling2D
+from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.quantizer import Quantizer
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "QEinsumDense",
     "QLayer",
     "QMaxPooling2D",
+    "QSoftmax",
     "QUnaryFunctionLUT",
     "Quantizer",
     "quantized_layers",

@@ -1,23 +1,23 @@
-"""The template of every quantized layer: quantize the inputs, compute, add the cost, quantize the output."""
+"""The one base of every quantized layer: it traces what the layer declares, and reads it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import inf, prod
-from numbers import Integral
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from hgq_core.errors import ConfigError, FileError, ShapeError
+from hgq_core.errors import ConfigError, FileError, HGQError
+from hgq_core.layers import Bits, Emit, Layered, Program, Values, input_slots, trace, weight_of
+from hgq_core.layers.program import Nested, Statistics, Stored
 from hgq_core.numbers import not_negative
-from hgq_core.ops import NUMPY, Ops
+from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option
+from hgq_keras._slots import CallSlots, CountSlots, GraphSlots
 from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
 from hgq_keras.initializers import Filled
@@ -27,24 +27,18 @@ from hgq_keras.quantizer import Quantizer
 from hgq_keras.start import values_at_once
 
 if TYPE_CHECKING:
-    from hgq_keras.export import Emitter
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = [
-    "Bits",
-    "QLayer",
-    "Shape",
-    "check_factor",
-    "configured",
-    "constant_bits",
-    "fixed",
-    "instances",
-    "parallel_share",
-    "quantized_layers",
-    "recording",
-]
+    import numpy as np
+
+    from hgq_core.graph import GraphBuilder
+    from hgq_core.graph.ops import Shape as FixedShape
+    from hgq_core.layers import Declaration
+    from hgq_core.layers.program import WeightSlot
+
+__all__ = ["QLayer", "Shape", "configured", "quantized_layers", "recording"]
 
 Shape = tuple[int | None, ...]
-Bits = Callable[[Quantizer], Any]
 _SEEN: ContextVar[list[QLayer] | None] = ContextVar("seen", default=None)
 
 
@@ -60,7 +54,11 @@ def recording() -> Iterator[list[QLayer]]:
 
 
 class QLayer(ComputedProperties, keras.Layer):
-    """A Keras layer between quantizers; abstract. Its `call` and `build` are final, a layer fills in the hooks.
+    """A Keras layer between quantizers. A layer implements `declaration`; everything else is read from it.
+
+    Tracing the declaration when the layer is built gives its `program`: the list of its quantizers and weights, its
+    forward pass, its EBOPs and its nodes in the Graph. A layer of a quantizer's or weight's slot is the attribute of
+    the same name, ``exp_iq`` for ``exp/iq``.
 
     Args:
         iq_conf: input quantizer, or one for each input; None: the scope's datalane quantizer.
@@ -74,12 +72,22 @@ class QLayer(ComputedProperties, keras.Layer):
 
     Raises:
         ConfigError: beta0 or ebops_factor negative or not finite, or no configuration of data for ``iq_conf, oq_conf``.
+
+    >>> import keras
+    >>> from hgq_core.graph.ops import Relu
+    >>> class Rectified(QLayer):
+    ...     def declaration(self):
+    ...         return lambda t, x: t.op(Relu(), x)
+    >>> Rectified()(keras.ops.ones((2, 3))).shape == (2, 3)
+    True
     """
 
     many_inputs = False
-    """Whether `call` takes a list of tensors."""
-    output_quantizer_emitted = False
-    """Whether `emit` has the output quantizer inside, as in a table."""
+    """Whether it is called with a list of tensors."""
+    output_in_table = False
+    """Whether the declaration places the output quantizer itself, inside a table."""
+    weight_arguments: Mapping[str, str] = {}
+    """For a weight, what its initializer, regularizer and constraint are called after, if not after the weight."""
 
     def __init__(
         self,
@@ -114,6 +122,15 @@ class QLayer(ComputedProperties, keras.Layer):
             self._make_input_quantizers(1)
         self.supports_masking = True
 
+    @abstractmethod
+    def declaration(self) -> Declaration:
+        """What the layer computes between its quantizers: a function of a `hgq_core.layers.Trace` and of its inputs.
+
+        It returns one value. Another quantized layer that this one holds is applied by ``t.call(name, layer, x)``.
+        """
+
+    # --- quantizers --------------------------------------------------------------------------------------------------
+
     def _of_data(self, conf: Any, argument: str) -> QuantizerConfig:
         """A configuration for what flows through the layer, which has a batch axis and other values at each call."""
         conf = configured(conf, "datalane", argument)
@@ -145,65 +162,156 @@ class QLayer(ComputedProperties, keras.Layer):
         quantizer.trainable = self.trainable
         return quantizer
 
-    # --- hooks -------------------------------------------------------------------------------------------------------
+    def quantizer_of_slot(self, slot: str) -> Quantizer:
+        """The quantizer of a slot of the program."""
+        if slot == "oq" and self._oq is not None:
+            return self._oq
+        if slot in input_slots(len(self._iqs)):
+            return self._iqs[input_slots(len(self._iqs)).index(slot)]
+        quantizer: Quantizer = getattr(self, _attribute(slot))
+        return quantizer
 
-    @abstractmethod
-    def build_operation(self, shapes: list[Shape]) -> None:
-        """Create the layer's own variables and weight quantizers for these input shapes."""
+    def weight_of_slot(self, slot: str) -> Any:
+        """The variable of a slot of the program."""
+        return getattr(self, _attribute(slot))
 
-    @abstractmethod
-    def compute(self, inputs: list[Any], training: bool | None) -> Any:
-        """The output for quantized inputs."""
+    def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:
+        """Mean and variance of data; of a layer that declares them."""
+        message = f"{type(self).__name__} declares statistics of data and does not say how they are averaged"
+        raise NotImplementedError(message)
 
-    @abstractmethod
-    def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
-        """EBOPs as a scalar in the array library of ``verbs``; ``bits`` gives a quantizer's counted widths in it."""
+    # --- build and call ----------------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def emit(self, emitter: Emitter, inputs: list[str]) -> str:
-        """Append the layer without its input and output quantizers to a Graph; returns the name of the result."""
-
-    # --- template ----------------------------------------------------------------------------------------------------
+    def _traced(self, shapes: Sequence[Shape]) -> Program:
+        """The program for inputs of these shapes, batch axes included."""
+        declaration = Layered(self.declaration(), self.enable_iq, self.enable_oq and not self.output_in_table)
+        try:
+            return trace(declaration, *(shape[1:] for shape in shapes))
+        except HGQError as error:
+            if self.name in str(error):
+                raise
+            raise type(error)(f"layer {self.name!r}: {error}") from error
 
     def build(self, input_shape: Any) -> None:
-        """Build quantizers and variables. Raises ShapeError for an input without a known number of axes."""
+        """Trace the declaration; make quantizers and variables. Raises ShapeError for a size that is not fixed."""
         if self.built:
             return
-        given = list(input_shape) if self.many_inputs else [input_shape]
         # Hardware is built, and counted, for one row, whatever the batch of the data that a layer is built on.
-        shapes: list[Shape] = [(None, *tuple(shape)[1:]) for shape in given]
+        shapes: list[Shape] = [(None, *tuple(shape)[1:]) for shape in self._as_list(input_shape)]
         self._make_input_quantizers(len(shapes))
         with values_at_once():
             self._build(shapes)
         super().build(input_shape)
 
+    def _as_list(self, inputs: Any) -> list[Any]:
+        return list(inputs) if self.many_inputs else [inputs]
+
     def _build(self, shapes: list[Shape]) -> None:
+        self.program = program = self._traced(shapes)
+        self._check_program(program)
         self._beta = self.add_weight(
             name="beta", shape=(), initializer=Filled(self.beta0), trainable=False, autocast=False
         )
-        for quantizer, shape in zip(self._iqs, shapes, strict=False):
-            quantizer.build(shape)
         self.input_shapes = shapes
         specs = [keras.layers.InputSpec(shape=(None, *shape[1:])) for shape in shapes]
         self.input_spec = specs if self.many_inputs else specs[0]
-        self.build_operation(shapes)
-        if self._oq is not None:
-            self._oq.build(self.compute_output_shape(shapes if self.many_inputs else shapes[0]))
+        for slot, weight in program.weights.items():
+            setattr(self, _attribute(slot), self._variable(slot, weight))
+        for slot, described in program.quantizers.items():
+            if not hasattr(self, _attribute(slot)) and slot not in ("oq", *input_slots(len(self._iqs))):
+                conf = QuantizerConfig("default", described.place, **described.overrides)
+                setattr(self, _attribute(slot), self.make_quantizer(conf, _attribute(slot)))
+            quantizer = self.quantizer_of_slot(slot)
+            if described.constant and described.place == "weight":
+                self._tell_weight(quantizer, slot)
+            quantizer.build(described.shape if described.constant else (None, *described.shape))
+
+    def _check_program(self, program: Program) -> None:
+        held = {id(layer) for layer in children(self)}
+        for place, layer in program.nested.items():
+            if id(layer) not in held:
+                message = (
+                    f"layer {self.name!r} applies {layer.name!r} as {place!r} and does not hold it; make it an "
+                    "attribute in its constructor, or an item of a list or dict that is one, so that it is saved"
+                )
+                raise ConfigError(message)
+        if self.enable_ebops and not program.nested and all(slot.constant for slot in program.quantizers.values()):
+            message = (
+                f"layer {self.name!r}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
+                "enable the input quantizer, or give enable_ebops=False"
+            )
+            raise ConfigError(message)
+
+    def _variable(self, slot: str, described: WeightSlot) -> Any:
+        """A weight, with the initializer, regularizer and constraint that are attributes of the layer."""
+        prefix = self.weight_arguments.get(slot, slot)
+        start = {"kernel": "glorot_uniform"}.get(described.start, described.start)
+        initializer = getattr(self, f"{prefix}_initializer", start)
+        if not described.trainable:
+            return self.add_weight(
+                name=slot, shape=described.shape, initializer=initializer,
+                trainable=False, autocast=False, aggregation="mean",
+            )  # fmt: skip
+        return self.add_weight(
+            name=slot,
+            shape=described.shape,
+            initializer=initializer,
+            regularizer=getattr(self, f"{prefix}_regularizer", None),
+            constraint=getattr(self, f"{prefix}_constraint", None),
+        )
+
+    def _tell_weight(self, quantizer: Quantizer, slot: str) -> None:
+        """Tell a weight's quantizer which variables it is computed from, and how."""
+        steps = [self.program.steps[number].kind for number in self.program.constant_steps(slot)]
+        if all(isinstance(kind, Stored) for kind in steps):
+            quantizer.quantizes(
+                [self.weight_of_slot(kind.slot) for kind in steps if isinstance(kind, Stored)], self.name
+            )
+            return
+        slots = [kind.slot for kind in steps if isinstance(kind, Stored)]
+        slots += [name for kind in steps if isinstance(kind, Statistics) for name in (kind.mean, kind.variance)]
+
+        def compute(*tensors: Any) -> Any:
+            return weight_of(Values(KERAS, _Given(dict(zip(slots, tensors, strict=True)))), self.program, slot)
+
+        quantizer.quantizes([self.weight_of_slot(name) for name in slots], self.name, compute)
+
+    def traced_shape(self, *shapes: FixedShape) -> FixedShape:
+        """Shape of the output for inputs of these shapes, batch axes left out; the layer is built for them."""
+        full = [(None, *shape) for shape in shapes]
+        if len(full) > 1 and not self.many_inputs:
+            message = (
+                f"layer {self.name!r} takes one tensor, received {len(full)}; set its attribute many_inputs = True"
+            )
+            raise ConfigError(message)
+        if not self.built:
+            self.build(full if self.many_inputs else full[0])
+        if full != self.input_shapes:
+            return self._traced(full).output_shape
+        return self.program.output_shape
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        shapes = [tuple(shape) for shape in self._as_list(input_shape)]
+        known = self.built and [shape[1:] for shape in shapes] == [shape[1:] for shape in self.input_shapes]
+        program = self.program if known else self._traced(shapes)
+        return (shapes[0][0], *program.output_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Final: quantized inputs, operation, cost, quantized output."""
+        """Final: the program on tensors; in training the cost joins the loss."""
         seen = _SEEN.get()
         if seen is not None:
             seen.append(self)
-        tensors = list(inputs) if self.many_inputs else [inputs]
-        if self._iqs:
-            tensors = [q(x, training=training) for q, x in zip(self._iqs, tensors, strict=True)]
-        y = self.compute(tensors, training)
+        y = Values(KERAS, CallSlots(self, training)).read(self.program, self._as_list(inputs))
         if training and self.enable_ebops:
-            count = ops.convert_to_tensor(self.count_ebops(KERAS, _tensor_bits))
+            count = ops.convert_to_tensor(Bits(KERAS, CountSlots(self, KERAS)).count(self.program))
             # In the type of the widths, as their regularisers: Keras adds up losses of one type only.
             self.add_loss(ops.cast(self._beta, count.dtype) * count * self.ebops_factor)
-        return y if self._oq is None else self._oq(y, training=training)
+        return y
+
+    def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> str:
+        """Append the layer to a Graph, under this label; returns the name of its output."""
+        factor = self.ebops_factor if self.enable_ebops else 0.0
+        return str(Emit(builder, GraphSlots(self), label, factor).read(self.program, inputs))
 
     def load_own_variables(self, store: Any) -> None:
         """Read the layer's own variables; Keras calls it. Raises FileError for a beta that no training leaves."""
@@ -217,18 +325,26 @@ class QLayer(ComputedProperties, keras.Layer):
             message = f"layer {self.name!r}: beta is {beta} in the file, expected a finite number, 0 or larger"
             raise FileError(message)
 
+    @property
+    @computed
+    def applied(self) -> list[Any]:
+        """The layers inside that one call of the layer applies, each as often as it does."""
+        return [step.kind.layer for step in self.program.steps if isinstance(step.kind, Nested)]
+
     def own_weights(self) -> list[np.ndarray]:
-        """The values of the layer's variables, without those of its quantizers and without beta."""
-        others = {id(v) for q in self.quantizers for v in q.variables} | {id(getattr(self, "_beta", None))}
-        return [ops.convert_to_numpy(v) for v in self.weights if id(v) not in others]
+        """The values of the layer's weights, without widths, beta and the weights of layers inside."""
+        weights = self.program.weights if self.built else ()
+        return [ops.convert_to_numpy(self.weight_of_slot(slot)) for slot in weights]
 
     # --- what users and exporters read -------------------------------------------------------------------------------
 
     @property
+    @computed
     def quantizers(self) -> tuple[Quantizer, ...]:
-        """All quantizers: of the inputs, of kernel and bias (or scale and offset), of the output."""
-        weights = (getattr(self, name, None) for name in ("kq", "bq"))
-        return tuple(q for q in (*self._iqs, *weights, self._oq) if q is not None)
+        """All quantizers of the layer itself: of the inputs, of what its declaration holds, of the output."""
+        held = [part for part in children(self) if isinstance(part, Quantizer) and part is not self._oq]
+        every = [*self._iqs, *held, *([] if self._oq is None else [self._oq])]
+        return tuple({id(part): part for part in every}.values())
 
     @property
     def iq(self) -> Quantizer:
@@ -266,14 +382,14 @@ class QLayer(ComputedProperties, keras.Layer):
         if not self.built:
             message = f"layer {self.name!r} is not built, its EBOPs are not known; call the model on data first"
             raise ConfigError(message)
-        return float(self.count_ebops(NUMPY, _array_bits)) * self.ebops_factor
+        return float(Bits(NUMPY, CountSlots(self, NUMPY)).count(self.program)) * self.ebops_factor
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         iq = self._iq_conf if isinstance(self._iq_conf, QuantizerConfig) else list(self._iq_conf)
         return super().get_config() | {
             "format": FORMAT,
-            "iq_confs" if self.many_inputs else "iq_conf": serialize(iq),
+            "iq_conf": serialize(iq),
             "oq_conf": serialize(self._oq_conf),
             "enable_iq": self.enable_iq,
             "enable_oq": self.enable_oq,
@@ -309,56 +425,24 @@ def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
     return conf
 
 
-def _tensor_bits(quantizer: Quantizer) -> Any:
-    return quantizer.bits
+def _attribute(slot: str) -> str:
+    """Name of the attribute that holds what belongs to a slot."""
+    return slot.replace("/", "_")
 
 
-def _array_bits(quantizer: Quantizer) -> Any:
-    return quantizer.array_bits
+class _Given:
+    """Weights that are given as tensors, for what is computed from them."""
 
+    def __init__(self, tensors: dict[str, Any]) -> None:
+        self._tensors = tensors
 
-def parallel_share(factor: int, instances: int) -> float:
-    """``pf / n``, the part of n identical instances that is built; -1 builds all.
+    def stored(self, slot: str) -> Any:
+        return self._tensors[slot]
 
-    >>> parallel_share(-1, 36), parallel_share(6, 36)
-    (1.0, 0.16666666666666666)
-    """
-    check_factor(factor)
-    if factor == -1:
-        return 1.0
-    if not 1 <= factor <= max(instances, 1):
-        message = f"parallelization_factor: received {factor}, expected -1 or 1 to {instances}, the number of instances"
-        raise ConfigError(message)
-    return factor / max(instances, 1)
-
-
-def check_factor(factor: Any) -> None:
-    """Raise ConfigError for a parallelization factor that no number of instances could have."""
-    if isinstance(factor, bool) or not isinstance(factor, Integral) or (factor < 1 and factor != -1):
-        message = f"parallelization_factor: received {factor!r}, expected -1 for all instances, or how many, from 1"
-        raise ConfigError(message)
-
-
-def fixed(sizes: Sequence[int | None], name: str) -> tuple[int, ...]:
-    """The sizes; raises ShapeError if one is unknown."""
-    known = tuple(int(n) for n in sizes if n is not None)
-    if len(known) < len(sizes):
-        message = f"layer {name!r}: the size of {tuple(sizes)} must be fixed, since hardware is built for one size"
-        raise ShapeError(message)
-    return known
-
-
-def instances(positions: Sequence[int | None], name: str) -> int:
-    """Number of positions; raises ShapeError if one is not fixed."""
-    return prod(fixed(positions, name))
+    def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:  # noqa: ARG002 (those that were seen)
+        return self._tensors[kind.mean], self._tensors[kind.variance]
 
 
 def quantized_layers(model: keras.Layer) -> list[QLayer]:
-    """Every quantized layer of a model once, those of nested models included, in order."""
-    layers = walk(model, lambda layer: () if isinstance(layer, QLayer) else children(layer))
-    return [layer for layer in layers if isinstance(layer, QLayer)]
-
-
-def constant_bits(quantizer: Quantizer, shape: Sequence[int]) -> Any:
-    """Counted widths of a weight as integers, of its shape, for the Graph."""
-    return np.broadcast_to(np.rint(quantizer.array_bits).astype(np.int64), tuple(shape))
+    """Every quantized layer of a model once, those inside of nested models and of other layers included, in order."""
+    return [layer for layer in walk(model, children) if isinstance(layer, QLayer)]

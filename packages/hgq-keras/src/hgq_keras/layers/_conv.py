@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.linear import Convolve, explicit_pads
-from hgq_keras.checks import positive_integer, sizes
-from hgq_keras.layers._base import Shape, instances
-from hgq_keras.layers._linear import LinearLayer
+from hgq_core.errors import ConfigError
+from hgq_core.layers import Convolution, Declaration
+from hgq_keras.checks import channels_last, known_padding, positive_integer, sizes
+from hgq_keras.layers._kernel import KernelLayer, declared_activation
+
+if TYPE_CHECKING:
+    from hgq_keras.config import QuantizerConfig
 
 __all__ = ["QConv1D", "QConv2D"]
 
 
-class _Conv(LinearLayer):
+class _Conv(KernelLayer):
     """Convolution over one or two spatial axes, channels last; abstract over their number."""
 
     rank: int
 
-    def __init__(
+    def _take_window(
         self,
         filters: int,
         kernel_size: Any,
-        strides: Any = 1,
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = 1,
-        groups: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        **kwargs: Any,
+        strides: Any,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: Any,
+        groups: int,
     ) -> None:
-        super().__init__(activation, use_bias, **kwargs)
-        if (data_format or keras.config.image_data_format()) != "channels_last":
-            message = (
-                f"layer {self.name!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
-            )
-            raise ConfigError(message)
+        channels_last(data_format, self.name)
         paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        if not isinstance(padding, str) or padding.lower() not in paddings:  # type: ignore[redundant-expr]  # users
-            message = f"layer {self.name!r}: padding {padding!r} is unknown; expected one of {paddings}"
-            raise ConfigError(message)
+        self.padding = known_padding(padding, paddings, self.name)
         self.filters = positive_integer(filters, f"layer {self.name!r}: filters")
         self.groups = positive_integer(groups, f"layer {self.name!r}: groups")
         if self.filters % self.groups:
@@ -54,30 +46,19 @@ class _Conv(LinearLayer):
         self.kernel_size = sizes(kernel_size, self.rank, "kernel_size")
         self.strides = sizes(strides, self.rank, "strides")
         self.dilation_rate = sizes(dilation_rate, self.rank, "dilation_rate")
-        self.padding = padding.lower()
 
-    def declare(self, shape: Shape) -> tuple[Convolve, tuple[int, ...], tuple[int, ...], int]:
-        if len(shape) != self.rank + 2 or any(n is None for n in shape[1:]):
-            message = (
-                f"layer {self.name!r}: received shape {shape}, expected (batch, {'n, ' * self.rank}channels), all fixed"
-            )
-            raise ShapeError(message)
-        spatial = [int(n) for n in shape[1:-1] if n is not None]
-        channels = int(shape[-1] or 0)
-        if channels % self.groups:
-            message = f"layer {self.name!r}: {channels} channels cannot be divided into {self.groups} groups"
-            raise ShapeError(message)
-        pads = explicit_pads(self.padding, spatial, self.kernel_size, self.strides, self.dilation_rate)
-        reach = [(w - 1) * d + 1 for w, d in zip(self.kernel_size, self.dilation_rate, strict=True)]
-        if any(r > n + sum(pad) for r, n, pad in zip(reach, spatial, pads, strict=True)):
-            message = (
-                f"layer {self.name!r}: a kernel of {self.kernel_size} and dilation {self.dilation_rate} is larger "
-                f"than the data of {tuple(spatial)}; expected a smaller kernel, or padding 'same'"
-            )
-            raise ShapeError(message)
-        operation = Convolve(self.strides, pads, self.dilation_rate, self.groups)
-        kernel = (*self.kernel_size, channels // self.groups, self.filters)
-        return operation, kernel, (self.filters,), instances(operation.shape(shape, kernel)[1:-1], self.name)
+    def declaration(self) -> Declaration:
+        return Convolution(
+            self.filters,
+            self.kernel_size,
+            self.strides,
+            self.padding,
+            self.dilation_rate,
+            self.groups,
+            self.use_bias,
+            declared_activation(self.activation),
+            self.parallelization_factor,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -105,14 +86,83 @@ class QConv1D(_Conv):
         groups: number of channel groups.
         activation: ``relu``, None, or another that is not exported.
         use_bias: add a bias.
-        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
-            initialisers, regularisers, constraints, ``parallelization_factor``.
+        kernel_initializer: as in Keras, and so are the next ones.
+        bias_initializer: of the bias.
+        kernel_regularizer: added to the loss for the kernel.
+        bias_regularizer: for the bias.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        bias_constraint: to the bias.
+        kq_conf: kernel quantizer; None: the scope's weight quantizer.
+        bq_conf: bias quantizer; None: the scope's bias quantizer.
+        parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
         ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
     """
 
     rank = 1
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        kq_conf: QuantizerConfig | None = None,
+        bq_conf: QuantizerConfig | None = None,
+        parallelization_factor: int = -1,
+        *,
+        iq_conf: QuantizerConfig | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            activation=activation,
+            use_bias=use_bias,
+            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+            kq_conf=kq_conf,
+            bq_conf=bq_conf,
+            parallelization_factor=parallelization_factor,
+            base={
+                "activity_regularizer": activity_regularizer,
+                "iq_conf": iq_conf,
+                "oq_conf": oq_conf,
+                "enable_iq": enable_iq,
+                "enable_oq": enable_oq,
+                "enable_ebops": enable_ebops,
+                "beta0": beta0,
+                "ebops_factor": ebops_factor,
+                **kwargs,
+            },
+        )
+        self._take_window(filters, kernel_size, strides, padding, data_format, dilation_rate, groups)
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -129,11 +179,80 @@ class QConv2D(_Conv):
         groups: number of channel groups.
         activation: ``relu``, None, or another that is not exported.
         use_bias: add a bias.
-        **kwargs: those of `LinearLayer` and of `QLayer`: quantizers ``iq_conf, kq_conf, bq_conf, oq_conf``,
-            initialisers, regularisers, constraints, ``parallelization_factor``.
+        kernel_initializer: as in Keras, and so are the next ones.
+        bias_initializer: of the bias.
+        kernel_regularizer: added to the loss for the kernel.
+        bias_regularizer: for the bias.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        bias_constraint: to the bias.
+        kq_conf: kernel quantizer; None: the scope's weight quantizer.
+        bq_conf: bias quantizer; None: the scope's bias quantizer.
+        parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
         ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
     """
 
     rank = 2
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        kq_conf: QuantizerConfig | None = None,
+        bq_conf: QuantizerConfig | None = None,
+        parallelization_factor: int = -1,
+        *,
+        iq_conf: QuantizerConfig | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            activation=activation,
+            use_bias=use_bias,
+            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+            kq_conf=kq_conf,
+            bq_conf=bq_conf,
+            parallelization_factor=parallelization_factor,
+            base={
+                "activity_regularizer": activity_regularizer,
+                "iq_conf": iq_conf,
+                "oq_conf": oq_conf,
+                "enable_iq": enable_iq,
+                "enable_oq": enable_oq,
+                "enable_ebops": enable_ebops,
+                "beta0": beta0,
+                "ebops_factor": ebops_factor,
+                **kwargs,
+            },
+        )
+        self._take_window(filters, kernel_size, strides, padding, data_format, dilation_rate, groups)

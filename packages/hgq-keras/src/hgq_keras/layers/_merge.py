@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
-from keras import ops
 
-from hgq_core.cost import ADDER, merge_cost
-from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Add
-from hgq_keras.layers._base import Bits, QLayer, Shape
+from hgq_core.layers import Declaration, Merge
+from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hgq_core.ops import Ops
     from hgq_keras.config import QuantizerConfig
-    from hgq_keras.export import Emitter
 
 __all__ = ["QAdd"]
 
@@ -30,38 +24,47 @@ class QAdd(QLayer):
 
     Args:
         iq_confs: one quantizer configuration for all inputs, or one for each.
-        **kwargs: those of `QLayer`.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: another number of configurations than of inputs; fewer than two inputs.
+        ShapeError: shapes that do not broadcast together.
     """
 
     many_inputs = True
 
-    def __init__(self, iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None, **kwargs: Any) -> None:
-        super().__init__(iq_conf=iq_confs, **kwargs)
+    def __init__(
+        self,
+        iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None,
+        *,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            iq_conf=iq_confs,
+            oq_conf=oq_conf,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            ebops_factor=ebops_factor,
+            **kwargs,
+        )
 
-    def build_operation(self, shapes: list[Shape]) -> None:
-        if len(shapes) < 2:
-            message = f"layer {self.name!r}: received {len(shapes)} tensor(s), expected a list of two or more"
-            raise ConfigError(message)
-        self._output = self._merged(shapes)
+    def declaration(self) -> Declaration:
+        return Merge(Add())
 
-    def _merged(self, shapes: Sequence[Shape]) -> tuple[int, ...]:
-        if any(n is None for shape in shapes for n in shape[1:]):
-            message = f"layer {self.name!r}: received shapes {list(shapes)}, expected fixed sizes after the batch axis"
-            raise ShapeError(message)
-        try:
-            return tuple(np.broadcast_shapes(*(tuple(int(n or 1) for n in shape[1:]) for shape in shapes)))
-        except ValueError as error:
-            message = f"layer {self.name!r}: shapes {list(shapes)} do not broadcast together"
-            raise ShapeError(message) from error
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        return (input_shape[0][0], *self._merged([tuple(shape) for shape in input_shape]))
-
-    def compute(self, inputs: list[Any], training: bool | None) -> Any:  # noqa: ARG002 (the template passes it)
-        return reduce(ops.add, inputs)
-
-    def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
-        return merge_cost(verbs, [bits(quantizer) for quantizer in self.iqs], self._output, ADDER)
-
-    def emit(self, emitter: Emitter, inputs: list[str]) -> str:
-        return emitter.add(Add(), *inputs, factor=self.ebops_factor if self.enable_ebops else 0.0)
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return config | {"iq_confs": config.pop("iq_conf")}

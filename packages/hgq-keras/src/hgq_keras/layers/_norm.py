@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
-from hgq_core.cost import bias_cost, product_cost
-from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.graph.ops import Add, Multiply
+from hgq_core.errors import ConfigError
+from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, Values, weight_of
 from hgq_core.numbers import checked
+from hgq_keras._slots import CallSlots
 from hgq_keras.checks import integer
 from hgq_keras.computed import computed
-from hgq_keras.layers._base import Bits, QLayer, Shape, configured, constant_bits, fixed
+from hgq_keras.layers._base import QLayer, configured
+from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from hgq_core.ops import Ops
+    from hgq_core.layers.program import Statistics
     from hgq_keras.config import QuantizerConfig
-    from hgq_keras.export import Emitter
 
 __all__ = ["QBatchNormalization"]
 
@@ -54,12 +55,21 @@ class QBatchNormalization(QLayer):
         synchronized: normalise with the statistics of all replicas (TensorFlow only).
         kq_conf: quantizer of the scale; None: the scope's weight quantizer.
         bq_conf: quantizer of the offset; None: the scope's bias quantizer.
-        **kwargs: those of `QLayer`.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
         ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` without TensorFlow,
             another axis than the last.
     """
+
+    weight_arguments: Mapping[str, str] = {"bn_beta": "beta"}
 
     def __init__(
         self,
@@ -79,9 +89,26 @@ class QBatchNormalization(QLayer):
         synchronized: bool = False,
         kq_conf: QuantizerConfig | None = None,
         bq_conf: QuantizerConfig | None = None,
+        *,
+        iq_conf: QuantizerConfig | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            iq_conf=iq_conf,
+            oq_conf=oq_conf,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            ebops_factor=ebops_factor,
+            **kwargs,
+        )
         self.axis = integer(axis, f"layer {self.name!r}: axis")
         self.momentum = _checked(momentum, "momentum", "a number from 0 to 1", lambda n: 0 <= n <= 1, self.name)
         self.epsilon = _checked(epsilon, "epsilon", "a finite number above 0", lambda n: 0 < n < inf, self.name)
@@ -106,101 +133,41 @@ class QBatchNormalization(QLayer):
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
         self.kq = self.make_quantizer(self._kq_conf, "kq")
         self.bq = self.make_quantizer(self._bq_conf, "bq")
-
-    def build_operation(self, shapes: list[Shape]) -> None:
-        shape = shapes[0]
-        if self.axis not in (-1, len(shape) - 1):
-            message = f"layer {self.name!r}: received axis={self.axis} for shape {shape}, expected the last axis, -1"
-            raise ConfigError(message)
-        if any(n is None for n in shape[1:]):
-            message = f"layer {self.name!r}: received shape {shape}, expected fixed sizes after the batch axis"
-            raise ShapeError(message)
-        channels = (int(shape[-1] or 0),)
-        self.bn_gamma = None
         self.bn_beta = None
-        if self.scale:
-            self.bn_gamma = self.add_weight(
-                name="gamma",
-                shape=channels,
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.bn_beta = self.add_weight(
-                name="bn_beta",
-                shape=channels,
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
-        self.moving_mean = self.add_weight(
-            name="moving_mean",
-            shape=channels,
-            initializer=self.moving_mean_initializer,
-            trainable=False,
-            autocast=False,
-            aggregation="mean",
-        )
-        self.moving_variance = self.add_weight(
-            name="moving_variance",
-            shape=channels,
-            initializer=self.moving_variance_initializer,
-            trainable=False,
-            autocast=False,
-            aggregation="mean",
-        )
-        learned = [] if self.bn_gamma is None else [self.bn_gamma]
-        self.kq.quantizes([self.moving_variance, *learned], self.name, self._scale)
-        self.kq.build(channels)
-        self.bq.build(channels)
 
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        return tuple(input_shape)
+    def declaration(self) -> Declaration:
+        normalize = BatchNormalization(self.epsilon, self.center, self.scale, beta="bn_beta")
+        return partial(self._checked_axis, normalize)
 
-    def _scale(self, variance: Any, *gamma: Any) -> Any:
-        """What is quantized to the scale."""
-        scale = ops.rsqrt(variance + self.epsilon)
-        return scale * gamma[0] if gamma else scale
+    def _checked_axis(self, normalize: BatchNormalization, t: Trace, x: Value) -> Value:
+        rank = len(t.shape(x)) + 1
+        if self.axis not in (-1, rank - 1):
+            message = f"received axis={self.axis} for data with {rank} axes, expected the last axis, -1"
+            raise ConfigError(message)
+        return normalize(t, x)
 
-    def _scale_and_offset(self, mean: Any, variance: Any, training: bool | None) -> tuple[Any, Any]:
-        scale = self._scale(variance, *([] if self.bn_gamma is None else [self.bn_gamma]))
-        offset = -mean * scale
-        if self.bn_beta is not None:
-            offset = offset + self.bn_beta
-        return self.kq(scale, training=training), self.bq(offset, training=training)
+    def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:
+        """Mean and variance: of the batch in training, which moves the averages; else the moving averages."""
+        mean, variance = (ops.convert_to_tensor(self.weight_of_slot(slot)) for slot in (kind.mean, kind.variance))
+        if not training or not self.trainable:
+            return mean, variance
+        batch = ops.moments(x, axes=kind.axes, synchronized=self.synchronized)
+        for slot, old, new in zip((kind.mean, kind.variance), (mean, variance), batch, strict=True):
+            self.weight_of_slot(slot).assign(old * self.momentum + new * (1.0 - self.momentum))
+        return batch[0], batch[1]
 
-    def compute(self, inputs: list[Any], training: bool | None) -> Any:
-        x = inputs[0]
-        mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
-        if training and self.trainable:
-            axes = tuple(range(len(x.shape) - 1))
-            batch_mean, batch_variance = ops.moments(x, axes=axes, synchronized=self.synchronized)
-            self.moving_mean.assign(mean * self.momentum + batch_mean * (1.0 - self.momentum))
-            self.moving_variance.assign(variance * self.momentum + batch_variance * (1.0 - self.momentum))
-            mean, variance = batch_mean, batch_variance
-        scale, offset = self._scale_and_offset(mean, variance, training)
-        return x * scale + offset
+    @property
+    def bn_gamma(self) -> Any:
+        """The learned scale; None without."""
+        return getattr(self, "gamma", None)
 
     @property
     @computed
     def qscaler_and_qoffset(self) -> tuple[Any, Any]:
         """The quantized scale and offset as hardware has them, each ``(channels,)``."""
-        mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
-        return self._scale_and_offset(mean, variance, training=False)
-
-    def count_ebops(self, verbs: Ops, bits: Bits) -> Any:
-        shape = fixed(self.input_shapes[0][1:], self.name)
-        return product_cost(verbs, [bits(self.iq), bits(self.kq)], shape) + bias_cost(verbs, bits(self.bq), shape)
-
-    def emit(self, emitter: Emitter, inputs: list[str]) -> str:
-        factor = self.ebops_factor if self.enable_ebops else 0.0
-        qscale, qoffset = self.qscaler_and_qoffset
-        scale, offset = emitter.weight(self, "scale", qscale), emitter.weight(self, "offset", qoffset)
-        scaled = emitter.constant(scale, constant_bits(self.kq, scale.shape), "scale")
-        y = emitter.add(Multiply(), inputs[0], scaled, factor=factor, composite="batch_norm")
-        moved = emitter.constant(offset, constant_bits(self.bq, offset.shape), "offset")
-        return emitter.add(Add(), y, moved, factor=factor, composite="batch_norm")
+        values = Values(KERAS, CallSlots(self, training=False))
+        scale, offset = (weight_of(values, self.program, slot) for slot in ("kq", "bq"))
+        return self.kq(scale, training=False), self.bq(offset, training=False)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

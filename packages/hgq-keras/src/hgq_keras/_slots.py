@@ -1,0 +1,132 @@
+"""The slots of a quantized Keras layer, as the readings of its program ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import ops
+
+from hgq_core.formats import Formats
+from hgq_core.layers import Bits, Exported, FrameworkFunction, Values, weight_of
+from hgq_core.ops import NUMPY
+from hgq_core.spec import Dummy
+from hgq_keras.ops import KERAS
+from hgq_keras.remedies import refused_activation
+from hgq_keras.unary import shared_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hgq_core.graph import GraphBuilder
+    from hgq_core.graph.ops import Shape
+    from hgq_core.layers.program import Statistics
+    from hgq_core.ops import Ops
+    from hgq_keras.layers._base import QLayer
+    from hgq_keras.quantizer import Quantizer
+
+__all__ = ["CallSlots", "CountSlots", "GraphSlots"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallSlots:
+    """What one call of a layer acts with."""
+
+    layer: QLayer
+    training: bool | None
+
+    def stored(self, slot: str) -> Any:
+        return self.layer.weight_of_slot(slot)
+
+    def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:
+        return self.layer.statistics(kind, x, bool(self.training))
+
+    def quantized(self, slot: str, x: Any) -> Any:
+        return self.layer.quantizer_of_slot(slot)(x, training=self.training)
+
+    def function(self, function: Any, x: Any) -> Any:
+        """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
+        return function(KERAS, x) if self.training else shared_values(_of_tensor(function), x)
+
+    def nested(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
+        return layer(args[0] if len(args) == 1 else list(args), training=self.training)
+
+
+@dataclass(frozen=True, slots=True)
+class CountSlots:
+    """What EBOPs counts of a layer, in the array library of ``verbs``."""
+
+    layer: QLayer
+    verbs: Ops
+
+    def bits(self, slot: str) -> Any:
+        quantizer = self.layer.quantizer_of_slot(slot)
+        if isinstance(quantizer.spec, Dummy):
+            return None
+        return quantizer.array_bits if self.verbs is NUMPY else quantizer.bits
+
+    def nested_bits(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
+        return Bits(self.verbs, CountSlots(layer, self.verbs)).read(layer.program, args)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSlots:
+    """What the Graph takes of a layer."""
+
+    layer: QLayer
+
+    def exported(self, slot: str, shape: Shape) -> Exported:
+        quantizer = self.layer.quantizer_of_slot(slot)
+        config, fixed = quantizer.config, hasattr(quantizer.spec, "overflow_mode")
+        formats = _formats(quantizer, shape) if fixed and not self.layer.program.quantizers[slot].constant else None
+        held = np.dtype(quantizer.compute_dtype).type
+        affine = None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1])))
+        return Exported(quantizer.spec, formats, config.scaler, affine)
+
+    def weight(self, slot: str) -> np.ndarray:
+        values = weight_of(Values(KERAS, CallSlots(self.layer, training=False)), self.layer.program, slot)
+        quantized = self.layer.quantizer_of_slot(slot)(values, training=False)
+        return np.asarray(ops.convert_to_numpy(quantized)).astype(np.float64)
+
+    def counted(self, slot: str) -> np.ndarray | None:
+        bits = CountSlots(self.layer, NUMPY).bits(slot)
+        return None if bits is None else np.asarray(bits)
+
+    def tabulate(self, function: Any) -> Callable[[np.ndarray], np.ndarray]:
+        def values(x: np.ndarray) -> np.ndarray:
+            y = shared_values(_of_tensor(function), ops.convert_to_tensor(x))
+            return np.asarray(ops.convert_to_numpy(y)).astype(np.float64)
+
+        return values
+
+    def refusal(self, function: Any, label: str) -> str:
+        if self.layer.output_in_table:
+            return f"layer {label!r}: a table needs enable_iq=True and enable_oq=True to be exported"
+        return refused_activation(_of_tensor(function), label)
+
+    def emit_nested(self, builder: GraphBuilder, name: str, layer: Any, label: str, args: Sequence[str]) -> str:
+        return str(layer.emit(builder, f"{label.removesuffix(name)}{layer.name}", args))
+
+
+def _formats(quantizer: Quantizer, shape: Shape) -> Formats:
+    """Formats without the batch axis, which widths at the place ``table`` carry."""
+    if quantizer.config.place == "datalane":
+        return quantizer.formats(shape)
+    full = quantizer.formats((1, *shape))
+    return Formats.of(full.k[0], full.i[0], full.f[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _OnKeras:
+    """A function of hgq_core on Keras tensors; equal to another one of the same function, so that it compiles once."""
+
+    function: Any
+
+    def __call__(self, x: Any) -> Any:
+        return self.function(KERAS, x)
+
+
+def _of_tensor(function: Any) -> Callable[[Any], Any]:
+    """A function of a table as a function of a tensor."""
+    return function.function if isinstance(function, FrameworkFunction) else _OnKeras(function)

@@ -1,0 +1,105 @@
+"""What layers with a kernel and a bias have in common: the arguments of both, and how they are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from hgq_core.graph.ops import Clip, Relu
+from hgq_core.layers import Activation, FrameworkFunction, check_factor
+from hgq_keras.computed import computed
+from hgq_keras.layers._base import QLayer, configured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hgq_keras.config import QuantizerConfig
+
+__all__ = ["KernelLayer", "declared_activation"]
+
+
+def declared_activation(function: Any) -> Activation:
+    """An activation of Keras as a declaration has it; one without hardware trains only."""
+    if function is None or function is keras.activations.linear:
+        return None
+    if function is keras.activations.relu:
+        return Relu()
+    if function is keras.activations.relu6:
+        return Clip(0.0, 6.0)
+    if function is keras.activations.hard_tanh:
+        return Clip(-1.0, 1.0)
+    return FrameworkFunction(function)
+
+
+class KernelLayer(QLayer):
+    """``y = activation(op(iq(x), kq(kernel)) + bq(bias))``; abstract over what it declares.
+
+    Args:
+        activation: name or function; ``relu`` and linear have hardware, others need `QUnaryFunctionLUT`.
+        use_bias: add a bias.
+        kernel: initializer, regularizer and constraint of the kernel, as Keras takes them.
+        bias: those of the bias.
+        kq_conf: kernel quantizer; None: the scope's weight quantizer.
+        bq_conf: bias quantizer; None: the scope's bias quantizer.
+        parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        base: arguments of `QLayer`.
+    """
+
+    def __init__(
+        self,
+        *,
+        activation: Any,
+        use_bias: bool,
+        kernel: tuple[Any, Any, Any],
+        bias: tuple[Any, Any, Any],
+        kq_conf: QuantizerConfig | None,
+        bq_conf: QuantizerConfig | None,
+        parallelization_factor: int,
+        base: Mapping[str, Any],
+    ) -> None:
+        super().__init__(**base)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel[0])
+        self.bias_initializer = keras.initializers.get(bias[0])
+        self.kernel_regularizer = keras.regularizers.get(kernel[1])
+        self.bias_regularizer = keras.regularizers.get(bias[1])
+        self.kernel_constraint = keras.constraints.get(kernel[2])
+        self.bias_constraint = keras.constraints.get(bias[2])
+        check_factor(parallelization_factor)
+        self.parallelization_factor = int(parallelization_factor)
+        self._kq_conf = configured(kq_conf, "weight", "kq_conf")
+        self._bq_conf = configured(bq_conf, "bias", "bq_conf")
+        self.kq = self.make_quantizer(self._kq_conf, "kq")
+        self.bq = self.make_quantizer(self._bq_conf, "bq") if self.use_bias else None
+        self.bias = None
+
+    @property
+    @computed
+    def qkernel(self) -> Any:
+        """The quantized kernel as hardware has it."""
+        return self.kq(self.kernel, training=False)
+
+    @property
+    @computed
+    def qbias(self) -> Any:
+        """The quantized bias as hardware has it; None without a bias."""
+        return None if self.bq is None else self.bq(self.bias, training=False)
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return super().get_config() | {
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+            "kq_conf": serialize(self._kq_conf),
+            "bq_conf": serialize(self._bq_conf),
+            "parallelization_factor": self.parallelization_factor,
+        }
