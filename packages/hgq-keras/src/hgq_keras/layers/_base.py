@@ -290,7 +290,7 @@ class QLayer(ComputedProperties, keras.Layer):
         slots += [name for kind in steps if isinstance(kind, Statistics) for name in (kind.mean, kind.variance)]
 
         def compute(*tensors: Any) -> Any:
-            return weight_of(Values(KERAS, _Given(dict(zip(slots, tensors, strict=True)))), self.program, slot)
+            return weight_of(KERAS, _Given(dict(zip(slots, tensors, strict=True))), self.program, slot)
 
         quantizer.quantizes([self.weight_of_slot(name) for name in slots], self.name, compute)
 
