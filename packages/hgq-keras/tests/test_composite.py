@@ -106,7 +106,7 @@ def test_a_collapsed_layer_inside_is_named(model, data):
     hgq_keras.trace_minmax(model, data)
     first = model.get_layer("gate").first
     first.kq._b.assign(keras.ops.zeros_like(first.kq._b))
-    assert "first" in hgq_keras.dead_layers(model)
+    assert hgq_keras.dead_layers(model) == {"gate/first": "every quantized weight is 0"}
 
 
 def test_a_layer_that_is_applied_twice_counts_twice():

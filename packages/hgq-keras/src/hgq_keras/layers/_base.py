@@ -349,6 +349,11 @@ class QLayer(ComputedProperties, keras.Layer):
         """The layers inside that one call of the layer applies, each as often as it does."""
         return [step.kind.layer for step in self.program.steps if isinstance(step.kind, Nested)]
 
+    def assign_beta(self, beta: float) -> None:
+        """Set beta; a layer that only training calls is built, with its own first value, in its first step."""
+        if self.built:
+            self._beta.assign(beta)
+
     def own_weights(self) -> list[np.ndarray]:
         """The values of the layer's weights, without widths, beta and the weights of layers inside."""
         weights = self.program.weights if self.built else ()
