@@ -18,8 +18,10 @@ from hgq_core.graph.ops import (
     Multiply,
     Pool,
     Quantize,
+    Reduce,
     Relu,
     Reshape,
+    Subtract,
 )
 from hgq_core.modes import Overflow, Round
 
@@ -104,3 +106,43 @@ def merged(*, seed=0) -> Graph:
         Lookup(Formats.of(1, 2, 2).broadcast_to(shape), tables, 3, rng.integers(0, 2, shape)), y, label="table"
     )
     return builder.build([y])
+
+
+def table(function, source, target, shape, groups=None):
+    """The Lookup of ``function``, rounded and limited to ``target``, on every number of the unsigned ``source``.
+
+    ``source`` and ``target`` are ``(i, f)``; with ``groups``, one table more for each element's group, with less range.
+    """
+    groups = np.zeros(shape, dtype=np.int64) if groups is None else groups
+    x = np.arange(2 ** sum(source)) / 2 ** source[1]
+    with np.errstate(divide="ignore"):
+        units = np.minimum(np.rint(function(x) * 2.0 ** target[1]), 2 ** sum(target) - 1).astype(np.int64)
+    tables = tuple(np.minimum(units, (2 ** sum(target) - 1) >> n) for n in range(groups.max() + 1))
+    return Lookup(Formats.of(0, *source).broadcast_to(shape), tables, target[1], groups, np.full(shape, sum(target)))
+
+
+def softmax(shape=(5,), axis=-1, *, seed=0, stable=True, heterogeneous=False) -> Graph:
+    """Quantizer, kernel, bias, quantizer, then ``exp(x - max) / sum`` of two tables, as `hgq_core.layers` writes it."""
+    rng = np.random.default_rng(seed)
+    builder = GraphBuilder()
+    x = builder.add(Input((*shape[:-1], 4)), name="x")
+    x = builder.add(Quantize(Formats.of(1, 1, 3), Round.RND, Overflow.WRAP), x, label="dense")
+    letters = "mno"[: len(shape) - 1]
+    kernel = builder.add(Constant.of(weights(rng, (4, shape[-1])), 4), label="dense")
+    x = builder.add(Contract(f"b{letters}i,iu->b{letters}u"), x, kernel, label="dense")
+    x = builder.add(Add(), x, builder.add(Constant.of(weights(rng, shape[-1:])), label="dense"), label="dense")
+    widths = formats(rng, shape, i=(2, 3), f=(0, 2)) if heterogeneous else Formats.of(1, 2, 2)
+    x = builder.add(Quantize(widths, Round.RND_CONV, Overflow.SAT), x, label="dense")
+
+    def add(op, *inputs):
+        return builder.add(op, *inputs, label="softmax", composite="softmax")
+
+    groups = rng.integers(0, 2, shape) if heterogeneous else None
+    if stable:
+        x = add(Subtract(), add(Reduce("max", (axis % len(shape),), keepdims=True), x), x)
+    x = add(Quantize(Formats.of(0, 2, 3), Round.RND, Overflow.SAT), x)
+    e = add(table(lambda v: np.exp(-v if stable else v / 4), (2, 3), (1, 6), shape, groups), x)
+    total = add(Reduce("sum", (axis % len(shape),), keepdims=True), e)
+    total = add(Quantize(Formats.of(0, 3, 3), Round.RND, Overflow.SAT), total)
+    r = add(table(lambda v: 1 / v, (3, 3), (1, 5), builder.shape(total)), total)
+    return builder.build([add(Multiply(), e, r)])

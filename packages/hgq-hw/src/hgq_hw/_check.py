@@ -18,6 +18,7 @@ from hgq_hw._size import REMEDY, SLOW, size_problem, sizes, time_in_words
 from hgq_hw._targets import Target
 from hgq_hw._tools import missing_da4ml
 from hgq_hw._warn import CALIBRATE, uncalibrated_problem
+from hgq_hw.hls4ml import lower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,8 +177,6 @@ def _table(node: Node, tables: tuple[Any, ...]) -> Iterator[Issue]:
 
 def _hls4ml(graph: Graph, target: Target) -> Iterator[Issue]:
     """What hls4ml refuses, found by lowering without writing."""
-    from hgq_hw.hls4ml import lower
-
     try:
         with tempfile.TemporaryDirectory(prefix="hgq-check-") as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore", HGQWarning)  # said already, as issues

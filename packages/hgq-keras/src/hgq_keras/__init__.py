@@ -3,7 +3,8 @@
 from importlib.metadata import version
 
 from hgq_keras import layers
-from hgq_keras.calibrate import trace_minmax
+from hgq_keras._beta import set_beta
+from hgq_keras.calibrate import calibrate, calibrating, trace_minmax
 from hgq_keras.calibrated import uncalibrated
 from hgq_keras.calls import ebops, ebops_by_layer
 from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
@@ -20,6 +21,8 @@ __all__ = [
     "QuantizerConfig",
     "QuantizerConfigScope",
     "__version__",
+    "calibrate",
+    "calibrating",
     "dead_layers",
     "ebops",
     "ebops_by_layer",
@@ -27,6 +30,7 @@ __all__ = [
     "load_model",
     "quantized_layers",
     "save_model",
+    "set_beta",
     "to_graph",
     "trace_minmax",
     "uncalibrated",

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from hgq_core.formats import Formats
-from hgq_core.layers import Bits, Exported, FrameworkFunction, Values, weight_of
+from hgq_core.layers import Bits, Exported, FrameworkFunction, weight_of
 from hgq_core.ops import NUMPY
 from hgq_core.spec import Dummy
 from hgq_keras.ops import KERAS
@@ -85,7 +85,7 @@ class GraphSlots:
         return Exported(quantizer.spec, formats, config.scaler, affine)
 
     def weight(self, slot: str) -> np.ndarray:
-        values = weight_of(Values(KERAS, CallSlots(self.layer, training=False)), self.layer.program, slot)
+        values = weight_of(KERAS, CallSlots(self.layer, training=False), self.layer.program, slot)
         quantized = self.layer.quantizer_of_slot(slot)(values, training=False)
         return np.asarray(ops.convert_to_numpy(quantized)).astype(np.float64)
 

@@ -23,7 +23,7 @@ from hgq_keras.quantizer import Quantizer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["as_calibrated", "calibrating", "inference", "quantizers", "trace_minmax"]
+__all__ = ["as_calibrated", "calibrate", "calibrating", "inference", "quantizers", "trace_minmax"]
 
 
 def quantizers(model: keras.Layer) -> list[Quantizer]:
@@ -112,6 +112,33 @@ def trace_minmax(
     """
     results = _traced(model, data, inference(model), reset, batch_size, verbose, keep=return_results)
     return _joined(results) if return_results else ebops(model)
+
+
+def calibrate(model: keras.Model, data: Any, *, reset: bool = True, batch_size: int = 1024, verbose: int = 0) -> float:
+    """Set the integer and sign bits of every WRAP quantizer to the fewest that hold all of the data.
+
+    `trace_minmax` under the name that hgq-torch has too; see there for what the data may be.
+
+    Args:
+        model: a built model.
+        data: what ``fit`` takes.
+        reset: forget the ranges observed so far.
+        batch_size: rows per call.
+        verbose: 1 shows a progress bar.
+
+    Returns:
+        EBOPs of the calibrated model.
+
+    Raises:
+        DataError: as `trace_minmax`, and so for ConfigError.
+
+    >>> import numpy as np
+    >>> from hgq_keras.layers import QDense
+    >>> model = keras.Sequential([keras.Input((4,)), QDense(2)])
+    >>> calibrate(model, np.ones((3, 4), "float32"))
+    464.0
+    """
+    return float(trace_minmax(model, data, reset, batch_size, verbose))
 
 
 @contextmanager

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hgq_keras._names import named_layers
 from hgq_keras.layers._base import QLayer, quantized_layers
-from hgq_keras.layers._walk import children
-from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     import keras
     import numpy as np
+
+    from hgq_keras.quantizer import Quantizer
 
 __all__ = ["mark_calibrated", "uncalibrated"]
 
@@ -36,9 +37,7 @@ def uncalibrated(model: keras.Layer) -> list[str]:
     >>> uncalibrated(model)
     []
     """
-    found = list(_named(model, "", frozenset()))
-    if isinstance(model, QLayer | Quantizer):
-        found = [(model.name, model), *((f"{model.name}/{name}", layer) for name, layer in found)]
+    found = named_layers(model)
     weights = _weights(model)
     names = [name for name, layer in found if not all(q.is_calibrated(weights.get(id(q), ())) for q in _inside(layer))]
     return list(dict.fromkeys(names))
@@ -63,13 +62,3 @@ def _weights(model: keras.Layer) -> dict[int, list[np.ndarray]]:
 
 def _inside(layer: QLayer | Quantizer) -> tuple[Quantizer, ...]:
     return layer.quantizers if isinstance(layer, QLayer) else (layer,)
-
-
-def _named(outer: keras.Layer, prefix: str, entered: frozenset[int]) -> Iterator[tuple[str, QLayer | Quantizer]]:
-    """The quantized layers inside, with the names of those around them; a layer may hold itself."""
-    for layer in children(outer):
-        name = f"{prefix}{layer.name}"
-        if isinstance(layer, QLayer) or (isinstance(layer, Quantizer) and not isinstance(outer, QLayer)):
-            yield name, layer
-        if not isinstance(layer, Quantizer) and id(layer) not in entered:
-            yield from _named(layer, f"{name}/", entered | {id(layer)})

@@ -9,14 +9,13 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import DataError, DeadLayerWarning
-from hgq_core.spec import KBI, KIF
-from hgq_keras.layers._base import quantized_layers
+from hgq_core.health import cause_of_collapse, collapse_message
+from hgq_keras._names import named_layers
+from hgq_keras._slots import GraphSlots
+from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     import keras
-
-    from hgq_keras.layers._base import QLayer
-    from hgq_keras.quantizer import Quantizer
 
 __all__ = ["check_finite", "dead_layers", "warn_if_dead"]
 
@@ -33,52 +32,42 @@ def check_finite(layer: keras.Layer) -> None:
             raise DataError(message)
 
 
-def dead_layers(model: keras.Layer) -> list[str]:
-    """Names of the layers that compute a constant, because their quantized weights or quantized input are all zero."""
-    return [layer.name for layer in _called(model) if _cause(layer)]
+def dead_layers(model: keras.Layer) -> dict[str, str]:
+    """The layers that compute a constant, by name, each with the reason.
+
+    Names are those of the Graph: a layer inside of another one is ``outer/inner``.
+
+    >>> import keras
+    >>> from hgq_keras.layers import QDense
+    >>> model = keras.Sequential([keras.Input((4,)), QDense(2, name="dense")])
+    >>> dead_layers(model)
+    {}
+    """
+    found = {name: _cause(layer) for name, layer in _called(model)}
+    return {name: cause for name, cause in found.items() if cause}
 
 
-def _called(model: keras.Layer) -> list[QLayer]:
-    """The quantized layers, without those that were never called although others were."""
-    layers = quantized_layers(model)
-    return [layer for layer in layers if layer.built] or layers
+def _called(model: keras.Layer) -> list[tuple[str, QLayer]]:
+    """The quantized layers by name, without those that were never called although others were."""
+    layers = [(name, layer) for name, layer in named_layers(model) if isinstance(layer, QLayer)]
+    return [(name, layer) for name, layer in layers if layer.built] or layers
 
 
 def _cause(layer: QLayer) -> str:
-    """Why the layer computes a constant; empty if it does not."""
-    weights = getattr(layer, "qkernel", None)
-    if hasattr(layer, "qscaler_and_qoffset"):
-        weights = layer.qscaler_and_qoffset[0]
-    if weights is not None and not np.any(ops.convert_to_numpy(weights)):
-        return "every quantized weight is 0"
-    if layer.iqs and all(_silent(quantizer) for quantizer in layer.iqs):
-        return "its quantized input is always 0"
-    return ""
+    return cause_of_collapse(layer.program, GraphSlots(layer)) if layer.built else ""
 
 
-def _silent(quantizer: Quantizer) -> bool:
-    """Whether every element of a fixed-point quantizer is dead."""
-    if not isinstance(quantizer.spec, KIF | KBI):
-        return False
-    k, i, f = quantizer.array_kif
-    return bool(np.all(k + i + f <= 0))
-
-
-def warn_if_dead(model: keras.Layer) -> list[str]:
-    """Warn of each layer that has collapsed to zero since the last look, by name; returns the names of all dead layers.
+def warn_if_dead(model: keras.Layer) -> dict[str, str]:
+    """Warn of each layer that has collapsed to zero since the last look; returns `dead_layers`.
 
     It reads every kernel, so it belongs at the end of an epoch, not into a step. The callbacks of this package call it.
     """
-    dead = []
-    for layer in _called(model):
+    dead = {}
+    for name, layer in _called(model):
         cause = _cause(layer)
         if cause:
-            dead.append(layer.name)
+            dead[name] = cause
         if cause and not layer.reported_dead:
-            message = (
-                f"layer {layer.name!r} has collapsed: {cause} and its output is constant. "
-                "Lower beta, raise the widths (b0, f0, or a lower bound bc=MinMax(1, ...)), or restore an earlier epoch"
-            )
-            warnings.warn(message, DeadLayerWarning, stacklevel=2)
+            warnings.warn(collapse_message(name, cause), DeadLayerWarning, stacklevel=2)
         layer.reported_dead = bool(cause)
     return dead

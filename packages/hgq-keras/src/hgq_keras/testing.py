@@ -14,6 +14,7 @@ from keras import ops
 
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model
 from hgq_core.conformance.backend import Quantizer as JudgedQuantizer
+from hgq_core.conformance.wiring import evaluated, input_count
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hgq_core.graph import Graph
+    from hgq_core.layers import Declaration, Trace, Value
     from hgq_core.modes import Overflow, Round
     from hgq_core.spec import Spec
 
@@ -154,9 +156,9 @@ class KerasQuantizer(JudgedQuantizer):
 
 
 class KerasModel(Model):
-    """A functional model and, in order, those of its layers that the suite knows."""
+    """A functional model and the names of those of its layers that the suite knows, by position."""
 
-    def __init__(self, model: keras.Model, names: Sequence[str]) -> None:
+    def __init__(self, model: keras.Model, names: Mapping[int, str]) -> None:
         self.model = model
         self.names = names
 
@@ -178,7 +180,7 @@ class KerasModel(Model):
         schedule.on_epoch_begin(0)
         found = {id(v): g for v, g in zip(*cost_gradients(self.model, _one_or_list(inputs)), strict=True)}
         result: dict[tuple[int, str], dict[str, np.ndarray]] = {}
-        for n, name in enumerate(self.names):
+        for n, name in self.names.items():
             for place in ("iq", "kq", "bq", "oq"):
                 quantizer = _present(self.model.get_layer(name), place)
                 if quantizer is not None:
@@ -190,7 +192,7 @@ class KerasModel(Model):
         return to_graph(self.model)
 
     def quantizer(self, layer: int, name: str) -> KerasQuantizer:
-        chosen = getattr(self.model.get_layer(self.names[layer]), name)
+        chosen = getattr(self.model.get_layer(self.names[layer]), _attribute(name))
         return KerasQuantizer(chosen, tuple(chosen.get_build_config()["input_shape"]))
 
     def save_and_load(self, folder: Path, save_format: str) -> KerasModel:
@@ -260,17 +262,47 @@ class KerasBackend(Backend):
         return KerasQuantizer(quantizer, shape)
 
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> KerasModel:
-        made = [make_layer(layer, f"layer{n}") for n, layer in enumerate(layers)]
-        inputs = [keras.Input(input_shape) for _ in range(2 if layers[0].kind == "add" else 1)]
-        y: Any = _one_or_list(inputs)
-        for layer, keras_layer in zip(layers, made, strict=True):
-            y = keras_layer(y)
+        made = {n: make_layer(layer, f"layer{n}") for n, layer in enumerate(layers) if layer.again is None}
+        inputs = [keras.Input(input_shape) for _ in range(input_count(layers))]
+
+        def apply(number: int, tensors: list[Any]) -> Any:
+            y = made[number](_one_or_list(tensors))
+            layer = layers[number]
             if layer.options.get("activation") == "relu" and layer.kind not in _WITH_ACTIVATION:
                 y = keras.layers.ReLU()(y)
-        model = keras.Model(_one_or_list(inputs), y)
-        for layer, keras_layer in zip(layers, made, strict=True):
-            _assign(layer, keras_layer)
-        return KerasModel(model, [keras_layer.name for keras_layer in made])
+            return y
+
+        model = keras.Model(_one_or_list(inputs), evaluated(layers, inputs, apply))
+        for number, keras_layer in made.items():
+            _assign(layers[number], keras_layer)
+        return KerasModel(model, {number: f"layer{number}" for number in made})
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class Row(quantized.QLayer):
+    """Quantized layers in a row inside of one layer, as users write such a layer."""
+
+    def __init__(self, parts: Sequence[keras.Layer], **kwargs: Any) -> None:
+        super().__init__(enable_iq=False, **kwargs)
+        self.parts = list(parts)
+
+    def declaration(self) -> Declaration:
+        def declare(t: Trace, x: Value) -> Value:
+            for number, part in enumerate(self.parts):
+                x = t.call(f"parts/{number}", part, x)
+            return x
+
+        return declare
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("enable_iq")
+        return config | {"parts": [keras.saving.serialize_keras_object(part) for part in self.parts]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Row:
+        parts = [keras.saving.deserialize_keras_object(part) for part in config["parts"]]
+        return super().from_config({**config, "parts": parts})
 
 
 _CLASSES = {
@@ -283,9 +315,11 @@ _CLASSES = {
     "average_pool2d": quantized.QAveragePooling2D,
     "add": quantized.QAdd,
     "unary_lut": quantized.QUnaryFunctionLUT,
+    "softmax": quantized.QSoftmax,
 }
 _WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
 _PLACES = {"kq": "weight", "bq": "bias", "iq": "datalane", "oq": "datalane"}
+_PLACES |= {"exp/iq": "datalane", "exp/oq": "table", "inv/iq": "datalane", "inv/oq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -293,7 +327,11 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     """The Keras layer that the suite's words describe, not built yet."""
     if layer.kind == "flatten":
         return keras.layers.Flatten(name=name)
+    if layer.kind == "nested":
+        return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
     options = dict(layer.options)
+    if "axes" in options:
+        options["axis"] = [axis if axis < 0 else axis + 1 for axis in options.pop("axes")]
     if layer.kind not in _WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
@@ -302,7 +340,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     elif "kernel" in layer.weights and layer.kind != "einsum_dense":
         options["use_bias"] = "bias" in layer.weights
     for place, spec in layer.quantizers.items():
-        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{place}_conf"
+        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{_attribute(place)}_conf"
         options[argument] = configuration(spec, _PLACES[place])
     enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
     return _CLASSES[layer.kind](name=name, **enabled, **options)
@@ -310,11 +348,18 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
 
 def _assign(layer: Layer, keras_layer: Any) -> None:
     """Weights and widths of a built layer."""
+    for number, part in enumerate(layer.options.get("parts", ())):
+        _assign(part, keras_layer.parts[number])
     for name, value in layer.weights.items():
         getattr(keras_layer, _WEIGHTS.get(name, name)).assign(value)
     for place, widths in layer.widths.items():
-        for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, place)]:
+        for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, _attribute(place))]:
             KerasQuantizer(quantizer, ()).assign(widths)
+
+
+def _attribute(slot: str) -> str:
+    """The attribute of a layer that is called after a slot."""
+    return slot.replace("/", "_")
 
 
 def _mode(layer: keras.Layer, mode: Mode) -> Any:

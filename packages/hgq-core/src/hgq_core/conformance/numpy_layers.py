@@ -102,7 +102,7 @@ class NumpyLayer:
         return Exported(spec, formats.broadcast_to(shape), None, None)
 
     def weight(self, slot: str) -> Array:
-        return self.quantizers[slot].forward(weight_of(Values(NUMPY, self), self.program, slot), Mode.INFER)
+        return self.quantizers[slot].forward(weight_of(NUMPY, self, self.program, slot), Mode.INFER)
 
     def counted(self, slot: str) -> Array:
         return self.bits(slot)

@@ -13,7 +13,7 @@ from hgq_core.layers.merge import Merge
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
 from hgq_core.layers.program import Declaration, Program, QuantizerSlot, Trace, Traceable, Value, WeightSlot, trace
-from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, weight_of
+from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, weight_of
 from hgq_core.layers.softmax import Softmax, softmax_table
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Value",
     "Values",
     "WeightSlot",
+    "WeightSlots",
     "check_factor",
     "input_slots",
     "parallel_share",

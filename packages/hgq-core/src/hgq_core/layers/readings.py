@@ -27,17 +27,21 @@ if TYPE_CHECKING:
 
     from hgq_core.ops import Ops
 
-__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "weight_of"]
+__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "WeightSlots", "weight_of"]
 
 
-class Slots(Protocol):
-    """What a framework holds for the slots of one layer, and how it acts on them in one call."""
+class WeightSlots(Protocol):
+    """What a framework holds for the weights of one layer."""
 
     def stored(self, slot: str, /) -> Any:
         """A weight, of the shape that the declaration gave it."""
 
     def statistics(self, kind: Statistics, x: Any, /) -> tuple[Any, Any]:
         """Mean and variance: of the batch in training, which moves the averages, else the moving averages."""
+
+
+class Slots(WeightSlots, Protocol):
+    """What a framework holds for the slots of one layer, and how it acts on them in one call."""
 
     def quantized(self, slot: str, x: Any, /) -> Any:
         """x by the quantizer of a slot."""
@@ -131,13 +135,7 @@ class Values(Reading):
         return self.slots.quantized(kind.slot, args[0])
 
     def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
-        match kind:
-            case Stored(slot):
-                return self.slots.stored(slot)
-            case Statistics():
-                return self.slots.statistics(kind, args[0] if args else None)
-            case Computed(function):
-                return function(self.ops, *args)
+        return _unquantized(self.ops, self.slots, kind, args)
 
     def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.quantized(kind.slot, self.slots.function(kind.function, args[0]))
@@ -152,13 +150,36 @@ class Values(Reading):
         return evaluate_operation(self.ops, kind, args)
 
 
-def weight_of(values: Values, program: Program, slot: str) -> Any:
-    """The tensor that a weight quantizer quantizes, before it does; moving averages stand for statistics."""
+def _unquantized(ops: Ops, slots: WeightSlots, kind: Stored | Statistics | Computed, args: Sequence[Any]) -> Any:
+    match kind:
+        case Stored(slot):
+            return slots.stored(slot)
+        case Statistics():
+            return slots.statistics(kind, args[0])
+        case Computed(function):
+            return function(ops, *args)
+
+
+def weight_of(ops: Ops, slots: WeightSlots, program: Program, slot: str) -> Any:
+    """The tensor that a weight quantizer quantizes, before it does; statistics are asked for without data.
+
+    Args:
+        ops: the array library.
+        slots: of the layer.
+        program: of the layer.
+        slot: of the weight quantizer.
+
+    Raises:
+        GraphError: a step on the way that no weight can be computed by.
+    """
     results: dict[int, Any] = {}
     needed = program.constant_steps(slot)
     for number in needed:
-        step = program.steps[number]
-        results[number] = values.step(program, step, [results.get(a) for a in step.args])
+        kind, args = program.steps[number].kind, [results.get(a) for a in program.steps[number].args]
+        if not isinstance(kind, Stored | Statistics | Computed):
+            message = f"the weight of slot {slot!r} is computed by {type(kind).__name__}; use Trace.computed for it"
+            raise GraphError(message)
+        results[number] = _unquantized(ops, slots, kind, args)
     return results[needed[-1]]
 
 

@@ -13,15 +13,13 @@ import numpy as np
 from da4ml.trace import FixedVariable, FixedVariableArray
 
 from hgq_core.graph.evaluate import evaluate_node
-from hgq_core.graph.ops import Clip, Compare, Maximum, Minimum, Operation, Pool, Reduce, Select
+from hgq_core.graph.ops import Clip, Compare, Operation, Pool, Reduce, Select
 
-__all__ = ["CHOICES", "choose", "separate_constants"]
-
-CHOICES = (Clip, Compare, Maximum, Minimum, Pool, Reduce, Select)
+__all__ = ["choose", "separate_constants"]
 
 
 def choose(node: Any, operands: list[Any]) -> Any:
-    """The result of a node whose operation is one of `CHOICES`."""
+    """The result of a node that compares or chooses: Clip, Compare, Maximum, Minimum, Pool, Reduce, Select."""
     op: Operation = node.op
     template = next(x for x in operands if isinstance(x, FixedVariableArray))
     match op:

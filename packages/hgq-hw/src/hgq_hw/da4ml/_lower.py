@@ -1,4 +1,4 @@
-"""Graph -> combinational logic: the interpreter run on da4ml's symbols."""
+"""Graph -> combinational logic."""
 
 from __future__ import annotations
 
@@ -7,27 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 
-from hgq_core.errors import ConfigError, HGQError, UnsupportedError
-from hgq_core.graph.evaluate import evaluate_node, scanned
-from hgq_core.graph.ops import Constant, Contract, Convolve, Input, Scan
-from hgq_core.ops import NUMPY
+from hgq_core.errors import ConfigError, UnsupportedError
+from hgq_core.graph.ops import Input
 from hgq_hw._models import require_graph
 from hgq_hw._split import require_quantized, split, with_input_formats
 from hgq_hw._warn import warn_before_lowering
-from hgq_hw.da4ml._choice import CHOICES, choose, separate_constants
 from hgq_hw.da4ml._design import Design
 from hgq_hw.da4ml._keys import one_bit_keys, one_bit_keys_of_pipeline, require_aligned_choices
 from hgq_hw.da4ml._precision import exact_decimals
-from hgq_hw.da4ml._symbols import CONSTANT_BITS
+from hgq_hw.da4ml._rules import evaluate
 from hgq_hw.passes import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from hgq_core.formats import Formats
     from hgq_core.graph import Graph, Node
 
-__all__ = ["check_widths", "evaluate", "lower", "with_batch"]
+__all__ = ["check_widths", "lower", "with_batch"]
 
 WIDEST = 48
 """Most bits of an intermediate: da4ml derives widths from float64 logarithms, which are exact up to about there."""
@@ -129,74 +126,6 @@ def _port(node: Node, hwconf: Any, options: dict[str, Any]) -> Any:
         raise UnsupportedError(message)
     step = np.where(formats.alive, formats.step, 1.0)
     return FixedVariableArray.from_lhs(formats.lowest, formats.highest, step, hwconf, solver_options=options)
-
-
-def evaluate(graph: Graph, inputs: Sequence[Any]) -> dict[str, Any]:
-    """Every tensor of the graph: symbols for data, numbers for constants."""
-    values: dict[str, Any] = dict(zip((node.name for node in graph.inputs), inputs, strict=True))
-    for node in graph:
-        if isinstance(node.op, Input):
-            continue
-        try:
-            values[node.name] = _node(graph, node, [values[name] for name in node.inputs])
-        except HGQError as error:
-            message = f"node {node.name!r} (layer {node.label!r}): {error}"
-            raise type(error)(message) from error
-    return values
-
-
-def _node(graph: Graph, node: Node, operands: list[Any]) -> Any:
-    match node.op:
-        case Scan():
-            return _scan(node.op, operands)
-        case Constant():
-            _check_constant(node.op.values, CONSTANT_BITS)
-            return evaluate_node(node, operands)
-        case Contract() | Convolve():
-            return _linear(graph, node, operands)
-        case _ if isinstance(node.op, CHOICES):
-            return choose(node, operands)
-        case _:
-            return evaluate_node(node, operands)
-
-
-def _linear(graph: Graph, node: Node, operands: list[Any]) -> Any:
-    """A contraction with a constant kernel.
-
-    da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds; its solver loses
-    constants other than 0 among the data, so that they are contracted here and added.
-    """
-    constants = [position for position, name in enumerate(node.inputs) if isinstance(graph[name].op, Constant)]
-    if not constants:
-        return evaluate_node(node, operands)
-    kernel, data = constants[0], 1 - constants[0]
-    variable, known = separate_constants(operands[data])
-    rest = np.asarray(operands[kernel], dtype=np.float64)
-    result = None if known is None else evaluate_node(node, [known, rest] if data == 0 else [rest, known])
-    while True:
-        part = rest.astype(np.float32).astype(np.float64)
-        product = evaluate_node(node, [variable, part] if data == 0 else [part, variable])
-        result = product if result is None else product + result
-        rest = rest - part
-        if not rest.any():
-            return result
-
-
-def _check_constant(values: Any, bits: int) -> None:
-    scaled = np.ldexp(values, bits)
-    if np.any(scaled != np.rint(scaled)):
-        message = f"da4ml holds constants of at most {bits} fraction bits; quantize these coarser"
-        raise UnsupportedError(message)
-
-
-def _scan(op: Scan, operands: list[Any]) -> Any:
-    """The steps of a recurrence, unrolled."""
-
-    def step(*inputs: Any) -> list[Any]:
-        values = evaluate(op.body, inputs)
-        return [values[name] for name in op.body.outputs]
-
-    return scanned(NUMPY, op, operands, step)
 
 
 def with_batch(value: Any, hwconf: Any) -> Any:

@@ -20,8 +20,9 @@ from hgq_hw._models import as_graph, is_hgq_keras
 from hgq_hw._ports import ports
 from hgq_hw._split import require_quantized, with_input_formats
 from hgq_hw.da4ml._keys import one_bit_keys, require_aligned_choices
-from hgq_hw.da4ml._lower import check_widths, evaluate, with_batch
+from hgq_hw.da4ml._lower import check_widths, with_batch
 from hgq_hw.da4ml._precision import exact_decimals
+from hgq_hw.da4ml._rules import evaluate
 from hgq_hw.passes import canonical
 
 if TYPE_CHECKING:

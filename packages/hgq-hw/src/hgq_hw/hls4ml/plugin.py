@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hgq_hw._models import is_hgq_keras
 from hgq_hw.hls4ml.handover import rewrite
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def register(**_given: Any) -> None:
     from hls4ml.model.flow.flow import update_flow
     from hls4ml.model.layers import Layer, register_layer
     from hls4ml.model.optimizer import ModelOptimizerPass, register_pass
-
-    from hgq_hw._models import is_hgq_keras
 
     class HGQLayer(Layer):  # type: ignore[misc]  # hls4ml has no type hints
         def initialize(self) -> None:

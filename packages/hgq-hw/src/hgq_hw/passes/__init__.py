@@ -14,19 +14,30 @@ from hgq_hw.passes._dead import mask_dead
 from hgq_hw.passes._moves import drop_identities
 from hgq_hw.passes._narrow import narrow
 from hgq_hw.passes._scales import fold_scales
+from hgq_hw.passes._transposes import cancel_transposes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hgq_core.graph import Graph
 
-__all__ = ["PASSES", "canonical", "drop_identities", "fold_constants", "fold_scales", "mask_dead", "narrow"]
+__all__ = [
+    "PASSES",
+    "cancel_transposes",
+    "canonical",
+    "drop_identities",
+    "fold_constants",
+    "fold_scales",
+    "mask_dead",
+    "narrow",
+]
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "fold_constants": fold_constants,
     "mask_dead": mask_dead,
     "fold_scales": fold_scales,
     "drop_identities": drop_identities,
+    "cancel_transposes": cancel_transposes,
     "narrow": narrow,
 }
 """Every pass by its name."""

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import isfinite
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import keras
 
-from hgq_core.errors import ConfigError
 from hgq_keras.calls import ebops
 from hgq_keras.health import warn_if_dead
-from hgq_keras.layers import quantized_layers
 
-if TYPE_CHECKING:
-    from hgq_keras.layers import QLayer
-
-__all__ = ["EpochCallback", "whole", "with_ebops"]
+__all__ = ["EpochCallback", "whole"]
 
 
 class EpochCallback(keras.callbacks.Callback):
@@ -43,19 +38,3 @@ class EpochCallback(keras.callbacks.Callback):
 def whole(number: float) -> float:
     """EBOPs as logs have them: an integer, which file names and histories show without a fraction; NaN stays."""
     return round(number) if isfinite(number) else number
-
-
-def with_ebops(model: keras.Model) -> list[QLayer]:
-    """The layers of a model that count EBOPs, those of nested models included.
-
-    Raises:
-        ConfigError: there are none.
-    """
-    layers = [layer for layer in quantized_layers(model) if layer.enable_ebops]
-    if not layers:
-        message = (
-            f"model {model.name!r}: received no layer that counts EBOPs, expected at least one; "
-            "use layers of hgq_keras.layers with enable_ebops=True, or leave this callback out"
-        )
-        raise ConfigError(message)
-    return layers

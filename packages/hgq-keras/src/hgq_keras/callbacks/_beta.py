@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 
 from hgq_core.controller import PIDController
 from hgq_core.errors import ConfigError
-from hgq_keras.callbacks._base import EpochCallback, with_ebops
+from hgq_keras._beta import set_beta, with_ebops
+from hgq_keras.callbacks._base import EpochCallback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,5 @@ def _set_beta(model: keras.Model, beta: Any, origin: str) -> float:
     if not 0 <= value < inf:
         message = f"{origin}: received {value}, expected a finite beta >= 0"
         raise ConfigError(message)
-    for layer in with_ebops(model):
-        if layer.built:  # one that only training calls is built in its first step
-            layer._beta.assign(value)
+    set_beta(model, value)
     return value

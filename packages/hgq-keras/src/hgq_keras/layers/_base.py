@@ -184,7 +184,14 @@ class QLayer(ComputedProperties, keras.Layer):
 
     def _traced(self, shapes: Sequence[Shape]) -> Program:
         """The program for inputs of these shapes, batch axes included."""
-        declaration = Layered(self.declaration(), self.enable_iq, self.enable_oq and not self.output_in_table)
+        declared: object = self.declaration()
+        if not callable(declared):
+            message = (
+                f"layer {self.name!r} ({type(self).__name__}): declaration() returned {declared!r}, expected a "
+                "function of a trace and of the inputs, such as lambda t, x: t.op(Relu(), x)"
+            )
+            raise ConfigError(message)
+        declaration = Layered(declared, self.enable_iq, self.enable_oq and not self.output_in_table)
         try:
             return trace(declaration, *(shape[1:] for shape in shapes))
         except HGQError as error:
@@ -207,6 +214,7 @@ class QLayer(ComputedProperties, keras.Layer):
         return list(inputs) if self.many_inputs else [inputs]
 
     def _build(self, shapes: list[Shape]) -> None:
+        self._check_hooks()
         self.program = program = self._traced(shapes)
         self._check_program(program)
         self._beta = self.add_weight(
@@ -225,6 +233,16 @@ class QLayer(ComputedProperties, keras.Layer):
             if described.constant and described.place == "weight":
                 self._tell_weight(quantizer, slot)
             quantizer.build(described.shape if described.constant else (None, *described.shape))
+
+    def _check_hooks(self) -> None:
+        """Raise ConfigError for a layer that was written for the hooks of version 0.1, which nothing calls."""
+        for hook in ("build_operation", "compute", "count_ebops"):
+            if hasattr(type(self), hook):
+                message = (
+                    f"layer {self.name!r} ({type(self).__name__}) has a method {hook!r}, which was a hook of version "
+                    "0.1 and is not called; state what it computes once, in declaration()"
+                )
+                raise ConfigError(message)
 
     def _check_program(self, program: Program) -> None:
         held = {id(layer) for layer in children(self)}
@@ -272,7 +290,7 @@ class QLayer(ComputedProperties, keras.Layer):
         slots += [name for kind in steps if isinstance(kind, Statistics) for name in (kind.mean, kind.variance)]
 
         def compute(*tensors: Any) -> Any:
-            return weight_of(Values(KERAS, _Given(dict(zip(slots, tensors, strict=True)))), self.program, slot)
+            return weight_of(KERAS, _Given(dict(zip(slots, tensors, strict=True))), self.program, slot)
 
         quantizer.quantizes([self.weight_of_slot(name) for name in slots], self.name, compute)
 
@@ -330,6 +348,11 @@ class QLayer(ComputedProperties, keras.Layer):
     def applied(self) -> list[Any]:
         """The layers inside that one call of the layer applies, each as often as it does."""
         return [step.kind.layer for step in self.program.steps if isinstance(step.kind, Nested)]
+
+    def assign_beta(self, beta: float) -> None:
+        """Set beta; a layer that only training calls is built, with its own first value, in its first step."""
+        if self.built:
+            self._beta.assign(beta)
 
     def own_weights(self) -> list[np.ndarray]:
         """The values of the layer's weights, without widths, beta and the weights of layers inside."""

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, Values, weight_of
+from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, weight_of
 from hgq_core.numbers import checked
 from hgq_keras._slots import CallSlots
 from hgq_keras.checks import integer
@@ -157,6 +157,7 @@ class QBatchNormalization(QLayer):
         return batch[0], batch[1]
 
     @property
+    @computed
     def bn_gamma(self) -> Any:
         """The learned scale; None without."""
         return getattr(self, "gamma", None)
@@ -165,8 +166,8 @@ class QBatchNormalization(QLayer):
     @computed
     def qscaler_and_qoffset(self) -> tuple[Any, Any]:
         """The quantized scale and offset as hardware has them, each ``(channels,)``."""
-        values = Values(KERAS, CallSlots(self, training=False))
-        scale, offset = (weight_of(values, self.program, slot) for slot in ("kq", "bq"))
+        slots = CallSlots(self, training=False)
+        scale, offset = (weight_of(KERAS, slots, self.program, slot) for slot in ("kq", "bq"))
         return self.kq(scale, training=False), self.bq(offset, training=False)
 
     def get_config(self) -> dict[str, Any]:

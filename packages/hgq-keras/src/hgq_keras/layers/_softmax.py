@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -32,8 +33,8 @@ class QSoftmax(QLayer):
         axis: over which it normalises, or several of them; the batch axis is 0. None: the last.
         iq_conf: input quantizer; giving one enables it.
         stable: subtract from the maximum first, so that no exponential overflows.
-        enable_iq: quantize the input. EBOPs of the subtraction are counted only then, since the widths of its operands
-            are not known otherwise.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given. EBOPs of the subtraction are counted only then,
+            since the widths of its operands are not known otherwise.
         exp_iq_conf: input quantizer of the table of exponentials; None: the scope's datalane quantizer.
         exp_oq_conf: its output quantizer, without a sign, saturating, RND_CONV; None: the scope's table quantizer.
         inv_iq_conf: input quantizer of the table of reciprocals, as above.
@@ -63,7 +64,7 @@ class QSoftmax(QLayer):
         axis: int | Sequence[int] | None = None,
         iq_conf: QuantizerConfig | None = None,
         stable: bool = True,
-        enable_iq: bool = False,
+        enable_iq: bool | None = None,
         exp_iq_conf: QuantizerConfig | None = None,
         exp_oq_conf: QuantizerConfig | None = None,
         inv_iq_conf: QuantizerConfig | None = None,
@@ -82,7 +83,7 @@ class QSoftmax(QLayer):
         super().__init__(
             iq_conf=iq_conf,
             oq_conf=oq_conf,
-            enable_iq=enable_iq or iq_conf is not None,
+            enable_iq=iq_conf is not None if enable_iq is None else enable_iq,
             enable_oq=enable_oq,
             # Its tables have quantizers of their own, whatever the input has.
             enable_ebops=bool(layer_option("enable_ebops")) if enable_ebops is None else enable_ebops,
@@ -94,6 +95,9 @@ class QSoftmax(QLayer):
         self.axis = tuple(integer(n, f"layer {self.name!r}: axis") for n in given)
         self.stable = bool(stable)
         self.input_scaler = checked(input_scaler, f"layer {self.name!r}: input_scaler", "a finite number")
+        if not isfinite(self.input_scaler):
+            message = f"layer {self.name!r}: input_scaler: received {input_scaler!r}, expected a finite number"
+            raise ConfigError(message)
         check_factor(parallelization_factor)
         self.parallelization_factor = int(parallelization_factor)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)

@@ -1,4 +1,4 @@
-"""Layers with windows, convolutions and pooling: see `hgq_hw.hls4ml.layers`."""
+"""Layers with windows: convolutions and pooling."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from hgq_core.formats import FixedPoint
 from hgq_core.graph.ops import Add, Convolve, Multiply, Pool
-from hgq_hw.hls4ml.layers import affine, layer, per_channel, sums
+from hgq_hw.hls4ml.records._layers import affine, per_channel, sums
 from hgq_hw.hls4ml.types import HLSType, covering
 
 if TYPE_CHECKING:
     from hgq_core.graph import Node
-    from hgq_hw.hls4ml.records import Writer
+    from hgq_hw.hls4ml.records._writer import Writer
 
-__all__: list[str] = []
+__all__ = ["convolve", "pool"]
 
 _AXES = ({1: ("width",), 2: ("height", "width")}, {1: (("left", "right"),), 2: (("top", "bottom"), ("left", "right"))})
 
@@ -38,8 +38,7 @@ def _window(
     return fields
 
 
-@layer.register(Convolve)
-def _(op: Convolve, writer: Writer, node: Node) -> None:
+def convolve(op: Convolve, writer: Writer, node: Node) -> None:
     kernel = writer.values(node.inputs[1])
     if kernel is None:
         raise writer.refused(node, "has a kernel that is data", "use the da4ml target")
@@ -68,8 +67,7 @@ def _(op: Convolve, writer: Writer, node: Node) -> None:
     )
 
 
-@layer.register(Pool)
-def _(op: Pool, writer: Writer, node: Node) -> None:
+def pool(op: Pool, writer: Writer, node: Node) -> None:
     if writer.options.stream and (any(map(any, op.pads)) or op.window != op.strides):
         # hls4ml's code asserts that there is neither: it would abort the process.
         raise writer.refused(

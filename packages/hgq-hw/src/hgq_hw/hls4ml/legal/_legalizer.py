@@ -1,80 +1,32 @@
-"""A graph rewritten so that hls4ml has a layer for every node. Each rewriting is exact: ``run`` gives the same numbers.
-
-What hls4ml knows is left alone. The rest is expressed with it: moves by constant matrices of zeros and ones (wires in
-hardware), a clip by two rectifiers, a grouped or dilated convolution by a plain one with zeros in its kernel.
-"""
+"""The graph that is being written, and the vocabulary that the rules are written in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hgq_core.errors import UnsupportedError
-from hgq_core.graph import Graph, GraphBuilder, Node, prove
-from hgq_core.graph.ops import Add, Concatenate, Constant, Contract, Input, Multiply, Operation, Reshape, Transpose
+from hgq_core.graph import GraphBuilder, prove
+from hgq_core.graph.ops import Add, Concatenate, Constant, Contract, Multiply, Operation, Reshape, Transpose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from hgq_core.formats import Formats
+    from hgq_core.graph import Graph, Node
     from hgq_core.graph.ops import Shape
 
-__all__ = ["Legal", "Legalizer", "legalize"]
+__all__ = ["Legalizer"]
 
 _LETTERS = "acdefghijklmnopqrstuvwxyz"  # b is the batch
 
 
-@dataclass(frozen=True, slots=True)
-class Legal:
-    """A graph that hls4ml has a layer for every node of.
-
-    Attributes:
-        graph: the rewritten graph.
-        names: node of the original graph -> node of the rewritten one that gives the same tensor.
-    """
-
-    graph: Graph
-    names: Mapping[str, str]
-
-
-def legalize(graph: Graph, *, plain: bool = False, stream: bool = False) -> Legal:
-    """Rewrite a graph of fixed-point numbers for hls4ml.
-
-    Args:
-        graph: a graph whose Inputs have formats.
-        plain: for a back end without layers for contractions in general, and without exact averages.
-        stream: for io_stream, which pools over windows that do not overlap only.
-
-    Returns:
-        A graph of the same inputs and outputs, with only operations that `hgq_hw.hls4ml.layers` knows.
-
-    Raises:
-        UnsupportedError: an operation that hls4ml cannot do; names the node, its layer and the remedy.
-    """
-    from hgq_hw.hls4ml import linear  # noqa: F401  # registers its rules
-    from hgq_hw.hls4ml.rules import rule
-
-    legal = Legalizer(graph, plain=plain, stream=stream)
-    for node in graph:
-        legal.begin(node)
-        if isinstance(node.op, Input | Constant):
-            result = legal.add(node.op)
-        elif all(isinstance(graph[name].op, Constant) for name in node.inputs):
-            raise legal.refused("works on constants only", "fold constants first (hgq_hw.passes)")
-        else:
-            result = rule(node.op, legal, *(legal.names[name] for name in node.inputs))
-        legal.names[node.name] = result
-    outputs = [legal.names[name] for name in graph.outputs]
-    return Legal(legal.builder.build(outputs, graph.uncalibrated), legal.names)
-
-
 class Legalizer:
-    """The graph being written, and the vocabulary that the rules are written in.
+    """What a rule writes with.
 
     Tensors are named by their node; shapes leave the batch axis out.
     """

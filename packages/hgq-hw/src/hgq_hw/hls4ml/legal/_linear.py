@@ -1,4 +1,4 @@
-"""Rules for contractions, convolutions and pooling: see `hgq_hw.hls4ml.rules`."""
+"""Rules for contractions, convolutions and pooling."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import numpy as np
 
 from hgq_core.graph.ops import Contract, Convolve, Multiply, Pool
 from hgq_core.ops import NUMPY
-from hgq_hw.hls4ml.rules import rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hgq_hw.hls4ml.legal import Legalizer
+    from hgq_hw.hls4ml.legal._legalizer import Legalizer
 
-__all__: list[str] = []
+__all__ = ["contract", "convolve", "pool"]
 
 _LARGEST_MATRIX = 1 << 18
 
 
-@rule.register(Contract)
-def _(op: Contract, legal: Legalizer, a: str, b: str) -> str:
+def contract(op: Contract, legal: Legalizer, a: str, b: str) -> str:
     first, second, out = op.terms
     kernel = legal.constant_values(b)
     if kernel is None and legal.constant_values(a) is not None:
@@ -79,8 +77,7 @@ def _sum_out(legal: Legalizer, x: str, letters: str, others: str) -> tuple[str, 
     return legal.add(Contract(f"{letters},{gone}->{kept}"), x, legal.constant(ones)), kept
 
 
-@rule.register(Convolve)
-def _(op: Convolve, legal: Legalizer, x: str, kernel: str) -> str:
+def convolve(op: Convolve, legal: Legalizer, x: str, kernel: str) -> str:
     values = legal.constant_values(kernel)
     if values is None:
         raise legal.refused("has a kernel that is data", "express it as a contraction, or use the da4ml target")
@@ -130,8 +127,7 @@ def _as_matrix(op: Convolve | Pool, legal: Legalizer, x: str, *kernel: NDArray[n
     return legal.reshape(legal.along_axis(legal.flat(x), 0, matrix), legal.node.shape)
 
 
-@rule.register(Pool)
-def _(op: Pool, legal: Legalizer, x: str) -> str:
+def pool(op: Pool, legal: Legalizer, x: str) -> str:
     counts = op.counts(legal.shape(x)[:-1])
     if any(0 in axis for axis in counts):
         raise legal.refused("has a window that holds nothing but padding", "make the padding smaller than the window")

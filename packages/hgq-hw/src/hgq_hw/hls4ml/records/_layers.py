@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from hgq_core.graph.ops import (
     Maximum,
     Minimum,
     Multiply,
-    Operation,
     Quantize,
     Relu,
     Reshape,
@@ -33,20 +31,23 @@ if TYPE_CHECKING:
 
     from hgq_core.formats import Formats
     from hgq_core.graph import Node
-    from hgq_hw.hls4ml.records import Writer
+    from hgq_hw.hls4ml.records._writer import Writer
 
-__all__ = ["affine", "layer", "output_layer", "per_channel", "sums"]
-
-
-@singledispatch
-def layer(op: Operation, writer: Writer, node: Node) -> None:
-    """Write the layer of a node.
-
-    Raises:
-        UnsupportedError: the target has no such layer; names the node and the remedy.
-    """
-    del op
-    raise writer.refused(node, "has no layer", "use the da4ml target")
+__all__ = [
+    "affine",
+    "concatenate",
+    "contract",
+    "elementwise",
+    "input_layer",
+    "lookup",
+    "output_layer",
+    "per_channel",
+    "quantize",
+    "relu",
+    "reshape",
+    "sums",
+    "transpose",
+]
 
 
 def output_layer(writer: Writer, node: Node) -> str:
@@ -67,16 +68,14 @@ def output_layer(writer: Writer, node: Node) -> str:
     return _mask(writer, node, name, writer.formats_of(node.name)) if inert or busy else name
 
 
-@layer.register(Input)
-def _(op: Input, writer: Writer, node: Node) -> None:
+def input_layer(op: Input, writer: Writer, node: Node) -> None:
     del op
     shape = list(writer.shape(node.name))
     types = {"result": HLSType(covering(writer.formats_of(node.name)))}
     writer.out.inputs.append(writer.add("InputLayer", node, types, input_shape=shape))
 
 
-@layer.register(Quantize)
-def _(op: Quantize, writer: Writer, node: Node) -> None:
+def quantize(op: Quantize, writer: Writer, node: Node) -> None:
     source = writer.out.names[node.inputs[0]]
     if not writer.options.fuse:
         _mask(writer, node, source, op.formats, str(op.round), str(op.overflow))
@@ -114,8 +113,7 @@ def _mask(
     )
 
 
-@layer.register(Contract)
-def _(op: Contract, writer: Writer, node: Node) -> None:
+def contract(op: Contract, writer: Writer, node: Node) -> None:
     first, second, out = op.terms
     source = writer.out.names[node.inputs[0]]
     kernel = writer.values(node.inputs[1])
@@ -194,12 +192,7 @@ def affine(writer: Writer, node: Node, source: str, scale: NDArray[np.float64], 
     )
 
 
-@layer.register(Multiply)
-@layer.register(Add)
-@layer.register(Subtract)
-@layer.register(Maximum)
-@layer.register(Minimum)
-def _(op: Add | Subtract | Multiply | Maximum | Minimum, writer: Writer, node: Node) -> None:
+def elementwise(op: Add | Subtract | Multiply | Maximum | Minimum, writer: Writer, node: Node) -> None:
     source = writer.out.names[node.inputs[0]]
     values = writer.values(node.inputs[1])
     if values is None:
@@ -215,16 +208,14 @@ def _(op: Add | Subtract | Multiply | Maximum | Minimum, writer: Writer, node: N
     affine(writer, final, source, full, np.zeros(node.shape) if offset is None else offset)
 
 
-@layer.register(Relu)
-def _(op: Relu, writer: Writer, node: Node) -> None:
+def relu(op: Relu, writer: Writer, node: Node) -> None:
     del op
     source = writer.out.names[node.inputs[0]]
     size = prod(writer.shape(node.name))
     writer.add("Activation", node, {"result": writer.result_type(node)}, source, activation="relu", n_in=size)
 
 
-@layer.register(Lookup)
-def _(op: Lookup, writer: Writer, node: Node) -> None:
+def lookup(op: Lookup, writer: Writer, node: Node) -> None:
     """hls4ml's table is indexed by the bits of the input, whose type must therefore be the table's own."""
     if writer.options.plain:
         raise writer.refused(node, "has no layer", "use the Vitis or Vivado back end")
@@ -245,23 +236,20 @@ def _(op: Lookup, writer: Writer, node: Node) -> None:
     )
 
 
-@layer.register(Reshape)
-def _(op: Reshape, writer: Writer, node: Node) -> None:
+def reshape(op: Reshape, writer: Writer, node: Node) -> None:
     del op
     source = writer.out.names[node.inputs[0]]
     types = {"result": HLSType(writer.type_of(source).format)}
     writer.add("Reshape", node, types, source, target_shape=list(writer.shape(node.name)))
 
 
-@layer.register(Transpose)
-def _(op: Transpose, writer: Writer, node: Node) -> None:
+def transpose(op: Transpose, writer: Writer, node: Node) -> None:
     source = writer.out.names[node.inputs[0]]
     types = {"result": HLSType(writer.type_of(source).format)}
     writer.add("Transpose", node, types, source, perm=list(op.axes))
 
 
-@layer.register(Concatenate)
-def _(op: Concatenate, writer: Writer, node: Node) -> None:
+def concatenate(op: Concatenate, writer: Writer, node: Node) -> None:
     sources = [writer.out.names[name] for name in node.inputs]
     rank = len(node.shape)
     if op.axis != rank - 1:

@@ -1,8 +1,4 @@
-"""The layer records that `ModelGraph.from_layer_list` reads, one for every node of a legal graph, and their types.
-
-Every type is what the prover found, so no arithmetic in the project can overflow or round except where a quantizer says
-so. The layers themselves are in `hgq_hw.hls4ml.layers`.
-"""
+"""The records that are being written, with what a layer needs to know of the graph."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import UnsupportedError
-from hgq_core.graph import Graph, Node, prove
+from hgq_core.graph import prove
 from hgq_core.graph.ops import Add, Constant, Multiply, Quantize, Reshape, Transpose
 from hgq_hw.hls4ml.types import HLSType, covering, narrowed, shared
 
@@ -21,9 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.formats import Formats
+    from hgq_core.graph import Graph, Node
     from hgq_core.graph.ops import Shape
 
-__all__ = ["Options", "Records", "Writer", "records"]
+__all__ = ["Options", "Records", "Writer"]
 
 _RESERVED = re.compile(
     r"auto|bool|break|case|char|class|const|continue|data|default|delete|do|double|else|"
@@ -69,28 +66,6 @@ class Records:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-
-
-def records(graph: Graph, options: Options) -> Records:
-    """Write a legal graph as layer records.
-
-    Args:
-        graph: the graph of `hgq_hw.hls4ml.legal.legalize`.
-        options: see `Options`.
-
-    Raises:
-        UnsupportedError: a node that the back end or the io type cannot take.
-    """
-    from hgq_hw.hls4ml import windows  # noqa: F401  # registers its layers
-    from hgq_hw.hls4ml.layers import layer, output_layer
-
-    writer = Writer(graph, options)
-    for node in graph:
-        if not isinstance(node.op, Constant) and node.name not in writer.absorbed:
-            layer(node.op, writer, node)
-    for name in graph.outputs:
-        writer.out.outputs.append(output_layer(writer, graph[name]))
-    return writer.out
 
 
 class Writer:

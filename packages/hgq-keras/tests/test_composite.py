@@ -1,0 +1,161 @@
+"""A layer of a user's own that holds others: nothing inside is forgotten, and a declaration is all there is to it."""
+
+import keras
+import numpy as np
+import pytest
+
+import hgq_keras
+from hgq_core.cost import ebops, ebops_by_label
+from hgq_core.errors import ConfigError
+from hgq_core.graph import run
+from hgq_core.graph.ops import Add, Relu
+from hgq_keras.callbacks import BetaScheduler
+from hgq_keras.layers import QDense, QLayer
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Gate(QLayer):
+    """``first(x) + others[0](y)``."""
+
+    many_inputs = True
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.first = QDense(units, activation="relu", enable_oq=True, name="first")
+        self.others = [QDense(units, enable_oq=True, name="other")]
+
+    def declaration(self):
+        def declare(t, x, y):
+            return t.op(Add(), t.call("first", self.first, x), t.call("others/0", self.others[0], y))
+
+        return declare
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units}
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(4)
+    x, y = keras.Input((5,), name="x"), keras.Input((3,), name="y")
+    joined = Gate(4, enable_iq=False, enable_ebops=True, name="gate")([x, y])
+    return keras.Model([x, y], QDense(2, name="last")(joined))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(5)
+    return [rng.normal(size=(64, 5)).astype("float32"), rng.normal(size=(64, 3)).astype("float32")]
+
+
+def parts(model):
+    gate = model.get_layer("gate")
+    return [gate, gate.first, gate.others[0], model.get_layer("last")]
+
+
+def test_what_is_inside_is_found_and_counted(model, data):
+    hgq_keras.trace_minmax(model, data)
+    assert hgq_keras.quantized_layers(model) == parts(model)
+    costs = [layer.ebops for layer in parts(model)]
+    assert all(cost > 0 for cost in costs)
+    assert hgq_keras.ebops(model) == sum(costs)
+    graph = hgq_keras.to_graph(model)
+    assert ebops(graph) == pytest.approx(sum(costs))
+    assert list(ebops_by_label(graph)) == ["gate/first", "gate/other", "gate", "last"]
+    assert list(ebops_by_label(graph).values()) == pytest.approx([costs[1], costs[2], costs[0], costs[3]])
+
+
+def test_what_is_inside_is_calibrated(model, data):
+    assert hgq_keras.uncalibrated(model) == ["gate/first", "gate/other", "last"]
+    hgq_keras.trace_minmax(model, [40 * x for x in data])
+    assert hgq_keras.uncalibrated(model) == []
+    first = model.get_layer("gate").first
+    assert float(np.max(keras.ops.convert_to_numpy(first.iq.kif[1]))) >= 6
+    first.kernel.assign(first.kernel * 2)
+    assert hgq_keras.uncalibrated(model) == ["gate/first"]
+
+
+def test_the_graph_computes_what_the_model_computes(model, data, infer):
+    hgq_keras.trace_minmax(model, data)
+    graph = hgq_keras.to_graph(model)
+    assert np.array_equal(run(graph, *data), infer(model, data))
+
+
+def test_what_is_inside_is_trained_at_its_beta(model, data):
+    model.compile("adam", "mse")
+    y = np.zeros((64, 2), "float32")
+    before = [np.array(keras.ops.convert_to_numpy(layer.kernel)) for layer in parts(model)[1:]]
+    model.fit(data, y, epochs=2, verbose=0, callbacks=[BetaScheduler(lambda _: 1e-3)])
+    for layer, kernel in zip(parts(model)[1:], before, strict=True):
+        assert layer.beta == pytest.approx(1e-3)
+        assert np.any(keras.ops.convert_to_numpy(layer.kernel) != kernel)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_what_is_inside_is_saved(model, data, infer, tmp_path, suffix):
+    hgq_keras.trace_minmax(model, data)
+    loaded = hgq_keras.load_model(hgq_keras.save_model(model, tmp_path / f"model{suffix}"))
+    assert np.array_equal(infer(loaded, data), infer(model, data))
+    assert hgq_keras.ebops(loaded) == hgq_keras.ebops(model)
+    if suffix == ".keras":  # the other one has no place for what is no variable
+        assert hgq_keras.uncalibrated(loaded) == []
+
+
+def test_a_collapsed_layer_inside_is_named(model, data):
+    hgq_keras.trace_minmax(model, data)
+    first = model.get_layer("gate").first
+    first.kq._b.assign(keras.ops.zeros_like(first.kq._b))
+    assert hgq_keras.dead_layers(model) == {"gate/first": "every quantized weight is 0"}
+
+
+def test_a_layer_that_is_applied_twice_counts_twice():
+    class Twice(QLayer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = QDense(3, name="dense")
+
+        def declaration(self):
+            return lambda t, x: t.call("dense", self.dense, t.call("dense", self.dense, x))
+
+    x = keras.Input((3,))
+    layer = Twice(enable_iq=False)
+    model = keras.Model(x, layer(x))
+    assert hgq_keras.ebops(model) == 2 * layer.dense.ebops
+    hgq_keras.trace_minmax(model, np.ones((4, 3), "float32"))
+    assert ebops(hgq_keras.to_graph(model)) == pytest.approx(2 * layer.dense.ebops)
+
+
+def test_a_layer_inside_that_is_not_held_is_refused():
+    class Loose(QLayer):
+        def declaration(self):
+            return lambda t, x: t.call("dense", QDense(2, name="loose"), x)
+
+    with pytest.raises(ConfigError, match="applies 'loose' as 'dense' and does not hold it; make it an attribute"):
+        Loose(name="outer")(np.ones((1, 3), "float32"))
+
+
+def test_a_layer_without_a_declaration_is_refused():
+    class Nothing(QLayer):
+        pass
+
+    with pytest.raises(ConfigError, match=r"declaration\(\) returned None, expected a function of a trace"):
+        Nothing()(np.ones((1, 3), "float32"))
+
+
+def test_a_hook_of_an_older_version_is_refused():
+    class Old(QDense):
+        def compute(self, inputs, training):
+            return inputs[0]
+
+    with pytest.raises(ConfigError, match="has a method 'compute', which was a hook"):
+        Old(2)(np.ones((1, 3), "float32"))
+
+
+def test_ebops_need_a_number_of_bits():
+    class Rectified(QLayer):
+        def declaration(self):
+            return lambda t, x: t.op(Relu(), x)
+
+    with pytest.raises(ConfigError, match="EBOPs count the bits of the input, and enable_iq=False leaves them unknown"):
+        Rectified(enable_iq=False, enable_ebops=True)(np.ones((1, 3), "float32"))
