@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
-from hgq_core.errors import ConfigError, DataError
+from hgq_core.errors import ConfigError
 from hgq_core.layers.program import Nested, Quantized, Stored
 from hgq_torch._make import make_quantizer
 from hgq_torch._prepare import prepared
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
     from hgq_torch.nn._base import QModule
     from hgq_torch.quantizer import Quantizer
 
-__all__ = ["SHAPES", "load_shapes", "make", "reset", "started", "weight_name"]
-
-SHAPES = "built_for"
-"""Name in a file of the shapes that a module was built for, if its constructor did not say them."""
+__all__ = ["make", "nested_counts", "reset", "started", "weight_name"]
 
 
 def make(module: QModule, program: Program, shapes: tuple[Shape, ...] | None) -> None:
@@ -52,11 +48,11 @@ def make(module: QModule, program: Program, shapes: tuple[Shape, ...] | None) ->
         if not hasattr(module, name):
             module.register_module(name, None)
     if shapes is not None:
-        module.program, module.built_for = program, shapes
-        module.running = prepared(program, module)
-        module.sole_pattern = sole_pattern(module.running)
+        module.made.program, module.made.built_for = program, shapes
+        module.made.running = prepared(program, module)
+        module.made.pattern = sole_pattern(module.made.running)
     if fresh:
-        module.start.judge(started(module), module.title, made=True)
+        module.made.start.judge(started(module), module.title, made=True)
 
 
 def _find_inner(module: QModule, program: Program) -> None:
@@ -70,7 +66,7 @@ def _find_inner(module: QModule, program: Program) -> None:
                 "several of them in a torch.nn.ModuleList or torch.nn.ModuleDict, not in a list or dict"
             )
             raise ConfigError(message)
-        module.inner[name] = paths[id(layer)]
+        module.made.paths[name] = paths[id(layer)]
 
 
 def _make_weights(module: QModule, program: Program) -> bool:
@@ -78,17 +74,17 @@ def _make_weights(module: QModule, program: Program) -> bool:
     made = False
     options: dict[str, Any] = {"device": module.beta.device, "dtype": module.beta.dtype}
     for slot, weight in program.weights.items():
-        if slot in module.storage:
+        if slot in module.made.storage:
             continue
         layout = module.layouts.get(slot, Layout(attribute(slot)))
-        module.storage[slot] = layout
+        module.made.storage[slot] = layout
         _check_free(module, layout.name, slot)
         shape = weight.shape if layout.turn is None else layout.turn.stored_shape(weight.shape)
         if weight.trainable:
             module.register_parameter(layout.name, nn.Parameter(torch.empty(shape, **options)))
         else:
             module.register_buffer(layout.name, torch.empty(shape, **options))
-        module.weight_slots[slot] = weight
+        module.made.weights[slot] = weight
         made = True
     return made
 
@@ -102,13 +98,13 @@ def _check_free(module: QModule, name: str, slot: str) -> None:
 def _make_quantizers(module: QModule, program: Program, shapes: tuple[Shape, ...] | None) -> None:
     """Quantizers, those of weights first, then those of data, the output's last, as files and optimizers have them."""
     order = sorted(program.quantizers.items(), key=lambda item: (not item[1].constant, item[0] == "oq"))
-    module.weight_quantizers = tuple(name for name, slot in order if slot.constant)
+    module.made.weight_quantizers = tuple(name for name, slot in order if slot.constant)
     for slot, what in order:
         turn = _turn(module, program, slot)
         if turn is not None:
-            module.turns[slot] = turn
+            module.made.turns[slot] = turn
         shape = _shape(what, turn)
-        if slot in module.made_slots:
+        if slot in module.made.quantizers:
             quantizer = getattr(module, attribute(slot))
             if shapes is not None and not quantizer.built:
                 quantizer.build(shape)
@@ -116,12 +112,12 @@ def _make_quantizers(module: QModule, program: Program, shapes: tuple[Shape, ...
         _check_free(module, attribute(slot), slot)
         known = what.constant or shapes is not None
         setattr(module, attribute(slot), _quantizer(module, slot, what, shape if known else None))
-        module.made_slots.add(slot)
+        module.made.quantizers.add(slot)
 
 
 def _quantizer(module: QModule, slot: str, what: QuantizerSlot, shape: tuple[int | None, ...] | None) -> Quantizer:
     several = slot.startswith("iq_") and slot[3:].isdigit()
-    given = module.given.get("iq" if several and slot not in module.given else slot)
+    given = module.made.given.get("iq" if several and slot not in module.made.given else slot)
     if several and hasattr(given, "sharing"):
         message = (
             f"{module.title}: received one Quantizer for several inputs, whose widths it cannot hold; give a "
@@ -139,7 +135,7 @@ def _turn(module: QModule, program: Program, slot: str) -> Turn | None:
     for step in program.steps:
         if isinstance(step.kind, Quantized) and step.kind.slot == slot and step.constant:
             source = program.steps[step.args[0]].kind
-            return module.storage[source.slot].turn if isinstance(source, Stored) else None
+            return module.made.storage[source.slot].turn if isinstance(source, Stored) else None
     return None
 
 
@@ -154,7 +150,7 @@ def _check_counted(module: QModule, program: Program) -> None:
     own = any(not slot.constant and name != "oq" for name, slot in program.quantizers.items())
     if own or program.nested:
         return
-    if module.ebops_asked:
+    if module.made.counts:
         message = (
             f"{type(module).__name__}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
             "enable the input quantizer, or give enable_ebops=False"
@@ -166,8 +162,8 @@ def _check_counted(module: QModule, program: Program) -> None:
 def reset(module: QModule) -> None:
     """Initial values of every weight."""
     with torch.no_grad():
-        for slot, weight in module.weight_slots.items():
-            tensor: Tensor = getattr(module, module.storage[slot].name)
+        for slot, weight in module.made.weights.items():
+            tensor: Tensor = getattr(module, module.made.storage[slot].name)
             _start(tensor, weight)
 
 
@@ -181,23 +177,23 @@ def _start(tensor: Tensor, weight: WeightSlot) -> None:
 
 def started(module: QModule) -> Iterator[tuple[str, Quantizer, Tensor]]:
     """The kernels whose widths are to be judged: name, quantizer, and weight as it is stored."""
-    program = module.traced
+    program = module.made.traced
     for step in program.steps if program is not None else ():
         source = program.steps[step.args[0]].kind if program is not None and step.args else None
         if isinstance(step.kind, Quantized) and step.constant and isinstance(source, Stored):
-            weight = module.weight_slots[source.slot]
+            weight = module.made.weights[source.slot]
             if weight.start == "kernel":
-                name = module.storage[source.slot].name
+                name = module.made.storage[source.slot].name
                 yield name, getattr(module, attribute(step.kind.slot)), getattr(module, name)
 
 
 def weight_name(module: QModule, slot: str) -> str:
     """The name of what a weight quantizer quantizes: the parameter, or what is computed."""
-    program = module.traced
+    program = module.made.traced
     for step in program.steps if program is not None else ():
         if isinstance(step.kind, Quantized) and step.kind.slot == slot:
             source = program.steps[step.args[0]].kind if program is not None else None
-            return module.storage[source.slot].name if isinstance(source, Stored) else step.kind.name
+            return module.made.storage[source.slot].name if isinstance(source, Stored) else step.kind.name
     return slot
 
 
@@ -206,32 +202,6 @@ def nested_counts(module: QModule) -> dict[str, int]:
     counts: dict[str, int] = {}
     for step in module.program.steps if module.program is not None else ():
         if isinstance(step.kind, Nested):
-            path = module.inner[step.kind.name]
+            path = module.made.paths[step.kind.name]
             counts[path] = counts.get(path, 0) + 1
     return counts
-
-
-def load_shapes(module: QModule, state_dict: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Build a module for the shapes in a file; returns the file's tensors without them.
-
-    Raises:
-        DataError: shapes that are none.
-        ShapeError: shapes that the module does not take, or others than its own.
-    """
-    found = {}
-    start = f"{prefix}{SHAPES}."
-    for key in [key for key in state_dict if key.startswith(start)]:
-        shape = state_dict[key]
-        if not isinstance(shape, Tensor) or shape.ndim != 1 or shape.is_floating_point() or bool((shape < 1).any()):
-            message = f"{key}: received {shape!r}, expected whole sizes of at least 1; the file is damaged"
-            raise DataError(message)
-        found[int(key.removeprefix(start))] = tuple(shape.tolist())
-    if not found:
-        return state_dict
-    module.build(*(found[number] for number in sorted(found)))
-    return {key: value for key, value in state_dict.items() if not key.startswith(start)}
-
-
-def shapeless(module: nn.Module) -> bool:
-    """Whether a parameter of the module itself has no shape yet."""
-    return any(isinstance(p, UninitializedParameter) for p in module.parameters(recurse=False))

@@ -17,9 +17,9 @@ from hgq_core.spec import KBI
 from hgq_torch._calls import counted
 from hgq_torch._dead import mark_calibrated, warn_if_dead
 from hgq_torch._ebops import ebops
-from hgq_torch._lazy import unbuilt
+from hgq_torch._lazy import check_begun, unbuilt
+from hgq_torch._start import Start
 from hgq_torch.nn._base import QModule
-from hgq_torch.nn._start import Start
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def calibrating(module: nn.Module) -> Iterator[None]:
     >>> float(q.i)
     4.0
     """
+    check_begun(module, "calibrating")
     quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
     training = {m: m.training for m in module.modules()}
     module.eval()
@@ -130,7 +131,7 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, 
     layers = [module for module in model.modules() if isinstance(module, QModule)]
     quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
     kept = {quantizer: quantizer.stored_widths() for quantizer in quantizers}
-    opened = [layer for layer in layers if layer.start.is_open]
+    opened = [layer for layer in layers if layer.made.start.is_open]
     try:
         for layer in layers:
             layer.judge_start()
@@ -143,7 +144,7 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, 
         for quantizer, was in kept.items():
             quantizer.restore_widths(was)
         for layer in opened:
-            layer.start = Start()
+            layer.made.start = Start()
         raise
     finally:
         for quantizer in quantizers:

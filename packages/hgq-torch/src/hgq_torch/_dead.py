@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import torch
-
 from hgq_core.errors import DeadLayerWarning
+from hgq_core.health import cause_of_collapse
+from hgq_torch._slots import ModuleSlots
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
@@ -26,7 +26,7 @@ def dead_layers(model: nn.Module) -> dict[str, str]:
     >>> layer = QLinear(4, 2)
     >>> layer.kq.assign(b=0)
     >>> dead_layers(torch.nn.Sequential(layer))
-    {'0': 'its whole weight is quantized to zero'}
+    {'0': 'every quantized weight is 0'}
     """
     found: dict[str, str] = {}
     for name, module in model.named_modules():
@@ -76,22 +76,7 @@ def _owned(model: nn.Module) -> Iterator[tuple[str, Quantizer, list[Tensor]]]:
 
 
 def _reason(module: QModule) -> str:
-    for name, weight in module.quantized_weights().items() if module.built_for is not None else ():
-        if name == "weight" and not bool(weight.any()):
-            return "its whole weight is quantized to zero"
-    for name, quantizer in module.own_quantizers().items():
-        role = "output" if name == "oq" else "input"
-        if (name == "oq" or name.startswith("iq")) and _all_dead(quantizer):
-            return f"every element of its {role} has no bits left"
-    return ""
-
-
-def _all_dead(quantizer: Quantizer) -> bool:
-    with torch.no_grad():
-        if not quantizer.fixed or not quantizer.built:
-            return False
-        k, i, f = quantizer.kif()
-        return not bool((k + i + f > 0).any())
+    return "" if module.program is None else cause_of_collapse(module.program, ModuleSlots(module))
 
 
 def warn_if_dead(model: nn.Module) -> None:

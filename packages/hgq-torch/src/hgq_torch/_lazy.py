@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hgq_core.errors import ShapeError
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["build", "not_begun", "unbuilt"]
+__all__ = ["build", "check_begun", "not_begun", "unbuilt"]
 
 
 def build(model: nn.Module, example: Tensor | Sequence[Tensor]) -> None:
@@ -64,4 +64,15 @@ def unbuilt(model: nn.Module) -> dict[str, QModule]:
 
 def not_begun(model: nn.Module) -> list[str]:
     """Paths of those that have no parameters yet either: layers of a user's own before their first forward pass."""
-    return [name or type(module).__name__ for name, module in unbuilt(model).items() if module.traced is None]
+    return [name or type(module).__name__ for name, module in unbuilt(model).items() if module.made.traced is None]
+
+
+def check_begun(model: nn.Module, what: str) -> None:
+    """Raise ConfigError where layers of a user's own have no quantizers yet that ``what`` is about."""
+    missing = not_begun(model)
+    if missing:
+        message = (
+            f"{what}: {', '.join(map(repr, missing))} has no quantizers before the shapes of its data are known; call "
+            "hgq_torch.build(model, example) first"
+        )
+        raise ConfigError(message)

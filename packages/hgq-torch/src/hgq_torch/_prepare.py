@@ -27,6 +27,6 @@ def prepared(program: Program, module: QModule) -> Program:
         if isinstance(step.kind, Constant):
             name = f"constant_{number}"
             module.register_buffer(name, torch.tensor(step.kind.values, **options), persistent=False)
-            module.storage[name] = Layout(name)
+            module.made.storage[name] = Layout(name)
             steps[number] = replace(step, kind=Stored(name))
     return fused(replace(program, steps=tuple(steps)), module)

@@ -123,10 +123,12 @@ class Recorder(TorchDispatchMode, KnownTensors):
         """The tensors that a layer is applied to, in its order; None for a quantizer that is applied to a constant."""
         title = f"{type(module).__name__} {path!r}" if path else type(module).__name__
         try:
-            bound = inspect.signature(module.forward).bind(*args, **kwargs).arguments
+            bound = inspect.signature(module.forward).bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{title}: {error}") from error
-        given = [part for value in bound.values() for part in (value if isinstance(value, tuple) else (value,))]
+        given = [part for part in bound.args if part is not None]
+        if isinstance(module, QModule) and bound.kwargs:
+            given = list(module.in_order(given, bound.kwargs))
         given = [part for part in given if part is not None]
         if not given or not all(isinstance(part, Tensor) for part in given):
             kinds = ", ".join(type(part).__name__ for part in given) or "nothing"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hgq_core.errors import DataError
-from hgq_core.layers import Bits, Exported, Values, weight_of
+from hgq_core.layers import Bits, Exported, weight_of
 from hgq_core.layers.noise import bits_without_noise
 from hgq_core.quantizer.range import is_weight_range
 from hgq_core.spec import Dummy
@@ -120,7 +120,7 @@ class ModuleSlots:
 
     def stored(self, slot: str) -> Tensor:
         """The weight, of the declared shape."""
-        layout = self.module.storage[slot]
+        layout = self.module.made.storage[slot]
         weight: Tensor = getattr(self.module, layout.name)
         return weight if layout.turn is None else weight.permute(layout.turn.back)
 
@@ -134,7 +134,7 @@ class ModuleSlots:
     def quantized(self, slot: str, x: Tensor) -> Tensor:
         """X by the quantizer of a slot, which sees a weight as it is stored."""
         quantizer = self.quantizer(slot)
-        turn = self.module.turns.get(slot)
+        turn = self.module.made.turns.get(slot)
         result: Tensor = quantizer(x) if turn is None else quantizer(x.permute(turn.axes)).permute(turn.back)
         return result
 
@@ -145,7 +145,7 @@ class ModuleSlots:
 
     def nested(self, name: str, layer: Any, args: Sequence[Tensor]) -> Tensor:  # noqa: ARG002
         """The output of a module inside: what stands at its place now, a replica or a compiled one."""
-        result: Tensor = self.module.get_submodule(self.module.inner[name])(*args)
+        result: Tensor = self.module.get_submodule(self.module.made.paths[name])(*args)
         return result
 
     # --- what the cost asks ---
@@ -159,8 +159,8 @@ class ModuleSlots:
         quantizer = self.quantizer(slot)
         if isinstance(quantizer.spec, Dummy):
             return None
-        turn = self.module.turns.get(slot)
-        constant = slot in self.module.weight_quantizers
+        turn = self.module.made.turns.get(slot)
+        constant = slot in self.module.made.weight_quantizers
         given = self._source(slot) if constant and is_weight_range(quantizer.spec) else None
         bits = quantizer.counted_bits(given)
         return bits if turn is None else bits.permute(turn.back)
@@ -175,20 +175,20 @@ class ModuleSlots:
     def exported(self, slot: str, shape: Shape) -> Exported:
         """The quantizer as it stands; the numbers of a weight are already in its formats."""
         quantizer = self.quantizer(slot)
-        if slot in self.module.weight_quantizers:
+        if slot in self.module.made.weight_quantizers:
             return Exported(quantizer.spec, None, None, None)
         return data_quantizer(quantizer, shape, self.module.beta)
 
     def _source(self, slot: str) -> Tensor:
         """What a weight quantizer quantizes, in the stored layout."""
-        declared: Tensor = weight_of(Values(TORCH, self), self.module.checked_program(), slot)
-        turn = self.module.turns.get(slot)
+        declared: Tensor = weight_of(TORCH, self, self.module.checked_program(), slot)
+        turn = self.module.made.turns.get(slot)
         return declared if turn is None else declared.permute(turn.axes)
 
     def inferred(self, slot: str) -> Tensor:
         """A weight as hardware has it, in the stored layout, without gradient."""
         with torch.no_grad():
-            return self.quantizer(slot).inferred(self._source(slot))
+            return self.quantizer(slot).inferred(self._source(slot)).detach()
 
     def weight(self, slot: str) -> NDArray[np.float64]:
         """A weight as hardware has it, in the declared layout.
@@ -203,7 +203,7 @@ class ModuleSlots:
                 "diverged: lower the learning rate or restore a checkpoint"
             )
             raise DataError(message)
-        turn = self.module.turns.get(slot)
+        turn = self.module.made.turns.get(slot)
         declared = weight if turn is None else weight.permute(turn.back)
         return np.asarray(declared.double().cpu().numpy())
 
@@ -241,5 +241,5 @@ class ModuleSlots:
         args: Sequence[str],
     ) -> str:
         """Append a module inside; its label is its path in the model, whatever the declaration calls it."""
-        path = ".".join(part for part in (self.label, self.module.inner[name]) if part)
+        path = ".".join(part for part in (self.label, self.module.made.paths[name]) if part)
         return self.module.inner_module(name).emit(builder, path, args)

@@ -137,7 +137,7 @@ def _chain(program: Program, module: QModule, product: int, uses: Mapping[int, i
     if not last_axis or not _is_weight(steps, kernel) or not isinstance(steps[data].kind, Quantized):
         return None
     stored: Any = steps[steps[kernel].args[0]].kind
-    turn = module.storage[stored.slot].turn
+    turn = module.made.storage[stored.slot].turn
     if steps[data].constant or turn is None or turn.axes != (1, 0):
         return None
     if any(uses[n] != 1 for n in (data, kernel, *steps[kernel].args)):
@@ -198,7 +198,7 @@ def _slot(steps: Sequence[Step], number: int) -> str:
 
 def _stored(steps: Sequence[Step], module: QModule, number: int) -> str:
     kind: Any = steps[steps[number].args[0]].kind
-    return module.storage[kind.slot].name
+    return module.made.storage[kind.slot].name
 
 
 def _renumbered(program: Program, kept: Sequence[tuple[int, Step]]) -> Program:

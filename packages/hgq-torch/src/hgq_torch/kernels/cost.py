@@ -34,7 +34,7 @@ def dense_costs(calls: Mapping[QModule, int]) -> tuple[list[Tensor], list[QModul
     covered: list[QModule] = []
     seen: set[Quantizer] = set()
     for layer, number in calls.items():
-        pattern = layer.sole_pattern
+        pattern = layer.made.pattern
         if pattern is None or not layer.enable_ebops:
             continue
         iq, kq, bq = pattern.quantizers(layer)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from hgq_core.errors import ConfigError, DataError, HGQError, ShapeError
+from hgq_core.errors import ConfigError, HGQError, ShapeError
 from hgq_core.layers import Bits, Emit, Layered, trace
 from hgq_core.numbers import not_negative
 from hgq_core.scope import layer_option
-from hgq_torch import _build
+from hgq_torch import _build, _files
+from hgq_torch._inputs import EXACT, differ, ordered, refuse_shapes, typed
+from hgq_torch._made import Made
 from hgq_torch._prepare import prepared
 from hgq_torch._slots import Layout, ModuleSlots
-from hgq_torch._widths import check_stored
 from hgq_torch._wrappers import unwrapped
 from hgq_torch.fuse import FusedValues, sole_pattern
-from hgq_torch.nn._start import Start
 from hgq_torch.ops import TORCH
 from hgq_torch.quantizer import Quantizer
 
@@ -27,14 +27,10 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers import Declaration, Program, WeightSlot
+    from hgq_core.layers import Declaration, Program
     from hgq_torch._make import QuantizerLike
-    from hgq_torch._slots import Turn
-    from hgq_torch.fuse import Pattern
 
 __all__ = ["QModule"]
-
-_EXACT = (torch.float32, torch.float64)
 
 
 class QModule(nn.Module):
@@ -61,8 +57,7 @@ class QModule(nn.Module):
 
     Attributes:
         beta: factor of this layer's EBOPs in `hgq_torch.ebops_loss`, a buffer of shape ``()``.
-        program: the declaration, traced for ``built_for``; None before.
-        built_for: shapes of the inputs without batch axis; None before they are known.
+        made: what was made of the declaration.
 
     A module that applies two others, of which PyTorch has to know: as attributes, or in an `torch.nn.ModuleList`.
 
@@ -95,8 +90,6 @@ class QModule(nn.Module):
     """Whether the declaration quantizes the output itself, as a table does."""
 
     beta: Tensor
-    program: Program | None
-    built_for: tuple[Shape, ...] | None
 
     def __init__(
         self,
@@ -112,26 +105,14 @@ class QModule(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if (torch.get_default_dtype() if dtype is None else dtype) not in _EXACT:
+        if (torch.get_default_dtype() if dtype is None else dtype) not in EXACT:
             message = f"dtype: received {dtype}, expected torch.float32 or torch.float64, in which sums are exact"
             raise ConfigError(message)
         self.enable_iq = bool(_option(enable_iq, "enable_iq"))
         self.enable_oq = bool(_option(oq is not None or None if enable_oq is None else enable_oq, "enable_oq"))
         self.enable_ebops = bool(_option(enable_ebops, "enable_ebops"))
-        self.ebops_asked = bool(enable_ebops)
-        self.given: dict[str, QuantizerLike] = {"iq": iq, "oq": oq, **(quantizers or {})}
-        self.storage: dict[str, Layout] = {}
-        self.turns: dict[str, Turn] = {}
-        self.inner: dict[str, str] = {}
-        self.weight_quantizers: tuple[str, ...] = ()
-        self.weight_slots: dict[str, WeightSlot] = {}
-        self.made_slots: set[str] = set()
-        self.sole_pattern: Pattern | None = None
-        self.traced: Program | None = None
-        self.program = None
-        self.running: Program | None = None
-        self.built_for = None
-        self.start = Start()
+        given = {"iq": iq, "oq": oq, **(quantizers or {})}
+        self.made = Made(given, counts=bool(enable_ebops))
         beta = not_negative(_option(beta0, "beta0"), "beta0")
         self.register_buffer("beta", torch.full((), beta, device=device, dtype=dtype))
 
@@ -147,6 +128,16 @@ class QModule(nn.Module):
         """The layer in messages."""
         return type(self).__name__
 
+    @property
+    def program(self) -> Program | None:
+        """The declaration, traced for ``built_for``; None before."""
+        return self.made.program
+
+    @property
+    def built_for(self) -> tuple[Shape, ...] | None:
+        """Shapes of the inputs without batch axis; None before they are known."""
+        return self.made.built_for
+
     # --- building -----------------------------------------------------------------------------------------------------
 
     def build(self, *shapes: Sequence[int]) -> None:
@@ -157,14 +148,14 @@ class QModule(nn.Module):
             ConfigError: a module inside that PyTorch does not know of, slots of one name.
         """
         wanted = tuple(tuple(int(n) for n in shape) for shape in shapes)
-        if self.built_for is None:
+        if self.made.built_for is None:
             # A constructor builds what does not depend on the data; everything else is for these shapes.
-            self.traced = self._traced(wanted)
-            _build.make(self, self.traced, wanted)
-        elif wanted != self.built_for:
+            self.made.traced = self._traced(wanted)
+            _build.make(self, self.made.traced, wanted)
+        elif wanted != self.made.built_for:
             message = (
-                f"{self.title}: received inputs of {wanted}, it is built for {self.built_for} (batch axes left out); "
-                "hardware has one size: make another layer for the other one"
+                f"{self.title}: received inputs of {wanted}, it is built for {self.made.built_for} (batch axes left "
+                "out); hardware has one size: make another layer for the other one"
             )
             raise ShapeError(message)
 
@@ -174,8 +165,8 @@ class QModule(nn.Module):
         Args:
             *shapes: the smallest that the declaration takes; quantizers of data remain without shape.
         """
-        self.traced = self._traced(tuple(tuple(shape) for shape in shapes))
-        _build.make(self, self.traced, None)
+        self.made.traced = self._traced(tuple(tuple(shape) for shape in shapes))
+        _build.make(self, self.made.traced, None)
 
     def _traced(self, shapes: tuple[Shape, ...]) -> Program:
         own_oq = self.enable_oq and not self.output_in_declaration
@@ -187,10 +178,10 @@ class QModule(nn.Module):
 
     def retrace(self) -> None:
         """Read the declaration again after an option of it was changed; its slots stay."""
-        if self.built_for is not None:
-            self.traced = self.program = self._traced(self.built_for)
-            self.running = prepared(self.program, self)
-            self.sole_pattern = sole_pattern(self.running)
+        if self.made.built_for is not None:
+            self.made.traced = self.made.program = self._traced(self.made.built_for)
+            self.made.running = prepared(self.made.program, self)
+            self.made.pattern = sole_pattern(self.made.running)
 
     def traced_shape(self, *shapes: Shape) -> Shape:
         """Shape of the output for inputs of these shapes; the layer is built for them."""
@@ -199,13 +190,13 @@ class QModule(nn.Module):
 
     def checked_program(self) -> Program:
         """The program; raises ShapeError before the layer is built."""
-        if self.program is None or self.built_for is None:
+        if self.made.program is None or self.made.built_for is None:
             message = (
                 f"{self.title}: it does not know the shapes of its inputs yet; call hgq_torch.build(model, example), "
                 "or apply the model to data first"
             )
             raise ShapeError(message)
-        return self.program
+        return self.made.program
 
     def reset_parameters(self) -> None:
         """Give every weight its initial values: of a kernel as `torch.nn.Linear`, else zeros or ones."""
@@ -213,63 +204,46 @@ class QModule(nn.Module):
 
     def inner_module(self, name: str) -> QModule:
         """The quantized layer that the declaration calls by this name."""
-        return cast("QModule", unwrapped(self.get_submodule(self.inner[name])))
+        return cast("QModule", unwrapped(self.get_submodule(self.made.paths[name])))
 
     # --- readings -----------------------------------------------------------------------------------------------------
 
-    def forward(self, *xs: Tensor) -> Tensor:
+    def forward(self, *xs: Tensor, **named: Tensor) -> Tensor:
         """The output for inputs ``(batch, *shape)``.
+
+        Args:
+            *xs: the inputs, in the order of the declaration.
+            **named: inputs by the names that the declaration gives them.
 
         Raises:
             ShapeError: other shapes than those that the layer is built for.
             DataError: an input has a wider type than the weights, or, in training, no rows.
             ConfigError: the weights are in low precision.
         """
-        built, program = self.built_for, self.running
+        if named:
+            xs = self.in_order(xs, named)
+        made = self.made
+        built, program = made.built_for, made.running
         if built is None or program is None:
             self.build(*(x.shape[1:] for x in xs))
             return QModule.forward(self, *xs)
         x = xs[0]
-        if len(xs) != len(built) or x.shape[1:] != built[0] or (len(xs) > 1 and self._differ(xs, built)):
-            self._refuse_shapes(xs)
+        if len(xs) != len(built) or x.shape[1:] != built[0] or (len(xs) > 1 and differ(xs, built)):
+            refuse_shapes(self.title, xs, built, self.shape_hint)
         if torch.is_autocast_enabled(x.device.type):
             # Sums of products are exact in the weights' type only.
             with torch.autocast(x.device.type, enabled=False):
                 return QModule.forward(self, *(x.to(self.beta.dtype) for x in xs))
-        if len(xs) > 1 or x.dtype is not self.beta.dtype or x.dtype not in _EXACT:
-            xs = self._typed(xs)
-        if self.training and self.start.is_open and not torch.compiler.is_compiling():
+        if len(xs) > 1 or x.dtype is not self.beta.dtype or x.dtype not in EXACT:
+            xs = typed(self.title, xs, self.beta.dtype)
+        if self.training and made.start.is_open and not torch.compiler.is_compiling():
             self.judge_start()
         result: Tensor = FusedValues(self).read(program, xs)
         return result
 
-    @staticmethod
-    def _differ(xs: Sequence[Tensor], shapes: Sequence[Shape]) -> bool:
-        return any(x.shape[1:] != shape for x, shape in zip(xs, shapes, strict=True))
-
-    def _refuse_shapes(self, xs: Sequence[Tensor]) -> None:
-        received = ", ".join(str(tuple(x.shape)) for x in xs)
-        expected = ", ".join(f"(batch, {', '.join(map(str, shape))})" for shape in self.built_for or ())
-        message = f"{self.title}: received {received}, expected {expected}{self.shape_hint}"
-        raise ShapeError(message)
-
-    def _typed(self, xs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The inputs in the type of the weights, if that holds them."""
-        own = self.beta.dtype
-        if own not in _EXACT:
-            message = (
-                f"{self.title}: its weights are {own}, in which sums of products are not exact; expected torch.float32 "
-                "or torch.float64: call .float() on the model, and use torch.autocast for the layers around it"
-            )
-            raise ConfigError(message)
-        for x in xs:
-            if torch.promote_types(x.dtype, own) != own:
-                message = (
-                    f"{self.title}: received {x.dtype}, its weights are {own}; convert the data, x.to({own}), or the "
-                    "model"
-                )
-                raise DataError(message)
-        return tuple(x.to(own) for x in xs)
+    def in_order(self, xs: Sequence[Tensor], named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """The inputs in the order of the declaration; raises ConfigError for names that it does not have."""
+        return ordered(self.title, self.declaration(), xs, named)
 
     def ebops(self) -> Tensor:
         """EBOPs of this layer without those of layers inside, shape ``()``, differentiable in the widths."""
@@ -285,7 +259,7 @@ class QModule(nn.Module):
     def quantized_weights(self) -> dict[str, Tensor]:
         """The weights as the hardware has them, by name and in PyTorch's layout, without gradient."""
         slots = ModuleSlots(self)
-        return {self.weight_name(slot): slots.inferred(slot) for slot in self.weight_quantizers}
+        return {self.weight_name(slot): slots.inferred(slot) for slot in self.made.weight_quantizers}
 
     def weight_name(self, slot: str) -> str:
         """The name of what a weight quantizer quantizes: its parameter, or what is computed of several."""
@@ -307,8 +281,8 @@ class QModule(nn.Module):
 
         Training calls it at its first step, and calibration before it begins. A layer without weights does nothing.
         """
-        if self.start.is_open:
-            self.start.judge(_build.started(self), self.title)
+        if self.made.start.is_open:
+            self.made.start.judge(_build.started(self), self.title)
 
     def regularization(self) -> Tensor | None:
         """Sum of the regularisers of the widths of this layer; None without any."""
@@ -321,27 +295,14 @@ class QModule(nn.Module):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if not self.shapes_from_arguments:
-            for number, shape in enumerate(self.built_for or ()):
-                destination[f"{prefix}{_build.SHAPES}.{number}"] = torch.tensor(shape, dtype=torch.int64)
+            _files.save_shapes(self, destination, prefix)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Widths and beta that are no numbers are refused before anything of the layer is overwritten."""
-        state_dict = _build.load_shapes(self, state_dict, prefix)
-        for path, quantizer in self.named_modules(prefix=prefix.removesuffix(".")):
-            for name in quantizer.stored if isinstance(quantizer, Quantizer) else ():
-                key = f"{path}.{name}" if path else name
-                check_stored(key, state_dict.get(key))
-        beta = state_dict.get(f"{prefix}beta")
-        if isinstance(beta, Tensor) and not beta.is_meta and not bool(torch.isfinite(beta).all() & (beta >= 0).all()):
-            message = f"{prefix}beta: received {beta.tolist()}, expected finite, at least 0; the file is damaged"
-            raise DataError(message)
+        state_dict = _files.load_shapes(self, state_dict, prefix)
+        _files.check(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        # A kernel that comes without its widths, as from a float model, is judged again.
-        for name, quantizer, _ in _build.started(self):
-            if f"{prefix}{name}" in state_dict:
-                path = next(path for path, child in self.named_children() if child is quantizer)
-                known = any(f"{prefix}{path}.{width}" in state_dict for width in quantizer.trained)
-                self.start = Start(is_open=not known)
+        _files.judge_again(self, state_dict, prefix)
 
 
 def _option(given: object, name: str) -> Any:

@@ -12,7 +12,6 @@ from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
@@ -75,10 +74,6 @@ class QAdd(QModule):
     def declaration(self) -> Declaration:
         """Add."""
         return Merge(Add())
-
-    def forward(self, *xs: Tensor) -> Tensor:
-        """The sum of ``number`` tensors ``(batch, *shape)``; see `QModule.forward`."""
-        return super().forward(*xs)
 
     def extra_repr(self) -> str:
         """Number of tensors."""
