@@ -135,7 +135,8 @@ class ModuleSlots:
         """X by the quantizer of a slot, which sees a weight as it is stored."""
         quantizer = self.quantizer(slot)
         turn = self.module.made.turns.get(slot)
-        result: Tensor = quantizer(x) if turn is None else quantizer(x.permute(turn.axes)).permute(turn.back)
+        quantize = quantizer.weight_at_hand if slot in self.module.made.weight_quantizers else quantizer
+        result: Tensor = quantize(x) if turn is None else quantize(x.permute(turn.axes)).permute(turn.back)
         return result
 
     def function(self, function: Any, x: Tensor) -> Tensor:

@@ -118,6 +118,10 @@ class TorchOps:
         """``1 / sqrt(x)``."""
         return torch.rsqrt(x)
 
+    def significand_bits(self, x: Tensor, /) -> int:
+        """Bits of a float of this type behind its first one."""
+        return 52 if x.dtype is torch.float64 else 23
+
     def power_of_two(self, n: Tensor, /) -> Tensor:
         """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
         power = power_of_two(n.detach())
