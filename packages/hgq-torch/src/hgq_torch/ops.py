@@ -199,7 +199,7 @@ class TorchOps:
             ).movedim(1, -1)
             cut = [slice(a, n - b) for n, (a, b) in zip(full.shape[1:-1], op.pads, strict=True)]
             return full[(slice(None), *cut)]
-        padded = self.pad(x, [(0, 0), *op.pads, (0, 0)])
+        padded = self.pad(x, [(0, 0), *op.pads, (0, 0)]) if any(map(any, op.pads)) else x
         result = _CONVOLUTION[rank](
             padded.movedim(-1, 1),
             kernel.movedim((-1, -2), (0, 1)),
