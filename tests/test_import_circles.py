@@ -26,8 +26,8 @@ HINTS = (
     "hgq_core.layers: emit tables",
     # A layer holds slots, and walking the slots looks for layers.
     "hgq_keras: _slots layers._base",
-    # From before layers were declarations.
-    "hgq_torch.nn: _fused _linear _plan",
+    # The same: what is made for a module, held, fused and saved is that of a module.
+    "hgq_torch: _build _files _made _prepare _slots fuse nn._base",
 )
 """Circles over type hints, each with these modules; one that is gone, or a module of it, has to leave this list too."""
 

@@ -9,6 +9,7 @@ from hgq_torch._dead import dead_layers, uncalibrated, warn_if_dead
 from hgq_torch._ebops import ebops, ebops_by_layer, ebops_loss, set_beta
 from hgq_torch._export import to_graph
 from hgq_torch._groups import parameter_groups
+from hgq_torch._lazy import build
 from hgq_torch._parallel import synchronize
 from hgq_torch.quantizer import Mode, Quantizer
 
@@ -17,6 +18,7 @@ __all__ = [
     "Mode",
     "Quantizer",
     "__version__",
+    "build",
     "calibrate",
     "calibrating",
     "dead_layers",

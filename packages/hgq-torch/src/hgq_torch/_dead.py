@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import torch
-
 from hgq_core.errors import DeadLayerWarning
+from hgq_core.health import cause_of_collapse
+from hgq_torch._slots import ModuleSlots
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
@@ -22,11 +22,12 @@ __all__ = ["dead_layers", "uncalibrated", "warn_if_dead"]
 def dead_layers(model: nn.Module) -> dict[str, str]:
     """The layers whose result no longer depends on their input, by path, each with the reason.
 
+    >>> import torch
     >>> from hgq_torch.nn import QLinear
     >>> layer = QLinear(4, 2)
     >>> layer.kq.assign(b=0)
     >>> dead_layers(torch.nn.Sequential(layer))
-    {'0': 'its whole weight is quantized to zero'}
+    {'0': 'every quantized weight is 0'}
     """
     found: dict[str, str] = {}
     for name, module in model.named_modules():
@@ -43,6 +44,7 @@ def uncalibrated(model: nn.Module) -> list[str]:
     At inference such a range wraps what it does not hold. `calibrate` sets it; a step of training, or weights that are
     set otherwise, make the layer uncalibrated again.
 
+    >>> import torch
     >>> from hgq_torch import calibrate, nn
     >>> model = torch.nn.Sequential(nn.QLinear(4, 3), nn.QLinear(3, 2))
     >>> uncalibrated(model)
@@ -64,32 +66,19 @@ def mark_calibrated(model: nn.Module, seen: Container[Quantizer]) -> None:
 
 def _owned(model: nn.Module) -> Iterator[tuple[str, Quantizer, list[Tensor]]]:
     """Every quantizer with the path and the weights of its layer, or with its own path and none."""
-    layer: str | None = None
-    weights: list[Tensor] = []
+    owners: dict[Quantizer, tuple[str, list[Tensor]]] = {}
     for name, module in model.named_modules():
         if isinstance(module, QModule):
-            layer, weights = name, module.own_weights()
-        elif isinstance(module, Quantizer):
-            inside = layer is not None and (not layer or name.startswith(f"{layer}."))
-            yield (layer, module, weights) if inside and layer is not None else (name, module, [])
+            weights = module.own_weights()
+            owners.update({q: (name, weights) for q in module.own_quantizers().values() if q not in owners})
+    for name, module in model.named_modules():
+        if isinstance(module, Quantizer):
+            owner, weights = owners.get(module, (name, []))
+            yield owner, module, weights
 
 
 def _reason(module: QModule) -> str:
-    weight = module.quantized_weights().get("weight")
-    if weight is not None and not bool(weight.any()):
-        return "its whole weight is quantized to zero"
-    for role, quantizer in (("input", module.iq), ("output", module.oq)):
-        if quantizer is not None and _all_dead(quantizer):
-            return f"every element of its {role} has no bits left"
-    return ""
-
-
-def _all_dead(quantizer: Quantizer) -> bool:
-    with torch.no_grad():
-        if not quantizer.fixed or not quantizer.built:
-            return False
-        k, i, f = quantizer.kif()
-        return not bool((k + i + f > 0).any())
+    return "" if module.program is None else cause_of_collapse(module.program, ModuleSlots(module))
 
 
 def warn_if_dead(model: nn.Module) -> None:

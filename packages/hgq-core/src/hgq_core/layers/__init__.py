@@ -6,6 +6,7 @@ from hgq_core.layers.emit import Emit, Exported, ExportedSlots
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
+from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Merge
@@ -19,6 +20,7 @@ __all__ = [
     "Activation",
     "BatchNormalization",
     "Bits",
+    "ChannelsFirst",
     "Convolution",
     "CountedSlots",
     "Declaration",

@@ -84,6 +84,11 @@ class Emit(Reading):
         self.factor = factor
         self._formatless: set[str] = set()
 
+    def read(self, program: Program, inputs: Sequence[str]) -> Any:
+        """The name of the output; what another layer gave its formats is not counted by this one."""
+        self._formatless.update(inputs)
+        return super().read(program, inputs)
+
     def _under(self, step: Step) -> str:
         return "/".join(part for part in (self.label, step.label) if part)
 
@@ -159,11 +164,11 @@ class Emit(Reading):
         if isinstance(kind, Constant):
             return self._add(step, kind)
         data = [arg for arg, number in zip(args, step.args, strict=True) if not program.steps[number].constant]
-        # A dummy has no bits to count, though the edge behind it may have some; a bias is counted by its own.
+        # Neither an input nor a dummy has bits that this layer counts, though the edge may; a bias counts by its own.
         biased = isinstance(kind, Add) and len(data) == 1 and len(args) > 1
-        counts = biased or self._formatless.isdisjoint(args)
-        y = self._add(step, kind, *args, factor=self.factor * step.share if counts else 0.0)
-        if not counts and len(data) == len(args) == 1:
+        known = self._formatless.isdisjoint(data)
+        y = self._add(step, kind, *args, factor=self.factor * step.share if biased or known else 0.0)
+        if not known:
             self._formatless.add(y)
         return y
 

@@ -34,6 +34,7 @@ __all__ = [
     "Value",
     "WeightSlot",
     "checked",
+    "last_uses",
     "trace",
 ]
 
@@ -408,7 +409,7 @@ def trace(declaration: Declaration, *shapes: Sequence[int | None]) -> Program:
         record.quantizers,
         record.weights,
         record.nested,
-        _last_use(record.steps, output),
+        last_uses(record.steps, output),
     )
 
 
@@ -420,7 +421,8 @@ def checked(result: Any) -> Value:
     return Value(result)
 
 
-def _last_use(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:
+def last_uses(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:
+    """For each step, the steps whose results nobody reads after it, but for the output."""
     last = {argument: number for number, step in enumerate(steps) for argument in step.args}
     freed: list[list[int]] = [[] for _ in steps]
     for argument, number in last.items():
