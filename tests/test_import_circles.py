@@ -24,8 +24,6 @@ HINTS = (
     "hgq_hw.da4ml: _design _project _simulate",
     # An exported table is a function's values in the formats of what was exported.
     "hgq_core.layers: emit tables",
-    # A layer holds slots, and walking the slots looks for layers.
-    "hgq_keras: _slots layers._base",
     # From before layers were declarations.
     "hgq_torch.nn: _fused _linear _plan",
 )

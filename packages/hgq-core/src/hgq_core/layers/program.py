@@ -245,7 +245,7 @@ class Traceable(Protocol):
     """A layer of a front end: it has slots of its own and can be a part of another one."""
 
     def traced_shape(self, *shapes: Shape) -> Shape:
-        """Shape of its output for inputs of these shapes, batch axes left out; the layer is built for them."""
+        """Shape of its output for inputs of these shapes, batch axes left out."""
 
 
 @dataclass
