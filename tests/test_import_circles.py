@@ -24,8 +24,8 @@ HINTS = (
     "hgq_hw.da4ml: _design _project _simulate",
     # An exported table is a function's values in the formats of what was exported.
     "hgq_core.layers: emit tables",
-    # From before layers were declarations.
-    "hgq_torch.nn: _fused _linear _plan",
+    # What is made for a module, held, fused and saved is that of a module.
+    "hgq_torch: _build _files _made _prepare _slots fuse nn._base",
 )
 """Circles over type hints, each with at most these modules; one that is gone has to leave this list too."""
 
