@@ -24,9 +24,7 @@ HINTS = (
     "hgq_hw.da4ml: _design _project _simulate",
     # An exported table is a function's values in the formats of what was exported.
     "hgq_core.layers: emit tables",
-    # A layer holds slots, and walking the slots looks for layers.
-    "hgq_keras: _slots layers._base",
-    # The same: what is made for a module, held, fused and saved is that of a module.
+    # What is made for a module, held, fused and saved is that of a module.
     "hgq_torch: _build _files _made _prepare _slots fuse nn._base",
 )
 """Circles over type hints, each with these modules; one that is gone, or a module of it, has to leave this list too."""

@@ -170,6 +170,7 @@ class Step:
         share: part of the instances that is built in hardware; factor of its EBOPs.
         label: place inside of the layer, such as ``"query"``; empty for the layer itself.
         composite: the group that it belongs to in the Graph, such as ``"softmax"``.
+        name: of its node beside the label, such as ``"scale"``; empty: after its kind.
     """
 
     kind: StepKind
@@ -179,6 +180,7 @@ class Step:
     share: float
     label: str
     composite: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,7 +245,7 @@ class Traceable(Protocol):
     """A layer of a front end: it has slots of its own and can be a part of another one."""
 
     def traced_shape(self, *shapes: Shape) -> Shape:
-        """Shape of its output for inputs of these shapes, batch axes left out; the layer is built for them."""
+        """Shape of its output for inputs of these shapes, batch axes left out."""
 
 
 @dataclass
@@ -335,10 +337,10 @@ class Trace:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""
         return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
 
-    def constant(self, values: Any) -> Value:
-        """Exact numbers that are no weight and cost nothing."""
+    def constant(self, values: Any, *, name: str = "") -> Value:
+        """Exact numbers that are no weight and cost nothing; ``name`` is that of their node in the Graph."""
         operation = Constant.of(values)
-        return self._add(operation, (), tuple(operation.integers.shape), constant=True)
+        return self._add(operation, (), tuple(operation.integers.shape), constant=True, name=name)
 
     def op(self, operation: Operation, *args: Value, share: float = 1.0) -> Value:
         """An operation of the Graph.
@@ -356,6 +358,9 @@ class Trace:
     def call(self, name: str, layer: Declaration | Traceable, *args: Value) -> Value:
         """A declared part, whose slots are this layer's under ``name/``; or another layer, with slots of its own."""
         if isinstance(layer, Traceable):
+            if any(self.record.steps[a].constant for a in args):
+                message = f"part {name!r}: received a weight, expected data; a layer inside has a batch axis"
+                raise ConfigError(message)
             self._reserve(self.record.nested, name, layer)
             shape = layer.traced_shape(*(self.shape(a) for a in args))
             return self._add(Nested(self.prefix + name, layer), args, shape, constant=False)
@@ -364,9 +369,11 @@ class Trace:
 
     # --- the record ---
 
-    def _add(self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0) -> Value:
+    def _add(
+        self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0, name: str = ""
+    ) -> Value:
         label = self.prefix.rstrip("/")
-        step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite)
+        step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite, name)
         self.record.steps.append(step)
         return Value(len(self.record.steps) - 1)
 
