@@ -19,37 +19,38 @@ from process import keep_memory, pin
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import keras
+
 CLASSES = 5
 JET = (64, 32, 32)
 PARTICLES, FEATURES = 64, 16
 
 
-def layers_of(name: str, dense: Callable[..., Any], einsum: Callable[..., Any]) -> list[Any]:
-    """The layers of a network: ``jet``, 16-64-32-32-5, or ``mixer``, over 64 particles of 16 features.
+def network(name: str, dense: Callable[..., Any], einsum: Callable[..., Any], add: Callable[..., Any]) -> keras.Model:
+    """``jet``, 16-64-32-32-5, or ``mixer``: two blocks that mix 64 particles, then 16 features, past each other.
 
     Args:
         name: of the network.
         dense: a dense layer, plain or quantized.
         einsum: an einsum layer, likewise.
+        add: a sum of two tensors, likewise.
     """
     import keras
 
     if name == "jet":
         inner = [dense(width, activation="relu") for width in JET]
-        return [keras.Input((FEATURES,)), *inner, dense(CLASSES)]
-
-    def features() -> Any:
-        return dense(FEATURES, activation="relu")
-
-    def particles() -> Any:
-        return einsum("bnc,nm->bmc", output_shape=(PARTICLES, FEATURES), bias_axes="m", activation="relu")
-
-    inner = [features(), particles(), features(), features(), particles(), features()]
-    return [keras.Input((PARTICLES, FEATURES)), *inner, keras.layers.Flatten(), features(), dense(CLASSES)]
+        return keras.Sequential([keras.Input((FEATURES,)), *inner, dense(CLASSES)])
+    inputs = keras.Input((PARTICLES, FEATURES))
+    x = dense(FEATURES, activation="relu")(inputs)
+    for _ in range(2):
+        mixed = einsum("bnc,nm->bmc", output_shape=(PARTICLES, FEATURES), bias_axes="m", activation="relu")(x)
+        x = add()([x, mixed])
+        x = add()([x, dense(FEATURES, activation="relu")(dense(FEATURES, activation="relu")(x))])
+    return keras.Model(inputs, dense(CLASSES)(keras.layers.Flatten()(x)))
 
 
 def measure(
-    batch: int, rounds: int = 25, seconds: float = 0.2, *, network: str = "jet", inference: bool = False, jit: bool = True
+    batch: int, rounds: int = 25, seconds: float = 0.2, *, name: str = "jet", inference: bool = False, jit: bool = True
 ) -> dict[str, object]:
     """Milliseconds of a step, plain and quantized, and the ratio of their medians over blocks that take turns.
 
@@ -57,7 +58,7 @@ def measure(
         batch: samples in a step.
         rounds: blocks of each model; the medians are taken over them.
         seconds: about how long a block takes.
-        network: its name.
+        name: of the network.
         inference: time ``predict_on_batch`` of the trained networks, not a step of ``fit``.
         jit: whether Keras may compile where the framework asks for it; PyTorch is always run eagerly.
     """
@@ -65,33 +66,33 @@ def measure(
     import numpy as np
 
     from hgq.config import LayerConfigScope
-    from hgq.layers import QDense, QEinsumDense
+    from hgq.layers import QAdd, QDense, QEinsumDense
 
-    def model(dense: Callable[..., Any], einsum: Callable[..., Any]) -> keras.Model:
-        built = keras.Sequential(layers_of(network, dense, einsum))
+    def model(*layers: Callable[..., Any]) -> keras.Model:
+        built = network(name, *layers)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         compiled = jit and keras.backend.backend() != "torch"
         built.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, jit_compile=compiled)
         return built
 
-    plain = (keras.layers.Dense, keras.layers.EinsumDense)
-    shape = (FEATURES,) if network == "jet" else (PARTICLES, FEATURES)
+    plain = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Add)
+    shape = (FEATURES,) if name == "jet" else (PARTICLES, FEATURES)
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     # What a framework prepares once is in nobody's first step.
     model(*plain).fit(np.zeros((2, *shape), "float32"), np.zeros(2, "int32"), verbose=0)
     with LayerConfigScope(enable_ebops=True, beta0=1e-5):
-        models = {"plain": model(*plain), "quantized": model(QDense, QEinsumDense)}
+        models = {"plain": model(*plain), "quantized": model(QDense, QEinsumDense, QAdd)}
 
-    def steps(name: str, count: int) -> float:
+    def steps(which: str, count: int) -> float:
         x = data[: count * batch]
         y = labels[: count * batch]
         start = time.process_time()
-        models[name].fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
+        models[which].fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
         return time.process_time() - start
 
-    def predictions(name: str, count: int) -> float:
-        predict = models[name].predict_on_batch
+    def predictions(which: str, count: int) -> float:
+        predict = models[which].predict_on_batch
         start = time.process_time()
         for _ in range(count):
             predict(data[:batch])
@@ -102,21 +103,21 @@ def measure(
     # The larger model first: where its temporaries lie, those of the smaller one fit. The other way round it depends on
     # the holes in the heap whether the larger one finds the same place in every step, which the caches reward.
     order = ("quantized", "plain")
-    first = {name: steps(name, 1) for name in order}
+    first = {which: steps(which, 1) for which in order}
     timed = predictions if inference else steps
     most = 400 if data.size < 2**16 else 40
     if not inference:
         data = np.tile(data, (most, *(1 for _ in shape)))
         labels = np.tile(labels, most)
     counts = {}
-    for name in order:
-        timed(name, 3)
-        counts[name] = int(min(max(seconds / (timed(name, 10) / 10), 5), most))
-    times: dict[str, list[float]] = {name: [] for name in models}
+    for which in order:
+        timed(which, 3)
+        counts[which] = int(min(max(seconds / (timed(which, 10) / 10), 5), most))
+    times: dict[str, list[float]] = {which: [] for which in models}
     for turn in range(rounds):
-        for name in sorted(models, reverse=bool(turn % 2)):
-            times[name].append(timed(name, counts[name]) / counts[name] * 1e3)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+        for which in sorted(models, reverse=bool(turn % 2)):
+            times[which].append(timed(which, counts[which]) / counts[which] * 1e3)
+    medians = {which: statistics.median(values) for which, values in times.items()}
     return {
         "backend": keras.backend.backend(),
         "batch": batch,
@@ -145,7 +146,7 @@ def main() -> None:
         arguments.batch,
         arguments.rounds,
         arguments.seconds,
-        network=arguments.model,
+        name=arguments.model,
         inference=arguments.inference,
         jit=not arguments.no_jit,
     )
