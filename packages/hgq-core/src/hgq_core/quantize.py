@@ -119,12 +119,10 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     xq = _round(ops, ops.where(is_huge, x * 0.0, x), grid.scale, grid.round_mode) * grid.gated
     if not wrap:
         return ops.where(is_huge & (grid.gated > 0), x, xq)
-    # Modulo 2**(k + i). Outside of the range every intermediate is exact, whatever the size of x, because all factors
-    # are powers of two; inside, a small negative number plus the span would need one bit more than the format has.
-    span = grid.top * (1.0 + grid.k)
-    remainder = xq - span * ops.floor(xq / span)
-    wrapped = ops.where(remainder >= grid.top, remainder - span, remainder)
-    return ops.where((xq >= grid.lowest) & (xq < grid.top), xq, wrapped)
+    # Modulo 2**(k + i), to -k 2**i <= y < 2**i. How often the span is taken away is rounded in two exact steps: a sum
+    # with one half, or with the lowest number, would need one bit more than the format has.
+    turns = ops.ceil(ops.floor(xq / grid.top) / (1.0 + grid.k))
+    return xq - turns * (grid.top * (1.0 + grid.k))
 
 
 def fixed_point(
