@@ -125,16 +125,15 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
 def _wrapped(ops: Ops, x: Any, grid: Grid) -> Any:
     """Modulo the span ``2**(k + i)``, in units of the step; every intermediate is exact, whatever the size of x.
 
-    A float that reaches ``2**m`` spans, m bits behind its first one, is a multiple of the span, as is that limit. Below
-    it n units lie q spans from the range: ``q = floor(n / span + k / 2)``, where only the sum could round. As
-    ``floor(floor((1 + k) n / span) / (1 + k) + k / 2)`` it is one of halves.
+    A float that reaches ``2**m`` spans, m bits behind its first one, is a multiple of the span, as is that limit. How
+    often the span is taken away is rounded in two exact steps: a sum with one half, or with the lowest number, would
+    need one bit more than the format has.
     """
-    span, signs = grid.top * (1.0 + grid.k), 1.0 + grid.k
-    far = span * 2.0 ** ops.significand_bits(x)
+    signs = 1.0 + grid.k
+    far = grid.top * signs * 2.0 ** ops.significand_bits(x)
     n = _round(ops, ops.minimum(ops.maximum(x, -far), far), grid.scale, grid.round_mode)
-    units = span / grid.step
-    spans = ops.floor(ops.floor(n * (signs / units)) / signs + 0.5 * grid.k)
-    return (n - spans * units) * grid.gated
+    top = grid.top / grid.step
+    return (n - ops.ceil(ops.floor(n / top) / signs) * (top * signs)) * grid.gated
 
 
 def fixed_point(

@@ -27,19 +27,17 @@ class InferenceGrid:
         wrap: whether numbers beyond the range wrap; else they only round, or are clipped.
         low: lowest number that rounding sees: the range, or under WRAP what is so far away that it is 0 after it.
         high: highest one.
-        spans: ``(1 + k) / 2**(k + i + f)``: from units to spans, in halves for signed numbers.
+        tops: ``2**-(i + f)``: from units to what the highest number lies below.
         share: ``1 / (1 + k)``.
-        half: ``k / 2``.
-        units: ``-2**(k + i + f)``.
+        units: ``-2**(k + i + f)``: the span, with the sign in which it is taken away.
     """
 
     grid: Grid
     wrap: bool
     low: Tensor
     high: Tensor
-    spans: Tensor
+    tops: Tensor
     share: Tensor
-    half: Tensor
     units: Tensor
 
     @classmethod
@@ -48,13 +46,13 @@ class InferenceGrid:
     ) -> InferenceGrid:
         """For whole widths."""
         grid = Grid.of(TORCH, k, i, f, round_mode=round_mode, overflow_mode=overflow_mode)
-        span, signs = grid.top * (1.0 + k), 1.0 + k
-        units = span / grid.step
+        signs = 1.0 + k
+        top = grid.top / grid.step
         low, high = grid.lowest, grid.highest
         if overflow_mode is Overflow.WRAP:
-            high = span * 2.0 ** TORCH.significand_bits(k)
+            high = grid.top * signs * 2.0 ** TORCH.significand_bits(k)
             low = -high
-        return cls(grid, wrap, low, high, signs / units, 1.0 / signs, 0.5 * k, -units)
+        return cls(grid, wrap, low, high, 1.0 / top, 1.0 / signs, -top * signs)
 
 
 def infer(x: Tensor, prepared: InferenceGrid) -> Tensor:
@@ -75,6 +73,6 @@ def infer(x: Tensor, prepared: InferenceGrid) -> Tensor:
     else:
         y.round_()
     if prepared.wrap:
-        spans = torch.mul(y, prepared.spans).floor_().mul_(prepared.share).add_(prepared.half).floor_()
+        spans = torch.mul(y, prepared.tops).floor_().mul_(prepared.share).ceil_()
         y.addcmul_(spans, prepared.units)
     return y.mul_(grid.gated)
