@@ -9,13 +9,16 @@ import torch
 
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import Grid, on_grid
-from hgq_torch.kernels.steps import MINUS_ONE, ZERO
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["InferenceGrid", "infer"]
+
+
+# As a tensor: PyTorch converts a Python number to a tensor on every call, which costs as much as the operation.
+_ZERO, _MINUS_ONE = torch.tensor(0.0), torch.tensor(-1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ def infer(x: Tensor, prepared: InferenceGrid) -> Tensor:
         return result
     y = torch.clamp(x, prepared.low, prepared.high)
     # A number so small that it is 0 in units of the step is below 0 all the same.
-    negative = y.lt(ZERO) if grid.round_mode is Round.TRN else None
+    negative = y.lt(_ZERO) if grid.round_mode is Round.TRN else None
     y.mul_(grid.scale)
     if negative is not None:
-        y.floor_().masked_fill_(y.eq(ZERO).logical_and_(negative), MINUS_ONE)
+        y.floor_().masked_fill_(y.eq(_ZERO).logical_and_(negative), _MINUS_ONE)
     elif grid.round_mode is Round.RND:
         y.floor_().mul_(0.5).ceil_()
     else:
