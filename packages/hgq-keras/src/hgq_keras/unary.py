@@ -34,12 +34,8 @@ def shared_values(function: Callable[[Any], Any], x: Any) -> Any:
 
         return compiled(function, x)
     y = ops.cast(function(ops.cast(x, "float64")), "float64")
-    return ops.cast(ops.cast(_without_noise(y), "float32"), x.dtype)
-
-
-def _without_noise(y: Any) -> Any:
-    """float64 as `hgq_core.layers.noise` has it, the same whatever compiled it."""
-    return ops.view(bits_without_noise(ops.view(y, dtype="int64")), dtype="float64")
+    exact = ops.view(bits_without_noise(ops.view(y, dtype="int64")), dtype="float64")
+    return ops.cast(ops.cast(exact, "float32"), x.dtype)
 
 
 def check_elementwise(function: Callable[[Any], Any], owner: str) -> None:

@@ -22,6 +22,7 @@ __all__ = ["dead_layers", "uncalibrated", "warn_if_dead"]
 def dead_layers(model: nn.Module) -> dict[str, str]:
     """The layers whose result no longer depends on their input, by path, each with the reason.
 
+    >>> import torch
     >>> from hgq_torch.nn import QLinear
     >>> layer = QLinear(4, 2)
     >>> layer.kq.assign(b=0)
@@ -43,6 +44,7 @@ def uncalibrated(model: nn.Module) -> list[str]:
     At inference such a range wraps what it does not hold. `calibrate` sets it; a step of training, or weights that are
     set otherwise, make the layer uncalibrated again.
 
+    >>> import torch
     >>> from hgq_torch import calibrate, nn
     >>> model = torch.nn.Sequential(nn.QLinear(4, 3), nn.QLinear(3, 2))
     >>> uncalibrated(model)

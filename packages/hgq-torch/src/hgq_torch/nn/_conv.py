@@ -150,6 +150,7 @@ class QConv1d(_Convolution):
 
     Shape: ``(batch, in_channels, length)``, sizes as those of `torch.nn.Conv1d`.
 
+    >>> import torch
     >>> QConv1d(2, 4, 3)(torch.zeros(8, 2, 10)).shape
     torch.Size([8, 4, 8])
     """
@@ -236,6 +237,7 @@ class QConv2d(_Convolution):
 
     Shape: ``(batch, in_channels, height, width)``, sizes as those of `torch.nn.Conv2d`.
 
+    >>> import torch
     >>> QConv2d(3, 4, 3, padding=1)(torch.zeros(8, 3, 6, 6)).shape
     torch.Size([8, 4, 6, 6])
     """

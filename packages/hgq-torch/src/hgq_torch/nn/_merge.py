@@ -38,6 +38,7 @@ class QAdd(QModule):
 
     Shape: tensors that broadcast together, of one rank.
 
+    >>> import torch
     >>> QAdd()(torch.ones(2, 3), torch.ones(2, 3)).shape
     torch.Size([2, 3])
     """

@@ -110,6 +110,7 @@ class QBatchNorm1d(_BatchNorm):
 
     Shape: ``(batch, num_features)`` or ``(batch, num_features, length)``.
 
+    >>> import torch
     >>> QBatchNorm1d(3).eval()(torch.zeros(4, 3)).shape
     torch.Size([4, 3])
     """
@@ -178,6 +179,7 @@ class QBatchNorm2d(_BatchNorm):
 
     Shape: ``(batch, num_features, height, width)``.
 
+    >>> import torch
     >>> QBatchNorm2d(3).eval()(torch.zeros(4, 3, 2, 2)).shape
     torch.Size([4, 3, 2, 2])
     """

@@ -94,6 +94,7 @@ class QMaxPool2d(_Pool):
     Raises:
         ConfigError: a size below 1, more padding, or low precision.
 
+    >>> import torch
     >>> QMaxPool2d(2).eval()(torch.ones(1, 3, 4, 6)).shape
     torch.Size([1, 3, 2, 3])
     """
@@ -155,6 +156,7 @@ class QAvgPool2d(_Pool):
     Raises:
         ConfigError: a size below 1, more padding, or low precision.
 
+    >>> import torch
     >>> QAvgPool2d(2).eval()(torch.ones(1, 3, 4, 6)).shape
     torch.Size([1, 3, 2, 3])
     """
