@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Statistics
+    from hgq_core.layers.steps import Statistics
     from hgq_core.ops import Ops
     from hgq_keras.layers._slotted import Slotted
     from hgq_keras.quantizer import Quantizer

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers.program import Nested, Quantized, Stored
+from hgq_core.layers.steps import Nested, Quantized, Stored
 from hgq_torch._make import make_quantizer
 from hgq_torch._prepare import prepared
 from hgq_torch._slots import Layout, Turn, attribute

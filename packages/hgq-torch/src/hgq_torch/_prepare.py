@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hgq_core.graph.ops import Constant
-from hgq_core.layers.program import Stored
+from hgq_core.layers.steps import Stored
 from hgq_torch._slots import Layout
 from hgq_torch.fuse import fused
 

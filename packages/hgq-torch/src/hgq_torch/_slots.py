@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Statistics
+    from hgq_core.layers.steps import Statistics
     from hgq_torch.nn._base import QModule
     from hgq_torch.quantizer import Quantizer
 

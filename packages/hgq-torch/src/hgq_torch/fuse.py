@@ -10,7 +10,8 @@ import torch
 
 from hgq_core.graph.ops import Add, Contract, Relu
 from hgq_core.layers import Values
-from hgq_core.layers.program import Feed, Program, Quantized, Step, Stored, last_uses
+from hgq_core.layers.program import Program, last_uses
+from hgq_core.layers.steps import Feed, Quantized, Step, Stored
 from hgq_torch._slots import ModuleSlots, attribute
 from hgq_torch.kernels.linear import fused_linear
 from hgq_torch.kernels.plan import Plan, plan_of

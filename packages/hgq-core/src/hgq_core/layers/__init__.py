@@ -12,9 +12,10 @@ from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Merge
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
-from hgq_core.layers.program import Declaration, Program, QuantizerSlot, Trace, Traceable, Value, WeightSlot, trace
+from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
 from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, weight_of
 from hgq_core.layers.softmax import Softmax, softmax_table
+from hgq_core.layers.steps import QuantizerSlot, WeightSlot
 
 __all__ = [
     "Activation",

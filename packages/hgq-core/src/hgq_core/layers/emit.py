@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from hgq_core.formats import Formats
     from hgq_core.graph.ir import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Applied, Computed, Nested, Program, Quantized, Statistics, Step, Stored, Table
+    from hgq_core.layers.program import Program
+    from hgq_core.layers.steps import Applied, Computed, Nested, Quantized, Statistics, Step, Stored, Table
     from hgq_core.spec import Spec
 
 __all__ = ["Emit", "Exported", "ExportedSlots"]

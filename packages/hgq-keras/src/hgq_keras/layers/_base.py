@@ -13,7 +13,7 @@ from keras import ops
 
 from hgq_core.errors import ConfigError, FileError, HGQError, ShapeError
 from hgq_core.layers import Bits, Emit, Layered, Program, Values, trace
-from hgq_core.layers.program import Nested
+from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option

@@ -9,7 +9,7 @@ from keras import ops
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import input_slots, weight_of
-from hgq_core.layers.program import Nested, Statistics, Stored
+from hgq_core.layers.steps import Nested, Statistics, Stored
 from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import QuantizerConfig
 from hgq_keras.layers._walk import children
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hgq_core.layers import Program
-    from hgq_core.layers.program import WeightSlot
+    from hgq_core.layers.steps import WeightSlot
 
 __all__ = ["Slotted"]
 
