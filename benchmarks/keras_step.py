@@ -1,4 +1,4 @@
-"""A training step of the jet model with quantized layers over one with plain layers, both interleaved in this process.
+"""A training step, or inference, of a model with quantized layers over plain ones, both interleaved in this process.
 
 The same script runs where hgq-keras is installed and where HGQ2 is: it writes what users of both write,
 `from hgq.layers import QDense`. One thread on one core; CPU time; prints one JSON object as its last line.
@@ -11,67 +11,112 @@ import json
 import os
 import statistics
 import time
+from typing import TYPE_CHECKING, Any
 
 from process import keep_memory, pin
 
-WIDTHS = (64, 32, 32, 5)
-FEATURES = 16
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+CLASSES = 5
+JET = (64, 32, 32)
+PARTICLES, FEATURES = 64, 16
 
 
-def measure(batch: int, rounds: int = 25, seconds: float = 0.2) -> dict[str, object]:
+def network(name: str, dense: Callable[..., Any], einsum: Callable[..., Any], add: Callable[..., Any]) -> keras.Model:
+    """``jet``, 16-64-32-32-5, or ``mixer``: two blocks that mix 64 particles, then 16 features, past each other.
+
+    Args:
+        name: of the network.
+        dense: a dense layer, plain or quantized.
+        einsum: an einsum layer, likewise.
+        add: a sum of two tensors, likewise.
+    """
+    import keras
+
+    if name == "jet":
+        inner = [dense(width, activation="relu") for width in JET]
+        return keras.Sequential([keras.Input((FEATURES,)), *inner, dense(CLASSES)])
+    inputs = keras.Input((PARTICLES, FEATURES))
+    x = dense(FEATURES, activation="relu")(inputs)
+    for _ in range(2):
+        mixed = einsum("bnc,nm->bmc", output_shape=(PARTICLES, FEATURES), bias_axes="m", activation="relu")(x)
+        x = add()([x, mixed])
+        x = add()([x, dense(FEATURES, activation="relu")(dense(FEATURES, activation="relu")(x))])
+    return keras.Model(inputs, dense(CLASSES)(keras.layers.Flatten()(x)))
+
+
+def measure(
+    batch: int, rounds: int = 25, seconds: float = 0.2, *, name: str = "jet", inference: bool = False, jit: bool = True
+) -> dict[str, object]:
     """Milliseconds of a step, plain and quantized, and the ratio of their medians over blocks that take turns.
 
     Args:
         batch: samples in a step.
         rounds: blocks of each model; the medians are taken over them.
         seconds: about how long a block takes.
+        name: of the network.
+        inference: time ``predict_on_batch`` of the trained networks, not a step of ``fit``.
+        jit: whether Keras may compile where the framework asks for it; PyTorch is always run eagerly.
     """
     import keras
     import numpy as np
 
     from hgq.config import LayerConfigScope
-    from hgq.layers import QDense
+    from hgq.layers import QAdd, QDense, QEinsumDense
 
-    def model(dense: type[keras.Layer]) -> keras.Model:
-        *hidden, last = WIDTHS
-        layers = [dense(width, activation="relu") for width in hidden]
-        built = keras.Sequential([keras.Input((FEATURES,)), *layers, dense(last)])
+    def model(*layers: Callable[..., Any]) -> keras.Model:
+        built = network(name, *layers)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        built.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss)
+        compiled = jit and keras.backend.backend() != "torch"
+        built.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, jit_compile=compiled)
         return built
 
+    plain = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Add)
+    shape = (FEATURES,) if name == "jet" else (PARTICLES, FEATURES)
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     # What a framework prepares once is in nobody's first step.
-    model(keras.layers.Dense).fit(np.zeros((2, FEATURES), "float32"), np.zeros(2, "int32"), verbose=0)
+    model(*plain).fit(np.zeros((2, *shape), "float32"), np.zeros(2, "int32"), verbose=0)
     with LayerConfigScope(enable_ebops=True, beta0=1e-5):
-        models = {"plain": model(keras.layers.Dense), "quantized": model(QDense)}
+        models = {"plain": model(*plain), "quantized": model(QDense, QEinsumDense, QAdd)}
 
-    def steps(name: str, count: int) -> float:
+    def steps(which: str, count: int) -> float:
         x = data[: count * batch]
         y = labels[: count * batch]
         start = time.process_time()
-        models[name].fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
+        models[which].fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0)
         return time.process_time() - start
 
-    data = rng.normal(size=(batch, FEATURES)).astype("float32")
-    labels = rng.integers(0, WIDTHS[-1], batch).astype("int32")
+    def predictions(which: str, count: int) -> float:
+        predict = models[which].predict_on_batch
+        start = time.process_time()
+        for _ in range(count):
+            predict(data[:batch])
+        return time.process_time() - start
+
+    data = rng.normal(size=(batch, *shape)).astype("float32")
+    labels = rng.integers(0, CLASSES, batch).astype("int32")
     # The larger model first: where its temporaries lie, those of the smaller one fit. The other way round it depends on
     # the holes in the heap whether the larger one finds the same place in every step, which the caches reward.
     order = ("quantized", "plain")
-    first = {name: steps(name, 1) for name in order}
+    first = {which: steps(which, 1) for which in order}
+    timed = predictions if inference else steps
+    most = 400 if data.size < 2**16 else 40
+    if not inference:
+        data = np.tile(data, (most, *(1 for _ in shape)))
+        labels = np.tile(labels, most)
     counts = {}
-    most = 400
-    data = np.tile(data, (most, 1)) if batch < 4096 else np.tile(data, (40, 1))
-    labels = np.tile(labels, len(data) // batch)
-    for name in order:
-        steps(name, 3)
-        counts[name] = int(min(max(seconds / (steps(name, 10) / 10), 5), len(data) // batch))
-    times: dict[str, list[float]] = {name: [] for name in models}
+    for which in order:
+        timed(which, 3)
+        counts[which] = int(min(max(seconds / (timed(which, 10) / 10), 5), most))
+    times: dict[str, list[float]] = {which: [] for which in models}
     for turn in range(rounds):
-        for name in sorted(models, reverse=bool(turn % 2)):
-            times[name].append(steps(name, counts[name]) / counts[name] * 1e3)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+        for which in sorted(models, reverse=bool(turn % 2)):
+            times[which].append(timed(which, counts[which]) / counts[which] * 1e3)
+    medians = {which: statistics.median(values) for which, values in times.items()}
     return {
         "backend": keras.backend.backend(),
         "batch": batch,
@@ -87,13 +132,24 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=0.2)
+    parser.add_argument("--model", choices=("jet", "mixer"), default="jet")
+    parser.add_argument("--inference", action="store_true", help="time predictions, not training steps")
+    parser.add_argument("--no-jit", action="store_true", help="TensorFlow without XLA")
     parser.add_argument("--default-malloc", action="store_true", help="leave the C library's memory settings alone")
     arguments = parser.parse_args()
     pin()
     if not arguments.default_malloc:
         keep_memory()
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    print(json.dumps(measure(arguments.batch, arguments.rounds, arguments.seconds)))
+    row = measure(
+        arguments.batch,
+        arguments.rounds,
+        arguments.seconds,
+        name=arguments.model,
+        inference=arguments.inference,
+        jit=not arguments.no_jit,
+    )
+    print(json.dumps(row))
 
 
 if __name__ == "__main__":

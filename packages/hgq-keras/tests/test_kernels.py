@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_keras.kernels import einsum, relu, sum_then, sums
+from hgq_keras.kernels import einsum, relu, sum_then, sums, written
 
 BACKEND = keras.backend.backend()
 
@@ -96,3 +96,30 @@ def test_sum_then_gives_the_sum_and_hands_the_gradient_on(axes):
     total, after = sum_then(keras.ops.convert_to_tensor(product), axes, keras.ops.convert_to_tensor(g))
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(total), product.sum(axis=axes, keepdims=True))
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(after), g)
+
+
+def test_what_is_written_is_the_same_also_what_is_not_finite():
+    x, y = np.array([[-0.0, 2.5, np.inf, np.nan]], "float32"), whole_numbers(np.random.default_rng(0), 3, 1)
+    for tensor, after in zip((x, y), written(*map(keras.ops.convert_to_tensor, (x, y))), strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(after).view("int32"), tensor.view("int32"))
+    g = whole_numbers(np.random.default_rng(1), 3, 1)
+    (dy,) = gradients(lambda y: keras.ops.sum(keras.ops.multiply(written(y)[0], g)), y)
+    np.testing.assert_array_equal(dy, g)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="only XLA on a CPU, run by JAX, is told where a loop ends")
+def test_a_chain_behind_what_is_written_does_not_compute_it_again():
+    """Two loops read each result: without an end of the loop XLA computes it, and those before it, in both."""
+    import jax
+
+    def residual(x, end):
+        for n in range(5):
+            (y,) = end(keras.ops.floor(x * 1.5 + n))
+            x = y + keras.ops.matmul(keras.ops.floor(y * 0.5), np.eye(8, dtype="float32"))
+        return x
+
+    x = np.random.default_rng(0).normal(size=(8, 8)).astype("float32")
+    jitted = [jax.jit(lambda x, end=end: residual(x, end)) for end in (written, lambda x: (x,))]
+    kept, repeated = (function.lower(x).compile().as_text().count(" floor(") for function in jitted)
+    assert kept == 10 < repeated
+    np.testing.assert_array_equal(*(function(x) for function in jitted))

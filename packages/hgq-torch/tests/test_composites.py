@@ -243,3 +243,34 @@ def test_what_another_layer_quantized_is_counted_by_no_layer():
     graph = hgq_torch.to_graph(model, X)
     assert graph_ebops(graph) == pytest.approx(total)
     np.testing.assert_array_equal(run(graph, X.numpy()), model.eval()(X).detach().numpy())
+
+
+class Masked(qnn.QModule):
+    """A tensor that may be left out."""
+
+    def declaration(self):
+        return lambda t, x, mask=None: t.op(Relu(), x) if mask is None else t.op(Add(), x, mask)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_optional_tensors_are_given_by_position_or_name_or_not(masked):
+    model = Masked()
+    mask = X + 1 if masked else None
+    given = (X, mask) if masked else (X,)
+    model.build(*(x.shape[1:] for x in given))
+    hgq_torch.calibrate(model, {"x": X, "mask": mask} if masked else X)
+    model.eval()
+    expected = model(*given)
+    assert all(torch.equal(y, expected) for y in (model(X, mask), model(X, mask=mask), model(mask=mask, x=X)))
+    graph = hgq_torch.to_graph(model, given)
+    assert [node.name for node in graph.inputs] == ["x", "mask"][: len(given)]
+    np.testing.assert_array_equal(run(graph, *(x.numpy() for x in given)), expected.detach().numpy())
+    with pytest.raises(ConfigError, match=r"Masked: received 1 tensor.*'gate'.*takes \['x', 'mask'\]"):
+        model(X, gate=X)
+    with pytest.raises(ConfigError, match="Masked: received 0 tensor"):
+        model(mask=X)
+
+
+def test_a_layer_without_a_declaration_says_so():
+    with pytest.raises(ConfigError, match="QModule has no declaration"):
+        qnn.QModule()(X)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape
     from hgq_core.layers import Declaration
 
-__all__ = ["EXACT", "differ", "ordered", "refuse_shapes", "typed"]
+__all__ = ["EXACT", "differ", "input_names", "ordered", "refuse_shapes", "typed"]
 
 EXACT = (torch.float32, torch.float64)
 """Types in which sums of products are exact."""
@@ -37,20 +37,31 @@ def refuse_shapes(title: str, xs: Sequence[Tensor], shapes: Sequence[Shape], hin
     raise ShapeError(message)
 
 
+def input_names(declaration: Declaration) -> list[str]:
+    """Names of the inputs of a declaration, in order; those of ``*xs`` have none."""
+    parameters = list(inspect.signature(declaration).parameters.values())[1:]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter.name for parameter in parameters if parameter.kind in kinds]
+
+
 def ordered(
-    title: str, declaration: Declaration, xs: Sequence[Tensor], named: Mapping[str, Tensor]
+    title: str, declaration: Declaration, xs: Sequence[Tensor | None], named: Mapping[str, Tensor | None]
 ) -> tuple[Tensor, ...]:
-    """The inputs in the order of the declaration.
+    """The inputs in the order of the declaration; what is None, or not given, at the end is left out.
 
     Raises:
-        ConfigError: names that the declaration does not have.
+        ConfigError: names that the declaration does not have, or an input that is missing before another one.
     """
-    names = list(inspect.signature(declaration).parameters)[1:]
+    names = input_names(declaration)
     rest = names[len(xs) :]
-    if set(named) != set(rest):
+    found = [*xs, *(named.get(name) for name in rest)]
+    while found and found[-1] is None:
+        found.pop()
+    given = tuple(x for x in found if x is not None)
+    if not set(named) <= set(rest) or not given or len(given) < len(found):
         message = f"{title}: received {len(xs)} tensor(s) and {sorted(named)}, its declaration takes {names}"
         raise ConfigError(message)
-    return (*xs, *(named[name] for name in rest))
+    return given
 
 
 def typed(title: str, xs: Sequence[Tensor], own: torch.dtype) -> tuple[Tensor, ...]:

@@ -26,6 +26,7 @@ from hgq_core.graph.real import acts_on_real
 from hgq_torch import _arithmetic, _moves
 from hgq_torch._calls import is_leaf
 from hgq_torch._exported import emit_quantizer
+from hgq_torch._inputs import input_names
 from hgq_torch._known import OUT_OF_PLACE, KnownTensors, tensors_in
 from hgq_torch._operations import SHAPE_ONLY, VALUES
 from hgq_torch.nn._base import QModule
@@ -74,6 +75,9 @@ class Recorder(TorchDispatchMode, KnownTensors):
         return [self.name(x, "the output") for x in outputs], outputs
 
     def _parameter_names(self) -> Iterator[str]:
+        if isinstance(self.root, QModule):
+            yield from input_names(self.root.declaration())
+            return
         for name, parameter in inspect.signature(self.root.forward).parameters.items():
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 yield name

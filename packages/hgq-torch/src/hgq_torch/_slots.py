@@ -85,7 +85,7 @@ def table_values(function: Any, x: Tensor) -> Tensor:
 
 
 def followed_statistics(
-    x: Tensor, axes: tuple[int, ...], mean: Tensor, variance: Tensor, momentum: float
+    x: Tensor, axes: tuple[int, ...], mean: Tensor, variance: Tensor, momentum: float | Tensor
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance of a batch, after the averages have moved to them, to the unbiased variance as in PyTorch.
 
@@ -129,13 +129,24 @@ class ModuleSlots:
         mean, variance = self.stored(kind.mean), self.stored(kind.variance)
         if x is None or not self.module.training:
             return mean, variance
-        return followed_statistics(x, kind.axes, mean, variance, self.module.momentum)
+        return followed_statistics(x, kind.axes, mean, variance, self._averaging())
+
+    def _averaging(self) -> float | Tensor:
+        """How far averages go to those of this batch, which is counted where the module counts them."""
+        momentum: float | None = self.module.momentum
+        seen: Tensor | None = getattr(self.module, "num_batches_tracked", None)
+        if seen is not None:
+            seen.add_(1)
+        if momentum is not None or seen is None:
+            return 0.1 if momentum is None else momentum
+        return 1.0 / seen.to(self.module.beta.dtype)
 
     def quantized(self, slot: str, x: Tensor) -> Tensor:
         """X by the quantizer of a slot, which sees a weight as it is stored."""
         quantizer = self.quantizer(slot)
         turn = self.module.made.turns.get(slot)
-        result: Tensor = quantizer(x) if turn is None else quantizer(x.permute(turn.axes)).permute(turn.back)
+        quantize = quantizer.weight_at_hand if slot in self.module.made.weight_quantizers else quantizer
+        result: Tensor = quantize(x) if turn is None else quantize(x.permute(turn.axes)).permute(turn.back)
         return result
 
     def function(self, function: Any, x: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ class Pattern:
             if y is not None:
                 return y
         iq, kq, bq = quantizers
-        y = torch.nn.functional.linear(iq(x), kq(w), None if bq is None or b is None else bq(b))
+        offset = None if bq is None or b is None else bq.weight_at_hand(b)
+        y = torch.nn.functional.linear(iq(x), kq.weight_at_hand(w), offset)
         return torch.relu(y) if self.relu else y
 
 

@@ -8,6 +8,8 @@ size 1. ``function`` is elementwise over arrays that all have the batch axis; wi
 ``einsum(equation, a, b)``: a sum of products of two tensors, with an explicit output.
 
 ``relu(x)``: ``max(x, 0)``.
+
+``written(*tensors)``: the same tensors, computed once and not again in every loop that reads them.
 """
 
 import keras
@@ -15,7 +17,8 @@ import keras
 if keras.backend.backend() == "jax":
     from hgq_keras.kernels.jax_blocks import sum_then, sums
     from hgq_keras.kernels.jax_linear import einsum, relu
+    from hgq_keras.kernels.jax_written import written
 else:
-    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums
+    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums, written
 
-__all__ = ["einsum", "relu", "sum_then", "sums"]
+__all__ = ["einsum", "relu", "sum_then", "sums", "written"]

@@ -9,8 +9,7 @@ from keras import ops
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
 from hgq_core.spec import KBI, KIF
-from hgq_keras.kernels import sum_then, sums
-from hgq_keras.kernels.fusion import once
+from hgq_keras.kernels import sum_then, sums, written
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
         if axes:
             grid = _shared(grid)
         xq = _on_grid(x, grid, wrap=wrap, noise=noise)
-        if len(x.shape) == 1:
-            (xq,) = once(xq)  # a bias, added to every row
+        if axes or len(x.shape) == 1:  # data, or a bias, added to every row
+            (xq,) = written(xq)
 
         def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
             g = args[0] if upstream is None else upstream
@@ -65,10 +64,8 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
 
 def _shared(grid: Grid) -> Grid:
     """The grid, computed before the loop over the data that shares it."""
-    names = ["scale", "step", "gated"]
-    if grid.overflow_mode is not Overflow.WRAP:
-        names += ["lowest", "highest", "top"]
-    return grid._replace(**dict(zip(names, once(*(getattr(grid, name) for name in names)), strict=True)))
+    names = ["scale", "step", "gated", "lowest", "highest", "top", "huge"]
+    return grid._replace(**dict(zip(names, written(*(getattr(grid, name) for name in names)), strict=True)))
 
 
 def _on_grid(x: Any, grid: Grid, *, wrap: bool, noise: Any) -> Any:

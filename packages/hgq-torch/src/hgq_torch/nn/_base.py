@@ -84,8 +84,8 @@ class QModule(nn.Module):
     """Whether the constructor builds the layer; else a file says the shapes that it was built for."""
     shape_hint: ClassVar[str] = ""
     """What to do about inputs of another shape, after the message."""
-    momentum: float = 0.1
-    """How far the moving averages of statistics go to those of each batch."""
+    momentum: float | None = 0.1
+    """How far the moving averages of statistics go to those of each batch; None: they are those of all batches."""
     output_in_declaration: ClassVar[bool] = False
     """Whether the declaration quantizes the output itself, as a table does."""
 
@@ -122,6 +122,8 @@ class QModule(nn.Module):
 
         It is called with a `hgq_core.layers.Trace`, whose methods give the steps, and a value for each input.
         """
+        message = f"{self.title} has no declaration; give it a method `declaration` that returns a function of (t, x)"
+        raise ConfigError(message)
 
     @property
     def title(self) -> str:
@@ -220,7 +222,7 @@ class QModule(nn.Module):
             DataError: an input has a wider type than the weights, or, in training, no rows.
             ConfigError: the weights are in low precision.
         """
-        if named:
+        if named or (len(xs) > 1 and xs[-1] is None):
             xs = self.in_order(xs, named)
         made = self.made
         built, program = made.built_for, made.running
@@ -241,7 +243,7 @@ class QModule(nn.Module):
         result: Tensor = FusedValues(self).read(program, xs)
         return result
 
-    def in_order(self, xs: Sequence[Tensor], named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    def in_order(self, xs: Sequence[Tensor | None], named: Mapping[str, Tensor | None]) -> tuple[Tensor, ...]:
         """The inputs in the order of the declaration; raises ConfigError for names that it does not have."""
         return ordered(self.title, self.declaration(), xs, named)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+
 from hgq_core.errors import ConfigError
 from hgq_core.layers import BatchNormalization, ChannelsFirst
 from hgq_torch._slots import Layout
@@ -14,7 +16,6 @@ from hgq_torch.nn._channels import check_channels
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import torch
     from torch import Tensor
 
     from hgq_core.layers import Declaration
@@ -29,6 +30,7 @@ class _BatchNorm(QModule):
 
     running_mean: Tensor
     running_var: Tensor
+    num_batches_tracked: Tensor
     kq: Quantizer
     bq: Quantizer
     ranks: ClassVar[Sequence[int]]
@@ -39,12 +41,15 @@ class _BatchNorm(QModule):
         "moving_variance": Layout("running_var"),
     }
 
-    def set_options(self, num_features: int, eps: float, momentum: float, affine: bool) -> None:
+    def set_options(self, num_features: int, eps: float, momentum: float | None, affine: bool) -> None:
         """Take the arguments that say how it normalises."""
         self.num_features = positive(num_features, "num_features")
-        self.eps = _between(eps, "eps", "a finite number above 0", 0.0 < eps < float("inf"))
-        self.momentum = _between(momentum, "momentum", "a number from 0 to 1", 0.0 <= momentum <= 1.0)
+        self.eps = float(eps)
+        _between(eps, "eps", "a finite number above 0", 0.0 < eps < float("inf"))
+        inside = momentum is None or 0.0 <= momentum <= 1.0
+        self.momentum = _between(momentum, "momentum", "None or a number from 0 to 1", inside)
         self.affine = bool(affine)
+        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=self.beta.device))
 
     def build(self, *shapes: Sequence[int]) -> None:
         """See `QModule.build`."""
@@ -69,11 +74,11 @@ class _BatchNorm(QModule):
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
 
 
-def _between(number: float, name: str, expected: str, right: bool) -> float:
+def _between(number: float | None, name: str, expected: str, right: bool) -> float | None:
     if not right:
         message = f"{name}: received {number!r}, expected {expected}"
         raise ConfigError(message)
-    return float(number)
+    return None if number is None else float(number)
 
 
 class QBatchNorm1d(_BatchNorm):
@@ -87,7 +92,7 @@ class QBatchNorm1d(_BatchNorm):
     Args:
         num_features: channels.
         eps: added to the variance.
-        momentum: how far the running averages go to those of each batch, 0 to 1.
+        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma and beta are learned.
         kq: quantizer of the scale, seen as ``(num_features,)``; see `QLinear`.
         bq: quantizer of the offset, seen as ``(num_features,)``.
@@ -116,7 +121,7 @@ class QBatchNorm1d(_BatchNorm):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         *,
         kq: QuantizerLike = None,
@@ -156,7 +161,7 @@ class QBatchNorm2d(_BatchNorm):
     Args:
         num_features: channels.
         eps: added to the variance.
-        momentum: how far the running averages go to those of each batch, 0 to 1.
+        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma and beta are learned.
         kq: quantizer of the scale, seen as ``(num_features,)``; see `QLinear`.
         bq: quantizer of the offset, seen as ``(num_features,)``.
@@ -185,7 +190,7 @@ class QBatchNorm2d(_BatchNorm):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         *,
         kq: QuantizerLike = None,
