@@ -15,7 +15,7 @@ from hgq_torch import Quantizer
 from hgq_torch import nn as qnn
 
 # Some of the forward passes here do without the second layer.
-pytestmark = pytest.mark.filterwarnings("ignore:layer 'b' is dead:hgq_core.errors.DeadLayerWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:layer 'b' has collapsed:hgq_core.errors.DeadLayerWarning")
 
 
 class Net(nn.Module):

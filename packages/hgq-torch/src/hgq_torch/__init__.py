@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from hgq_core.errors import HGQError
+from hgq_core.scope import LayerConfigScope, QuantizerConfigScope
 from hgq_torch import nn
 from hgq_torch._calibrate import calibrate, calibrating
 from hgq_torch._dead import dead_layers, uncalibrated, warn_if_dead
@@ -15,8 +16,10 @@ from hgq_torch.quantizer import Mode, Quantizer
 
 __all__ = [
     "HGQError",
+    "LayerConfigScope",
     "Mode",
     "Quantizer",
+    "QuantizerConfigScope",
     "__version__",
     "build",
     "calibrate",

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from hgq_core.errors import DeadLayerWarning
-from hgq_core.health import cause_of_collapse
+from hgq_core.health import cause_of_collapse, collapse_message
 from hgq_torch._slots import ModuleSlots
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
@@ -81,11 +81,9 @@ def _reason(module: QModule) -> str:
     return "" if module.program is None else cause_of_collapse(module.program, ModuleSlots(module))
 
 
-def warn_if_dead(model: nn.Module) -> None:
-    """Give a `DeadLayerWarning` that names every dead layer; call it once an epoch. `calibrate` and `to_graph` do."""
-    for name, reason in dead_layers(model).items():
-        message = (
-            f"layer {name or type(model).__name__!r} is dead: {reason}; lower beta, bound the widths from below "
-            "(bc=Bounds(1, ...)), or restore an earlier checkpoint"
-        )
-        warnings.warn(message, DeadLayerWarning, stacklevel=2)
+def warn_if_dead(model: nn.Module) -> dict[str, str]:
+    """Give a `DeadLayerWarning` for every dead layer, once an epoch; returns `dead_layers`. `calibrate` does it too."""
+    dead = dead_layers(model)
+    for name, cause in dead.items():
+        warnings.warn(collapse_message(name or type(model).__name__, cause), DeadLayerWarning, stacklevel=2)
+    return dead
