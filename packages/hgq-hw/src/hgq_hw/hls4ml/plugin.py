@@ -22,6 +22,7 @@ LAYERS = {
     "hgq_keras.layers._conv": ("QConv1D", "QConv2D"),
     "hgq_keras.layers._linear": ("QDense", "QEinsumDense"),
     "hgq_keras.layers._lookup": ("QUnaryFunctionLUT",),
+    "hgq_keras.layers._softmax": ("QSoftmax",),
     "hgq_keras.layers._merge": ("QAdd",),
     "hgq_keras.layers._norm": ("QBatchNormalization",),
     "hgq_keras.layers._pooling": ("QAveragePooling2D", "QMaxPooling2D"),
