@@ -20,6 +20,21 @@ __all__ = ["TorchVerbs"]
 _BIAS, _MANTISSA = 127, 23  # of float32
 
 
+def _bits_power_of_two(n: torch.Tensor) -> torch.Tensor:
+    """``2**n`` for n in [-126, 127], from the bits of float32."""
+    return ((n.to(torch.int32) + _BIAS) << _MANTISSA).view(torch.float32).to(n.dtype)
+
+
+def _exp2_is_exact() -> bool:
+    """Whether this processor's ``exp2`` is exact for whole numbers, in the vector code and in that of the remainder."""
+    n = torch.arange(-126.0, 128.0)
+    parts = (part for size in (1, 7, 254) for part in n.split(size))
+    return all(torch.equal(torch.exp2(part), _bits_power_of_two(part)) for part in parts)
+
+
+_EXP2_EXACT = _exp2_is_exact()
+
+
 def _floats(*tensors: Any) -> bool:
     """Whether these are tensors of one floating type, which PyTorch combines as Keras does."""
     first = tensors[0]
@@ -72,8 +87,10 @@ class TorchVerbs:
     def power_of_two(self, n: Any) -> Any:
         if not _floats(n):
             return self._general.power_of_two(n)
-        exponent = torch.clamp(n, -126, 127).to(torch.int32) + _BIAS
-        return (exponent << _MANTISSA).view(torch.float32).to(n.dtype)
+        whole = torch.clamp(n.detach(), -126, 127)
+        if _EXP2_EXACT and n.dtype is torch.float32 and n.device.type == "cpu":
+            return torch.exp2(whole)
+        return _bits_power_of_two(whole)
 
     def ceil_log2(self, x: Any) -> Any:
         if not _floats(x):
