@@ -11,7 +11,6 @@ import json
 import os
 import statistics
 import time
-
 from typing import TYPE_CHECKING, Any
 
 from process import keep_memory, pin

@@ -50,17 +50,18 @@ def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) ->
 
 
 def other_rows(peer: str | None, batches: list[int], rounds: int, turns: int) -> list[dict[str, Any]]:
-    """Keras' other frameworks, the mixer, and inference, likewise."""
+    """Inference, the mixer and Keras' other frameworks, likewise; the peer's environment has JAX only."""
     packages = {"hgq-keras": sys.executable} | ({"HGQ2 0.2.0": peer} if peer else {})
     ways: dict[tuple[str, int], tuple[str, ...]] = {}
     for package, python in packages.items():
-        for what, options in (("step", ()), ("inference", INFERENCE)):
-            for batch in batches:
-                ways[f"{package}, torch, eager: {what}", batch] = ("torch", python, *options)
-                ways[f"{package}, tensorflow, jit: {what}", batch] = ("tensorflow", python, *options)
-            ways[f"{package}, jax: mixer, {what}", MIXER_BATCH] = ("jax", python, *MIXER, *options)
         for batch in batches:
             ways[f"{package}, jax: inference", batch] = ("jax", python, *INFERENCE)
+        for what, options in (("step", ()), ("inference", INFERENCE)):
+            ways[f"{package}, jax: mixer, {what}", MIXER_BATCH] = ("jax", python, *MIXER, *options)
+    for backend, name in (("torch", "torch, eager"), ("tensorflow", "tensorflow, jit")):
+        for what, options in (("step", ()), ("inference", INFERENCE)):
+            for batch in batches:
+                ways[f"hgq-keras, {name}: {what}", batch] = (backend, sys.executable, *options)
     return _in_turns(ways, rounds, turns)
 
 
