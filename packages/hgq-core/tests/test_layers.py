@@ -217,3 +217,18 @@ def test_an_activation_is_a_node_that_costs_nothing(activation, limits):
     program = trace(Dense(2, activation=activation), (3,))
     last = program.steps[program.output]
     assert (last.kind == activation and last.share == 0.0) if limits else isinstance(last.kind, Add)
+
+
+# --- layers inside ---
+
+
+class Held:
+    """A layer of a framework, as far as a trace knows it."""
+
+    def traced_shape(self, *shapes):
+        return shapes[0]
+
+
+def test_a_layer_inside_takes_data_and_no_weights():
+    with pytest.raises(ConfigError, match="part 'held': received a weight, expected data"):
+        trace(lambda t, x: t.op(Add(), x, t.call("held", Held(), t.weight("w", "wq", (3,)))), (3,))

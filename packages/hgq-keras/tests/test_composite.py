@@ -1,14 +1,17 @@
 """A layer of a user's own that holds others: nothing inside is forgotten, and a declaration is all there is to it."""
 
+from types import MappingProxyType, SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
 import hgq_keras
 from hgq_core.cost import ebops, ebops_by_label
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph import run
 from hgq_core.graph.ops import Add, Relu
+from hgq_core.layers import BatchNormalization, Dense
 from hgq_keras.callbacks import BetaScheduler
 from hgq_keras.layers import QDense, QLayer
 
@@ -105,7 +108,7 @@ def test_what_is_inside_is_saved(model, data, infer, tmp_path, suffix):
 def test_a_collapsed_layer_inside_is_named(model, data):
     hgq_keras.trace_minmax(model, data)
     first = model.get_layer("gate").first
-    first.kq._b.assign(keras.ops.zeros_like(first.kq._b))
+    first.kq._b.assign(keras.ops.zeros(first.kq._b.shape))
     assert hgq_keras.dead_layers(model) == {"gate/first": "every quantized weight is 0"}
 
 
@@ -159,3 +162,152 @@ def test_ebops_need_a_number_of_bits():
 
     with pytest.raises(ConfigError, match="EBOPs count the bits of the input, and enable_iq=False leaves them unknown"):
         Rectified(enable_iq=False, enable_ebops=True)(np.ones((1, 3), "float32"))
+
+
+# --- what is inside is held, built and named ---
+
+
+class Applies(QLayer):
+    """Applies one layer that it holds somehow."""
+
+    def __init__(self, held, chosen, **kwargs):
+        super().__init__(**kwargs)
+        self.held = held
+        self.chosen = chosen
+
+    def declaration(self):
+        return lambda t, *xs: t.call("inner", self.chosen(self.held), *xs)
+
+
+ROWS = np.ones((2, 3), "float32")
+
+
+@pytest.mark.parametrize(
+    ("hold", "chosen"),
+    [
+        (lambda layer: MappingProxyType({"a": layer}), lambda held: held["a"]),
+        (lambda layer: frozenset([layer]), lambda held: next(iter(held))),
+        (lambda layer: SimpleNamespace(a=layer), lambda held: held.a),
+    ],
+)
+def test_a_layer_that_keras_does_not_find_is_refused(hold, chosen):
+    with pytest.raises(ConfigError, match="applies 'lost' as 'inner' and does not hold it"):
+        Applies(hold(QDense(2, name="lost")), chosen)(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("hold", "chosen"),
+    [
+        (lambda layer: [[layer]], lambda held: held[0][0]),
+        (lambda layer: {"a": (layer,)}, lambda held: held["a"][0]),
+    ],
+)
+def test_a_layer_in_a_collection_is_held(hold, chosen):
+    inner = QDense(2)
+    layer = Applies(hold(inner), chosen)
+    layer(ROWS)
+    assert {id(v) for v in inner.variables} <= {id(v) for v in layer.variables}
+
+
+def test_shapes_are_known_before_anything_is_built():
+    inner = QDense(2)
+    layer = Applies(inner, lambda held: held)
+    assert layer.compute_output_shape((None, 3)) == (None, 2)
+    assert not inner.built
+    assert not layer.built
+
+
+def test_a_layer_of_many_inputs_may_get_one():
+    class First(QLayer):
+        many_inputs = True
+
+        def declaration(self):
+            return lambda t, *xs: t.op(Relu(), xs[0])
+
+    assert tuple(Applies(First(), lambda held: held)(ROWS).shape) == ROWS.shape
+
+
+def test_two_layers_of_one_name_are_refused():
+    class Chain(QLayer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.parts = [QDense(3, name="same"), QDense(3, name="same")]
+
+        def declaration(self):
+            return lambda t, x: t.call("1", self.parts[1], t.call("0", self.parts[0], x))
+
+    with pytest.raises(ConfigError, match="layer 'outer' holds two layers called 'same'"):
+        Chain(name="outer")(ROWS)
+
+
+def test_a_layer_inside_is_of_one_size():
+    inner = QDense(2, name="inner")
+    inner(np.ones((1, 4), "float32"))
+    with pytest.raises(ShapeError, match=r"layer 'outer' applies 'inner', built for shapes .*hold a second layer"):
+        Applies(inner, lambda held: held, name="outer")(ROWS)
+
+
+def test_a_frozen_layer_freezes_what_is_inside():
+    inner = QDense(2)
+    Applies(inner, lambda held: held, trainable=False)(ROWS)
+    assert not inner.trainable
+    assert inner.iq.is_frozen
+
+
+def test_ebops_need_a_number_of_bits_inside_too():
+    with pytest.raises(ConfigError, match="enable_iq=False leaves them unknown"):
+        Applies(QDense(2, enable_iq=False), lambda held: held, enable_iq=False, enable_ebops=True)(ROWS)
+
+
+# --- slots are attributes ---
+
+
+def test_weights_of_a_declared_part_are_attributes(infer, tmp_path):
+    @keras.saving.register_keras_serializable(package="tests")
+    class Parts(QLayer):
+        def declaration(self):
+            return lambda t, x: t.call("second", Dense(2), t.quantized("between", t.call("first", Dense(3), x)))
+
+    keras.utils.set_random_seed(6)
+    x = keras.Input((3,))
+    model = keras.Model(x, Parts(name="parts")(x))
+    hgq_keras.trace_minmax(model, ROWS)
+    layer = model.get_layer("parts")
+    assert tuple(layer.first_kernel.shape) == (3, 3)
+    assert tuple(layer.second_bias.shape) == (2,)
+    assert len(layer.quantizers) == 6
+    graph = hgq_keras.to_graph(model)
+    assert np.array_equal(run(graph, ROWS), infer(model, ROWS))
+    assert ebops(graph) == pytest.approx(hgq_keras.ebops(model))
+    loaded = hgq_keras.load_model(hgq_keras.save_model(model, tmp_path / "model.keras"))
+    assert np.array_equal(infer(loaded, ROWS), infer(model, ROWS))
+    assert hgq_keras.uncalibrated(loaded) == []
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda t, x: t.op(Add(), x, t.weight("beta", "bq", (3,))), "weight 'beta' .* attribute 'beta', which the la"),
+        (lambda t, x: t.op(Add(), x, t.weight("mine", "bq", (3,))), "weight 'mine' .* which the layer has already"),
+        (lambda t, x: t.quantized("call", x), "quantizer 'call' of its declaration would be its attribute 'call'"),
+        (
+            lambda t, x: t.quantized("a_b", t.call("a", lambda part, y: part.quantized("b", y), x)),
+            "quantizer 'a_b' .* attribute 'a_b', which slot 'a/b' is",
+        ),
+        (lambda t, x: t.call("norm", BatchNormalization(1e-3), x), "hold a QBatchNormalization and apply it"),
+    ],
+)
+def test_a_slot_that_cannot_be_an_attribute_is_refused(declare, message):
+    class Own(QLayer):
+        mine = 3
+
+        def declaration(self):
+            return declare
+
+    with pytest.raises(ConfigError, match=f"layer 'own' .*{message}"):
+        Own(name="own")(ROWS)
+
+
+def test_an_error_names_the_layer_however_short_its_name():
+    with pytest.raises(ShapeError, match=r"^layer 'd': received shape \(batch,\)"):
+        QDense(2, name="d").build((None,))

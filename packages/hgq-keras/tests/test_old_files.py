@@ -1,5 +1,6 @@
 """Files of version 0.1 load and give what they gave: `files/*.keras`, of every kind of layer there was, calibrated."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,3 +24,5 @@ def test_a_file_of_version_0_1_loads(name):
     graph = hgq_keras.to_graph(model)
     assert np.array_equal(run(graph, x), y)
     assert ebops(graph) == pytest.approx(float(cost), rel=1e-9)
+    nodes = [[type(node.op).__name__, node.name, node.label, node.ebops_factor] for node in graph]
+    assert nodes == json.loads((FILES / "nodes.json").read_text(encoding="utf-8"))[name]

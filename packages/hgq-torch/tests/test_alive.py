@@ -46,7 +46,7 @@ def test_a_dead_layer_is_named_by_calibrate_to_graph_and_on_request(role):
         lambda: hgq_torch.calibrate(model, torch.randn(5, 4)),
         lambda: hgq_torch.to_graph(model, torch.zeros(1, 4)),
     ):
-        with pytest.warns(DeadLayerWarning, match=f"layer '2' is dead: .*{role}"):
+        with pytest.warns(DeadLayerWarning, match=f"layer '2' has collapsed: .*{role}"):
             call()
 
 

@@ -83,7 +83,7 @@ def test_the_loss_prices_every_call(fused):
     model = Twice()
     if not fused:
         for layer in (model.first, model.encoder.layer, model.encoder.unused):
-            layer.plan = None
+            layer.made.pattern.plan = None
     hgq_torch.set_beta(model, 0.0)
     regularization = hgq_torch.ebops_loss(model).item()
     hgq_torch.set_beta(model, 1.0)

@@ -10,11 +10,12 @@ import hgq_torch
 from hgq_core.cost import ebops
 from hgq_core.errors import GraphError, ShapeError, UnsupportedError
 from hgq_core.graph import prove, run
+from hgq_core.graph.ops import Add
 from hgq_torch import Quantizer
 from hgq_torch import nn as qnn
 
 # Some of the forward passes here do without the second layer.
-pytestmark = pytest.mark.filterwarnings("ignore:layer 'b' is dead:hgq_core.errors.DeadLayerWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:layer 'b' has collapsed:hgq_core.errors.DeadLayerWarning")
 
 
 class Net(nn.Module):
@@ -236,45 +237,72 @@ def test_the_sentence_names_the_line():
 
 
 class Sum(qnn.QModule):
-    """A layer of one's own, of two tensors, whose nodes are those of one."""
+    def __init__(self):
+        super().__init__(enable_iq=True)
+
+    def declaration(self):
+        return lambda t, a, b: t.op(Add(), a, b)
+
+
+class Named(Sum):
+    def forward(self, a, b):
+        return super().forward(a, b)
+
+
+class Doubled(qnn.QModule):
+    """A layer whose declaration is not what it computes."""
 
     def __init__(self):
-        super().__init__(enable_iq=True, enable_oq=False, enable_ebops=True, beta0=None)
-        self.iq, self.oq = Quantizer("kif", shape=(None, 4)), None
+        super().__init__(enable_iq=True)
 
-    def forward(self, a, b):
-        return self.iq(a) + self.iq(b)
-
-    def ebops(self):
-        return torch.zeros(())
-
-    def quantized_weights(self):
-        return {}
-
-    def to_nodes(self, builder, x, label):
-        from hgq_torch import _nodes
-
-        return _nodes.quantize(builder, self.iq, x, label, "iq")
-
-
-class Doubled(Sum):
-    """The same of one tensor, whose nodes are not what it computes."""
+    def declaration(self):
+        return lambda t, a: a
 
     def forward(self, a):
-        return self.iq(a) + self.iq(a)
+        return super().forward(a) * 2
+
+
+class Summed(Doubled):
+    """The same of two tensors."""
+
+    def forward(self, a, b):
+        return super().forward(a) + b
+
+
+@pytest.mark.parametrize(
+    ("layer", "call"),
+    [
+        (Sum, lambda s, x: s.own(x, s.a(x))),
+        (Named, lambda s, x: s.own(x, b=s.a(x))),
+        (Named, lambda s, x: s.own(b=s.a(x), a=x)),
+    ],
+)
+def test_a_layer_of_two_tensors_is_exported_in_the_order_of_its_forward_pass(layer, call):
+    model = Net(call)
+    model.own = layer()
+    x = torch.randn(20, 4)
+    hgq_torch.calibrate(model, x)
+    graph = hgq_torch.to_graph(model, x[:1])
+    np.testing.assert_array_equal(run(graph, x.numpy()), model.eval()(x).detach().numpy())
+    own = graph[graph.outputs[0]]
+    assert own.label == "own"
+    assert [graph[name].label for name in own.inputs] == ["own", "own"]
+    assert list(own.inputs) == ["own/iq_0", "own/iq_1"]
 
 
 @pytest.mark.parametrize(
     ("layer", "call", "match"),
     [
-        (Sum, lambda s, x: s.own(x, s.a(x)), r"Sum 'own' is applied to \(Tensor, Tensor\).*one tensor"),
-        (Sum, lambda s, x: s.own(x, b=s.a(x)), r"Sum 'own' is applied to \(Tensor, Tensor\)"),
-        (Doubled, lambda s, x: s.own(x), r"not that of the model.*to_nodes"),
+        (Doubled, lambda s, x: s.own(x), r"not that of the model.*declaration"),
+        (Summed, lambda s, x: s.own(x, s.a(x)), r"Summed 'own' is applied to 2 tensors, its declaration takes 1"),
+        (Sum, lambda s, x: s.own(x, 2.0), r"Sum 'own' is applied to \(Tensor, float\).*layer\(x, y\)"),
+        (Sum, lambda s, x: s.own([x, x]), r"Sum 'own' is applied to \(list\)"),
     ],
 )
-def test_a_layer_of_ones_own_is_exported_whole_or_refused(layer, call, match):
+def test_a_layer_of_ones_own_that_is_used_wrongly_is_refused(layer, call, match):
     model = Net(call)
     model.own = layer()
+    model.own.build(*[(4,)] * (2 if layer is Sum else 1))
     with pytest.raises(UnsupportedError, match=match):
         hgq_torch.to_graph(model, torch.ones(1, 4))
 

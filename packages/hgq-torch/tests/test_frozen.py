@@ -60,9 +60,9 @@ def test_a_layer_with_a_frozen_quantizer_is_the_composed_one(name):
     getattr(layer, name).requires_grad_(False)
     before = {key: value.clone() for key, value in getattr(layer, name).state_dict().items()}
     trained = layer.train()(X * 9)
-    assert layer.plan is not None
+    assert layer.made.pattern.plan is not None
     assert all(torch.equal(value, before[key]) for key, value in getattr(layer, name).state_dict().items())
-    layer.plan = None
+    layer.made.pattern.plan = None
     assert torch.equal(trained, layer(X * 9))
     trained.sum().backward()
     assert layer.weight.grad is not None

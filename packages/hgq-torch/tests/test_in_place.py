@@ -133,7 +133,7 @@ SEEN_THROUGH = [
 REFUSED = [view_then_read, another_view, out_argument, element]
 
 
-@pytest.mark.filterwarnings("ignore:layer 'b' is dead:hgq_core.errors.DeadLayerWarning")  # where it is not called
+@pytest.mark.filterwarnings("ignore:layer 'b' has collapsed:hgq_core.errors.DeadLayerWarning")  # where it is not called
 @pytest.mark.parametrize("body", SEEN_THROUGH, ids=lambda b: b.__name__)
 def test_a_name_that_means_what_was_written_gives_what_was_written(body):
     model = Written(body)

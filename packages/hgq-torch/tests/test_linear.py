@@ -33,7 +33,7 @@ def randomized(layer):
 
 def composed(layer):
     other = copy.deepcopy(layer)
-    other.plan = None
+    other.made.pattern.plan = None
     return other
 
 
@@ -56,7 +56,7 @@ def test_the_fused_step_is_the_composed_one(shape, activation, bias, granularity
     fused = randomized(
         qnn.QLinear(n_in, n_out, bias=bias, activation=activation, iq=iq, kq=kq, input_shape=input_shape)
     )
-    assert fused.plan is not None
+    assert fused.made.pattern.plan is not None
     plain = composed(fused)
     x = torch.randn(rows, *input_shape) * 3
     for needs_gradient, step in product((True, False), range(2)):
@@ -123,7 +123,7 @@ def test_double_precision_and_other_specifications_take_the_composed_path():
     layer = qnn.QLinear(4, 3, dtype=torch.float64)
     assert torch.equal(layer(x := torch.randn(5, 4, dtype=torch.float64)), composed(layer)(x))
     for given in ({"kq": "kif"}, {"iq": {"overflow_mode": "SAT"}}, {"bq": "dummy"}, {"kq": {"stochastic": True}}):
-        assert qnn.QLinear(4, 3, **given).plan is None
+        assert qnn.QLinear(4, 3, **given).made.pattern.plan is None
         assert qnn.QLinear(4, 3, **given)(torch.randn(5, 4)).shape == (5, 3)
 
 
@@ -310,7 +310,7 @@ def test_what_is_set_after_construction_holds_in_the_next_step(name, change):
     for attribute in change:
         setattr(getattr(layer, name), attribute, None)
     assert torch.equal(layer(x), before)
-    assert layer.plan is not None
+    assert layer.made.pattern.plan is not None
 
 
 def test_an_activation_or_a_cost_that_is_switched_afterwards_is_respected():

@@ -17,7 +17,7 @@ X = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
 def network(plan=True):
     model = nn.Sequential(qnn.QLinear(4, 4, activation="relu"), qnn.QLinear(4, 2, oq="kif"))
     for layer in model:
-        layer.plan = layer.plan if plan else None
+        layer.made.pattern.plan = layer.made.pattern.plan if plan else None
     hgq_torch.calibrate(model, X * 8)
     return model.train()
 

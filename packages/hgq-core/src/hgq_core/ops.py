@@ -68,6 +68,9 @@ class Ops(Protocol):
     def rsqrt(self, x: Any, /) -> Any:
         """``1 / sqrt(x)``."""
 
+    def significand_bits(self, x: Any, /) -> int:
+        """Bits of a float of this type behind its first one: 23 of float32, 52 of float64."""
+
     def power_of_two(self, n: Any, /) -> Any:
         """``2**n``, exact for whole n in [-126, 127]."""
 
@@ -166,6 +169,9 @@ class NumpyOps:
 
     def rsqrt(self, x: Any) -> Any:
         return 1.0 / np.sqrt(x)
+
+    def significand_bits(self, x: Any) -> int:
+        return 23 if np.asarray(x).dtype == np.float32 else 52
 
     def power_of_two(self, n: Any) -> Any:
         return np.ldexp(1.0, np.asarray(n).astype(np.int64))

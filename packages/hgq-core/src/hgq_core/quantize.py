@@ -114,15 +114,26 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     if grid.overflow_mode is not Overflow.WRAP:
         clipped = ops.minimum(ops.maximum(x, grid.lowest), grid.highest)
         return _round(ops, clipped, grid.scale, grid.round_mode) * grid.gated
-    # Without it x 2**f of a finite x could be infinite, and infinity modulo the span no number.
+    if wrap:
+        return _wrapped(ops, x, grid)
+    # Without it x 2**f of a finite x could be infinite.
     is_huge = abs(x) >= grid.huge
     xq = _round(ops, ops.where(is_huge, x * 0.0, x), grid.scale, grid.round_mode) * grid.gated
-    if not wrap:
-        return ops.where(is_huge & (grid.gated > 0), x, xq)
-    # Modulo 2**(k + i), to -k 2**i <= y < 2**i. How often the span is taken away is rounded in two exact steps: a sum
-    # with one half, or with the lowest number, would need one bit more than the format has.
-    turns = ops.ceil(ops.floor(xq / grid.top) / (1.0 + grid.k))
-    return xq - turns * (grid.top * (1.0 + grid.k))
+    return ops.where(is_huge & (grid.gated > 0), x, xq)
+
+
+def _wrapped(ops: Ops, x: Any, grid: Grid) -> Any:
+    """Modulo the span ``2**(k + i)``, in units of the step; every intermediate is exact, whatever the size of x.
+
+    A float that reaches ``2**m`` spans, m bits behind its first one, is a multiple of the span, as is that limit. How
+    often the span is taken away is rounded in two exact steps: a sum with one half, or with the lowest number, would
+    need one bit more than the format has.
+    """
+    signs = 1.0 + grid.k
+    far = grid.top * signs * 2.0 ** ops.significand_bits(x)
+    n = _round(ops, ops.minimum(ops.maximum(x, -far), far), grid.scale, grid.round_mode)
+    top = grid.top / grid.step
+    return (n - ops.ceil(ops.floor(n / top) / signs) * (top * signs)) * grid.gated
 
 
 def fixed_point(

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Statistics
+    from hgq_core.layers.steps import Statistics
     from hgq_core.ops import Ops
-    from hgq_keras.layers._base import QLayer
+    from hgq_keras.layers._slotted import Slotted
     from hgq_keras.quantizer import Quantizer
 
 __all__ = ["CallSlots", "CountSlots", "GraphSlots"]
@@ -33,7 +33,7 @@ __all__ = ["CallSlots", "CountSlots", "GraphSlots"]
 class CallSlots:
     """What one call of a layer acts with."""
 
-    layer: QLayer
+    layer: Slotted
     training: bool | None
 
     def stored(self, slot: str) -> Any:
@@ -50,14 +50,14 @@ class CallSlots:
         return function(KERAS, x) if self.training else shared_values(_of_tensor(function), x)
 
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
-        return layer(args[0] if len(args) == 1 else list(args), training=self.training)
+        return layer(list(args) if layer.many_inputs else args[0], training=self.training)
 
 
 @dataclass(frozen=True, slots=True)
 class CountSlots:
     """What EBOPs counts of a layer, in the array library of ``verbs``."""
 
-    layer: QLayer
+    layer: Slotted
     verbs: Ops
 
     def bits(self, slot: str) -> Any:
@@ -74,7 +74,7 @@ class CountSlots:
 class GraphSlots:
     """What the Graph takes of a layer."""
 
-    layer: QLayer
+    layer: Slotted
 
     def exported(self, slot: str, shape: Shape) -> Exported:
         quantizer = self.layer.quantizer_of_slot(slot)

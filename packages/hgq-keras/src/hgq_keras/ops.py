@@ -79,6 +79,9 @@ class KerasOps:
     def rsqrt(self, x: Any) -> Any:
         return ops.rsqrt(x)
 
+    def significand_bits(self, x: Any) -> int:
+        return 52 if keras.backend.standardize_dtype(x.dtype) == "float64" else 23
+
     def power_of_two(self, n: Any) -> Any:
         exponent = ops.cast(ops.clip(n, -126, 127), "int32") + _BIAS
         power = ops.view(ops.left_shift(exponent, _MANTISSA), dtype="float32")

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import ConfigError
+from hgq_core.layers.noise import bits_without_noise
 from hgq_keras.start import values_at_once
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["check_elementwise", "shared_values"]
 
 _NUMBERS = np.array([-1.5, -0.25, 0.5, 2.0], np.float32)
-_NOISE = 12  # last bits of float64 in which compilers may differ
 _ORDER = np.array([0, 1, 2, 3, 3, 1, 0, 2])
 
 
@@ -34,18 +34,8 @@ def shared_values(function: Callable[[Any], Any], x: Any) -> Any:
 
         return compiled(function, x)
     y = ops.cast(function(ops.cast(x, "float64")), "float64")
-    return ops.cast(ops.cast(_without_noise(y), "float32"), x.dtype)
-
-
-def _without_noise(y: Any) -> Any:
-    """float64 rounded to 53 - 12 significant bits, as in the bits of the number.
-
-    A result such as ``0.3 * x**2 - 0.7 * x`` may be meant to lie in the middle of two numbers of float32, and the noise
-    of float64 would choose between them. This puts it into the middle, from where rounding is the same everywhere.
-    """
-    half, mask = 1 << (_NOISE - 1), -(1 << _NOISE)
-    bits = ops.view(y, dtype="int64")
-    return ops.view(ops.bitwise_and(bits + half, mask), dtype="float64")
+    exact = ops.view(bits_without_noise(ops.view(y, dtype="int64")), dtype="float64")
+    return ops.cast(ops.cast(exact, "float32"), x.dtype)
 
 
 def check_elementwise(function: Callable[[Any], Any], owner: str) -> None:

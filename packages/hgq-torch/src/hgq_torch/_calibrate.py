@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from hgq_core.spec import KBI
 from hgq_torch._calls import counted
 from hgq_torch._dead import mark_calibrated, warn_if_dead
 from hgq_torch._ebops import ebops
+from hgq_torch._lazy import check_begun, unbuilt
+from hgq_torch._start import Start
 from hgq_torch.nn._base import QModule
-from hgq_torch.nn._start import Start
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def calibrating(module: nn.Module) -> Iterator[None]:
     >>> float(q.i)
     4.0
     """
+    check_begun(module, "calibrating")
     quantizers = [m for m in module.modules() if isinstance(m, Quantizer)]
     training = {m: m.training for m in module.modules()}
     module.eval()
@@ -79,9 +82,11 @@ def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
     >>> calibrate(QLinear(4, 2), torch.ones(3, 4))
     464.0
     """
+    batches = _batches(data)
+    if unbuilt(model):
+        batches = _shown(model, batches)
     mine = {name: module for name, module in model.named_modules() if isinstance(module, Quantizer)}
     moving = sum(q.follows_data and isinstance(q.spec, KBI) and q.place == "datalane" for q in mine.values())
-    batches = _batches(data)
     if moving and isinstance(batches, Iterator):
         batches = list(batches)
 
@@ -126,7 +131,7 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, 
     layers = [module for module in model.modules() if isinstance(module, QModule)]
     quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
     kept = {quantizer: quantizer.stored_widths() for quantizer in quantizers}
-    opened = [layer for layer in layers if layer.start is not None and layer.start.is_open]
+    opened = [layer for layer in layers if layer.made.start.is_open]
     try:
         for layer in layers:
             layer.judge_start()
@@ -139,7 +144,7 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, 
         for quantizer, was in kept.items():
             quantizer.restore_widths(was)
         for layer in opened:
-            layer.start = Start()
+            layer.made.start = Start()
         raise
     finally:
         for quantizer in quantizers:
@@ -154,6 +159,25 @@ def _batches(data: Any) -> Any:
         return data
     message = f"data: received {type(data).__name__}, expected a tensor (batch, ...) or a loader of batches"
     raise ConfigError(message)
+
+
+def _shown(model: nn.Module, batches: Any) -> Any:
+    """The batches, of which the first has told the layers their shapes."""
+    if isinstance(batches, Iterator):
+        first = list(islice(batches, 1))
+        batches = chain(first, batches)
+    else:
+        first = list(islice(batches, 1))
+    training = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in first:
+                _run(model, batch, 1)
+    finally:
+        for m in model.modules():
+            m.training = training.get(m, training[model])
+    return batches
 
 
 def _run(model: nn.Module, batch: Any, number: int) -> None:

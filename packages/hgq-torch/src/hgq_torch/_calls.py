@@ -10,19 +10,21 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 
 from hgq_core.errors import HGQWarning
+from hgq_torch._build import nested_counts
+from hgq_torch._wrappers import uncompiled, unwrapped
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["calls_of", "counted", "is_leaf", "uncompiled", "unwrapped"]
+__all__ = ["calls_of", "counted", "is_leaf"]
 
 _NAME = "quantized_calls"
 """Attribute of a module: its modules, and calls of its quantized layers in the order of `torch.nn.Module.modules`."""
@@ -31,26 +33,6 @@ _NAME = "quantized_calls"
 def is_leaf(module: nn.Module) -> bool:
     """Whether a module is a unit of the export."""
     return isinstance(module, QModule | Quantizer)
-
-
-def uncompiled(module: nn.Module) -> nn.Module:
-    """What `torch.compile` was given, or the module itself."""
-    return cast("nn.Module", getattr(module, "_orig_mod", module))
-
-
-def unwrapped(module: nn.Module) -> nn.Module:
-    """What is inside of the wrappers of `torch.compile`, averages of weights, and replicas."""
-    while True:
-        inner = uncompiled(module)
-        if type(inner).__name__ in _WRAPPERS and isinstance(getattr(inner, "module", None), nn.Module):
-            inner = cast("nn.Module", inner.module)
-        if inner is module:
-            return module
-        module = inner
-
-
-# By name: `torch.nn.parallel.DistributedDataParallel` is not there in every build.
-_WRAPPERS = ("AveragedModel", "DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 
 
 def layers_of(module: nn.Module) -> list[QModule]:
@@ -88,7 +70,7 @@ def _places(module: nn.Module) -> tuple[int, ...]:
     numbers = {id(module): 0}
     found, places = [module], []
     for parent in found:
-        for child in () if is_leaf(parent) else parent._modules.values():
+        for child in () if isinstance(parent, Quantizer) else parent._modules.values():
             if child is None:
                 continue
             if id(child) not in numbers:
@@ -117,8 +99,9 @@ class _Tracer(fx.Tracer):
 
 def _traced(root: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
     """The calls that `torch.fx` sees."""
-    if len(layers) <= 1 and (not layers or is_leaf(root)):
-        return (1,) * len(layers)
+    if not layers or isinstance(root, QModule):
+        counts = _applied(root)
+        return tuple(counts[layer] for layer in layers)
     training = {module: module.training for module in root.modules()}
     root.eval()  # as in the graph: a forward pass may branch on `training`
     try:
@@ -134,11 +117,24 @@ def _traced(root: nn.Module, layers: Sequence[QModule]) -> tuple[int, ...]:
     finally:
         for module, was in training.items():
             module.training = was
-    counts: Counter[nn.Module] = Counter()
+    counts = Counter()
     for node in nodes:
         if node.op == "call_module":
-            counts.update(layers_of(root.get_submodule(str(node.target))))
+            counts.update(_applied(root.get_submodule(str(node.target))))
     return tuple(counts[layer] for layer in layers)
+
+
+def _applied(module: nn.Module) -> Counter[nn.Module]:
+    """Calls of quantized layers in one call of a unit of the export: its own, and those of its declaration."""
+    if not isinstance(module, QModule):
+        return Counter(layers_of(module))
+    counts: Counter[nn.Module] = Counter([module])
+    if module.built_for is None:
+        counts.update(layer for layer in layers_of(module) if layer is not module)
+    for path, number in nested_counts(module).items():
+        for layer, times in _applied(unwrapped(module.get_submodule(path))).items():
+            counts[layer] += times * number
+    return counts
 
 
 @contextmanager

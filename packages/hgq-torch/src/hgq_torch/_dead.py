@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import torch
-
 from hgq_core.errors import DeadLayerWarning
+from hgq_core.health import cause_of_collapse, collapse_message
+from hgq_torch._slots import ModuleSlots
 from hgq_torch.nn._base import QModule
 from hgq_torch.quantizer import Quantizer
 
@@ -22,11 +22,12 @@ __all__ = ["dead_layers", "uncalibrated", "warn_if_dead"]
 def dead_layers(model: nn.Module) -> dict[str, str]:
     """The layers whose result no longer depends on their input, by path, each with the reason.
 
+    >>> import torch
     >>> from hgq_torch.nn import QLinear
     >>> layer = QLinear(4, 2)
     >>> layer.kq.assign(b=0)
     >>> dead_layers(torch.nn.Sequential(layer))
-    {'0': 'its whole weight is quantized to zero'}
+    {'0': 'every quantized weight is 0'}
     """
     found: dict[str, str] = {}
     for name, module in model.named_modules():
@@ -43,6 +44,7 @@ def uncalibrated(model: nn.Module) -> list[str]:
     At inference such a range wraps what it does not hold. `calibrate` sets it; a step of training, or weights that are
     set otherwise, make the layer uncalibrated again.
 
+    >>> import torch
     >>> from hgq_torch import calibrate, nn
     >>> model = torch.nn.Sequential(nn.QLinear(4, 3), nn.QLinear(3, 2))
     >>> uncalibrated(model)
@@ -64,39 +66,24 @@ def mark_calibrated(model: nn.Module, seen: Container[Quantizer]) -> None:
 
 def _owned(model: nn.Module) -> Iterator[tuple[str, Quantizer, list[Tensor]]]:
     """Every quantizer with the path and the weights of its layer, or with its own path and none."""
-    layer: str | None = None
-    weights: list[Tensor] = []
+    owners: dict[Quantizer, tuple[str, list[Tensor]]] = {}
     for name, module in model.named_modules():
         if isinstance(module, QModule):
-            layer, weights = name, module.own_weights()
-        elif isinstance(module, Quantizer):
-            inside = layer is not None and (not layer or name.startswith(f"{layer}."))
-            yield (layer, module, weights) if inside and layer is not None else (name, module, [])
+            weights = module.own_weights()
+            owners.update({q: (name, weights) for q in module.own_quantizers().values() if q not in owners})
+    for name, module in model.named_modules():
+        if isinstance(module, Quantizer):
+            owner, weights = owners.get(module, (name, []))
+            yield owner, module, weights
 
 
 def _reason(module: QModule) -> str:
-    weight = module.quantized_weights().get("weight")
-    if weight is not None and not bool(weight.any()):
-        return "its whole weight is quantized to zero"
-    for role, quantizer in (("input", module.iq), ("output", module.oq)):
-        if quantizer is not None and _all_dead(quantizer):
-            return f"every element of its {role} has no bits left"
-    return ""
+    return "" if module.program is None else cause_of_collapse(module.program, ModuleSlots(module))
 
 
-def _all_dead(quantizer: Quantizer) -> bool:
-    with torch.no_grad():
-        if not quantizer.fixed or not quantizer.built:
-            return False
-        k, i, f = quantizer.kif()
-        return not bool((k + i + f > 0).any())
-
-
-def warn_if_dead(model: nn.Module) -> None:
-    """Give a `DeadLayerWarning` that names every dead layer; call it once an epoch. `calibrate` and `to_graph` do."""
-    for name, reason in dead_layers(model).items():
-        message = (
-            f"layer {name or type(model).__name__!r} is dead: {reason}; lower beta, bound the widths from below "
-            "(bc=Bounds(1, ...)), or restore an earlier checkpoint"
-        )
-        warnings.warn(message, DeadLayerWarning, stacklevel=2)
+def warn_if_dead(model: nn.Module) -> dict[str, str]:
+    """Give a `DeadLayerWarning` for every dead layer, once an epoch; returns `dead_layers`. `calibrate` does it too."""
+    dead = dead_layers(model)
+    for name, cause in dead.items():
+        warnings.warn(collapse_message(name or type(model).__name__, cause), DeadLayerWarning, stacklevel=2)
+    return dead

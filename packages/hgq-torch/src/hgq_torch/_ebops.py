@@ -9,8 +9,8 @@ import torch
 from hgq_core.errors import ConfigError
 from hgq_core.numbers import not_negative
 from hgq_torch._calls import calls_of
+from hgq_torch.kernels.cost import dense_costs
 from hgq_torch.nn._base import QModule
-from hgq_torch.nn._dense_cost import dense_costs
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def ebops_loss(model: nn.Module) -> Tensor:
         elif isinstance(module, Quantizer):
             quantizers.append(module)
     terms: list[Tensor | None] = []
-    covered: set[nn.Module | None] = set()
+    covered: set[nn.Module] = set()
     calls = dict(zip(layers, calls_of(model, layers), strict=True))
     if not torch.compiler.is_compiling():
-        costs, dense = dense_costs(calls)
+        costs, dense, widths = dense_costs(calls)
         terms += costs
-        covered.update(dense, *((layer.iq, layer.kq, layer.bq) for layer in dense))
+        covered.update(dense, widths)
     for layer in layers:
         if layer.enable_ebops and layer not in covered:
             terms.append(layer.beta * layer.ebops() * calls[layer])

@@ -12,9 +12,11 @@ from hgq_core.errors import GraphError, ShapeError, UnsupportedError
 from hgq_core.graph import Graph, run
 from hgq_core.graph.announce import warn_if_inexact
 from hgq_core.graph.ir import same
-from hgq_torch._calls import counted, unwrapped
+from hgq_torch._calls import counted
 from hgq_torch._dead import uncalibrated, warn_if_dead
+from hgq_torch._lazy import build, unbuilt
 from hgq_torch._record import Recorder
+from hgq_torch._wrappers import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +61,8 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     """
     root = unwrapped(model)
     examples = _checked(example)
+    if unbuilt(root):
+        build(root, examples)
     training = {module: module.training for module in root.modules()}
     root.eval()
     try:
@@ -152,6 +156,6 @@ def _check_values(graph: Graph, inputs: list[Tensor], outputs: list[Tensor]) -> 
         if not np.array_equal(got, want.double().cpu().numpy()):
             message = (
                 f"output {name!r} of the graph is not that of the model; a module or a hook changes numbers in a way "
-                "that is not seen, or `to_nodes` of a layer of your own is not what its forward pass computes"
+                "that is not seen, or the forward pass of a layer of your own is not that of its declaration"
             )
             raise UnsupportedError(message)

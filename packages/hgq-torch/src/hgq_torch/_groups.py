@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, HGQWarning
+from hgq_torch._lazy import not_begun
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ def parameter_groups(model: nn.Module, *, weight_decay: float = 0.0, **options: 
         weight_decay: of all parameters that are no widths.
         **options: what both groups get, e.g. ``lr``.
 
+    A layer of your own that has not been built, and so has no parameters yet, is named in a warning.
+
     Raises:
         ConfigError: weight_decay is not finite, or negative.
 
@@ -39,6 +43,14 @@ def parameter_groups(model: nn.Module, *, weight_decay: float = 0.0, **options: 
     if not isfinite(weight_decay) or weight_decay < 0:
         message = f"weight_decay: received {weight_decay}, expected a finite factor of at least 0"
         raise ConfigError(message)
+    missing = not_begun(model)
+    if missing:
+        message = (
+            f"{', '.join(map(repr, missing))}: the parameters of a layer of one's own are made when the shapes of its "
+            "data are known, so that an optimizer of these groups would not train them; call hgq_torch.build(model, "
+            "example) first"
+        )
+        warnings.warn(message, HGQWarning, stacklevel=2)
     widths = {p for module in model.modules() if isinstance(module, Quantizer) for p in module.parameters()}
     every = list(model.parameters())
     groups = [([p for p in every if p not in widths], weight_decay), ([p for p in every if p in widths], 0.0)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hgq_core.errors import ConfigError
+from hgq_torch._lazy import check_begun
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ def synchronize(model: nn.Module, process_group: Any = None) -> None:
         process_group: the group, or None for the default one.
 
     Raises:
-        ConfigError: `torch.distributed` has not been initialised.
+        ConfigError: `torch.distributed` has not been initialised, or a layer of your own has not been built.
     """
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         message = "synchronize needs a process group: call torch.distributed.init_process_group first"
         raise ConfigError(message)
+    check_begun(model, "synchronize")
     group = torch.distributed.group.WORLD if process_group is None else process_group
     for module in model.modules():
         if isinstance(module, Quantizer):

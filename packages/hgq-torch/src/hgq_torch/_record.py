@@ -23,8 +23,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
 from hgq_core.graph.real import acts_on_real
-from hgq_torch import _arithmetic, _moves, _nodes
+from hgq_torch import _arithmetic, _moves
 from hgq_torch._calls import is_leaf
+from hgq_torch._exported import emit_quantizer
+from hgq_torch._inputs import input_names
 from hgq_torch._known import OUT_OF_PLACE, KnownTensors, tensors_in
 from hgq_torch._operations import SHAPE_ONLY, VALUES
 from hgq_torch.nn._base import QModule
@@ -49,7 +51,7 @@ class Recorder(TorchDispatchMode, KnownTensors):
         KnownTensors.__init__(self, root, batch)
         self._stack: list[tuple[str, nn.Module]] = []
         self._inside = 0
-        self._source: tuple[str, str] | None = None
+        self._source: list[str] | None = None
         self._numbers: Counter[str] = Counter()
         self._real: set[str] = set()
 
@@ -73,6 +75,9 @@ class Recorder(TorchDispatchMode, KnownTensors):
         return [self.name(x, "the output") for x in outputs], outputs
 
     def _parameter_names(self) -> Iterator[str]:
+        if isinstance(self.root, QModule):
+            yield from input_names(self.root.declaration())
+            return
         for name, parameter in inspect.signature(self.root.forward).parameters.items():
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 yield name
@@ -97,7 +102,7 @@ class Recorder(TorchDispatchMode, KnownTensors):
             if self._inside or is_leaf(module):
                 self._inside += 1
             if self._inside == 1:
-                self._source = self._operand(module, path, args, kwargs)
+                self._source = self._operands(module, path, args, kwargs)
             elif not self._inside:
                 self._stack.append((path, module))
 
@@ -109,37 +114,53 @@ class Recorder(TorchDispatchMode, KnownTensors):
                 self._stack.pop()
                 return
             if self._inside == 1 and self._source is not None:
-                self._record_leaf(module, path, self._source[0], result)
+                self._record_leaf(module, path, self._source, result)
             self._inside -= 1
 
         return hook
 
     # --- quantized layers -----------------------------------------------------------------------------------------
 
-    def _operand(
+    def _operands(
         self, module: nn.Module, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[str, str] | None:
-        """The one tensor that a layer is applied to; None for a quantizer that is applied to a constant."""
-        given = [part for part in (*args, *kwargs.values()) if part is not None]
+    ) -> list[str] | None:
+        """The tensors that a layer is applied to, in its order; None for a quantizer that is applied to a constant."""
         title = f"{type(module).__name__} {path!r}" if path else type(module).__name__
-        if len(given) != 1 or not isinstance(given[0], Tensor):
-            kinds = ", ".join(type(part).__name__ for part in given)
-            message = f"{title} is applied to ({kinds}); a quantized layer is exported with one tensor as its argument"
+        try:
+            bound = inspect.signature(module.forward).bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{title}: {error}") from error
+        given = [part for part in bound.args if part is not None]
+        if isinstance(module, QModule) and bound.kwargs:
+            given = list(module.in_order(given, bound.kwargs))
+        given = [part for part in given if part is not None]
+        if not given or not all(isinstance(part, Tensor) for part in given):
+            kinds = ", ".join(type(part).__name__ for part in given) or "nothing"
+            message = (
+                f"{title} is applied to ({kinds}); a quantized layer is exported with tensors as its arguments, each "
+                "given alone: call it as layer(x, y), not as layer([x, y])"
+            )
             raise UnsupportedError(message)
-        if isinstance(module, QModule) or self.knows(given[0]):
-            return self.name(given[0], title), title
-        return None
+        if isinstance(module, QModule):
+            return [self.name(part, title) for part in given]
+        return [self.name(given[0], title)] if self.knows(given[0]) else None
 
-    def _record_leaf(self, module: nn.Module, path: str, x: str, result: Any) -> None:
+    def _record_leaf(self, module: nn.Module, path: str, inputs: list[str], result: Any) -> None:
         title = f"{type(module).__name__} {path!r}"
         if not isinstance(result, Tensor):
             message = f"{title} returns a {type(result).__name__}, expected one tensor"
             raise UnsupportedError(message)
         if isinstance(module, QModule):
-            name = module.to_nodes(self.builder, x, path)
+            expected = len(module.checked_program().inputs)
+            if len(inputs) != expected:
+                message = (
+                    f"{title} is applied to {len(inputs)} tensors, its declaration takes {expected}; its forward pass "
+                    "has to be that of its declaration: do not override `forward`"
+                )
+                raise UnsupportedError(message)
+            name = module.emit(self.builder, path, inputs)
         else:
-            quantizer = cast("Quantizer", module)
-            name = _nodes.quantize(self.builder, quantizer, x, path, "quantizer", result.dtype)
+            name = emit_quantizer(self.builder, cast("Quantizer", module), inputs[0], path, result)
         self.know(result, name, title)
 
     # --- operations ---------------------------------------------------------------------------------------------------

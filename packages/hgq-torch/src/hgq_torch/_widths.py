@@ -169,6 +169,11 @@ class StoredWidths(nn.Module):
                 terms.append(factor * getattr(self, name).sum())
         return cast("Tensor", sum(terms[1:], terms[0])) if terms else None
 
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Widths that have no shape yet are those of the specification, and not saved."""
+        if self.built:
+            super()._save_to_state_dict(destination, prefix, keep_vars)
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Widths that have no shape yet take it from the file; those that are no bits are refused first."""
         for name in self.stored:
@@ -180,7 +185,8 @@ class StoredWidths(nn.Module):
             blocks = {axis % len(widths): size for axis, size in own.blocks.items()} if len(widths) else {}
             data = {axis % len(widths) for axis in shared} if self._data else set()
             self.build(tuple(None if a in data else n * blocks.get(a, 1) for a, n in enumerate(widths)))
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        if self.built:
+            super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def check_stored(name: str, values: Any) -> None:

@@ -118,6 +118,10 @@ class TorchOps:
         """``1 / sqrt(x)``."""
         return torch.rsqrt(x)
 
+    def significand_bits(self, x: Tensor, /) -> int:
+        """Bits of a float of this type behind its first one."""
+        return 52 if x.dtype is torch.float64 else 23
+
     def power_of_two(self, n: Tensor, /) -> Tensor:
         """``2**n`` from the exponent bits of the float, exact; n is limited to the normal exponents of its type."""
         power = power_of_two(n.detach())
@@ -195,7 +199,7 @@ class TorchOps:
             ).movedim(1, -1)
             cut = [slice(a, n - b) for n, (a, b) in zip(full.shape[1:-1], op.pads, strict=True)]
             return full[(slice(None), *cut)]
-        padded = self.pad(x, [(0, 0), *op.pads, (0, 0)])
+        padded = self.pad(x, [(0, 0), *op.pads, (0, 0)]) if any(map(any, op.pads)) else x
         result = _CONVOLUTION[rank](
             padded.movedim(-1, 1),
             kernel.movedim((-1, -2), (0, 1)),

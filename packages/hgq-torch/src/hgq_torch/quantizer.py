@@ -10,11 +10,13 @@ from torch import Tensor
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
 from hgq_core.quantizer import Mode, counted, transformed
-from hgq_core.quantizer.range import is_weight_range, wraps
+from hgq_core.quantizer.range import follows, is_weight_range, wraps
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
 from hgq_torch._range import FollowedRange
+from hgq_torch._remembered import Remembered, may_remember
+from hgq_torch.kernels.inference import InferenceGrid, infer
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class Quantizer(FollowedRange):
         self.scaler = checked_scaler(scaler)
         self.affine = checked_affine(affine)
         self.qnoise_factor = checked_noise(qnoise_factor)
+        self._grid: Remembered[InferenceGrid] = Remembered()
+        self._weight: Remembered[Tensor] = Remembered()
         if shape is not None:
             self.build(shape)
 
@@ -126,6 +130,13 @@ class Quantizer(FollowedRange):
             self.build((None, *x.shape[1:]) if data else tuple(x.shape))
         return self._transformed(x, self.mode)
 
+    def weight_at_hand(self, weight: Tensor) -> Tensor:
+        """The quantized weight; at inference the one of last time, as long as weight and widths are the same."""
+        if self.mode is not Mode.INFER or self.calibrating or not may_remember(weight):
+            return cast("Tensor", self(weight))
+        sources = [weight, *(getattr(self, name) for name in self.stored)]
+        return self._weight.result(sources, lambda: cast("Tensor", self(weight)))
+
     def inferred(self, x: Tensor) -> Tensor:
         """X quantized as at inference, whatever the mode, without gradient and without a change of state."""
         with torch.no_grad():
@@ -153,12 +164,23 @@ class Quantizer(FollowedRange):
             return cast("Tensor", MiniFloatFunction.apply(x, *(self.width(name) for name in self.names)))
         spec = cast("KIF | KBI", spec)
         wrap = wraps(spec, mode)
+        if mode is Mode.INFER and not self.calibrating and may_remember(x) and not follows(spec, mode):
+            return infer(x, self._inference_grid(spec, wrap=wrap))
         if wrap and self.calibrating:
             self._observe_frozen(x.detach())
         k, i, f = self._formats_of(x.detach(), mode)
         noise = torch.rand_like(x) if spec.stochastic and mode is Mode.TRAIN else None
         result = FixedPointFunction.apply(x, k, i, f, spec.round_mode, spec.overflow_mode, wrap, noise)
         return cast("Tensor", result)
+
+    def _inference_grid(self, spec: KIF | KBI, *, wrap: bool) -> InferenceGrid:
+        """The grid of the present widths; kept until they change."""
+
+        def compute() -> InferenceGrid:
+            modes: dict[str, Any] = {"round_mode": spec.round_mode, "overflow_mode": spec.overflow_mode}
+            return InferenceGrid.of(*self.kif(), wrap=wrap, **modes)
+
+        return self._grid.result([getattr(self, name) for name in self.stored], compute)
 
     def _check(self, x: Tensor, sharing: Sharing) -> None:
         expected = sharing.joined_shape

@@ -11,11 +11,11 @@ import torch
 
 import hgq_torch
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model, Quantizer
-from hgq_core.errors import DeadLayerWarning, PrecisionWarning, UnsupportedError
+from hgq_core.conformance.wiring import evaluated, input_count
+from hgq_core.errors import DeadLayerWarning, PrecisionWarning
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
-from hgq_core.spec import Dummy
-from hgq_torch.nn import QLinear
+from hgq_torch._testing_layers import SuiteLayer, turned
 from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
@@ -50,17 +50,21 @@ def _in_mode(module: torch.nn.Module, mode: Mode, *inputs: Array) -> Array:
 
 
 class _Quantizer(Quantizer):
-    """A quantizer; ``turned`` if it sees a kernel as ``(out, in)``, where the suite has ``(in, out)``."""
+    """A quantizer; with ``axes`` it sees the tensors of the suite with their axes in this order."""
 
-    def __init__(self, quantizer: hgq_torch.Quantizer, *, turned: bool = False) -> None:
+    def __init__(self, quantizer: hgq_torch.Quantizer, axes: Sequence[int] | None = None) -> None:
         self.quantizer = quantizer
-        self.turned = turned
+        self.axes = axes
+        self.back = None if axes is None else tuple(int(n) for n in np.argsort(axes))
 
     def _turn(self, x: Any) -> Any:
-        return np.transpose(x) if self.turned else x
+        return turned(x, self.axes)
+
+    def _return(self, x: Any) -> Any:
+        return turned(x, self.back)
 
     def forward(self, x: Array, mode: Mode) -> Array:
-        return np.asarray(self._turn(_in_mode(self.quantizer, mode, self._turn(x))))
+        return np.asarray(self._return(_in_mode(self.quantizer, mode, self._turn(x))))
 
     def gradients(self, x: Array, g: Array) -> Gradients:
         self.quantizer.train()
@@ -71,33 +75,52 @@ class _Quantizer(Quantizer):
         self.quantizer.eval()
         dx = torch.zeros_like(given) if given.grad is None else given.grad
         parameters = dict(self.quantizer.named_parameters())
-        widths = {name: None if p.grad is None else self._turn(p.grad.numpy()) for name, p in parameters.items()}
-        return Gradients(self._turn(result.detach().numpy()), self._turn(dx.numpy()), widths)
+        widths = {name: None if p.grad is None else self._return(p.grad.numpy()) for name, p in parameters.items()}
+        return Gradients(self._return(result.detach().numpy()), self._return(dx.numpy()), widths)
 
     def widths(self) -> dict[str, Array]:
         stored = {name: getattr(self.quantizer, name).detach().numpy().copy() for name in self.quantizer.stored}
-        return {name: self._turn(width) for name, width in stored.items()}
+        return {name: self._return(width) for name, width in stored.items()}
 
     def assign(self, widths: Mapping[str, Any]) -> None:
         self.quantizer.assign(**{name: self._turn(np.asarray(width)) for name, width in widths.items()})
 
     def formats(self) -> Formats:
         formats = self.quantizer.formats()
-        return Formats.of(*(self._turn(part) for part in (formats.k, formats.i, formats.f)))
+        return Formats.of(*(self._return(part) for part in (formats.k, formats.i, formats.f)))
 
     def bits(self) -> Array:
-        return np.asarray(self._turn(self.quantizer.counted_bits().detach().numpy()))
+        return np.asarray(self._return(self.quantizer.counted_bits().detach().numpy()))
+
+
+class _Net(torch.nn.Module):
+    """The layers of a case, applied as it says."""
+
+    def __init__(self, given: Sequence[Layer], input_shape: tuple[int, ...], *, build: bool) -> None:
+        super().__init__()
+        self.given = given
+        self.layers = torch.nn.ModuleDict()
+
+        def shape(number: int, operands: list[Any]) -> Any:
+            if str(number) not in self.layers:
+                shapes = [tuple(x.shape[1:]) for x in operands]
+                self.layers[str(number)] = SuiteLayer(given[number], shapes, build=build)
+                made = self.layers[str(number)] if build else SuiteLayer(given[number], shapes)
+                results[number] = made.eval()(*operands).detach()
+            return results[number]
+
+        results: dict[int, torch.Tensor] = {}
+        evaluated(given, [torch.zeros(1, *input_shape)] * input_count(given), shape)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = evaluated(self.given, inputs, lambda number, xs: self.layers[str(number)](*xs))
+        return result
 
 
 class _Model(Model):
-    def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> None:
+    def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...], *, build: bool = True) -> None:
         self.layers, self.input_shape = layers, input_shape
-        modules: list[torch.nn.Module] = []
-        shape = input_shape
-        for layer in layers:
-            module, shape = _module(layer, shape)
-            modules.append(module)
-        self.module = torch.nn.Sequential(*modules).eval()
+        self.module = _Net(layers, input_shape, build=build).eval()
 
     def forward(self, *inputs: Array, mode: Mode = Mode.INFER) -> Array:
         return _in_mode(self.module, mode, *inputs)
@@ -119,11 +142,11 @@ class _Model(Model):
         found: dict[tuple[int, str], dict[str, Array]] = {}
         for n, layer in enumerate(self.layers):
             for name in layer.quantizers:
-                quantizer = getattr(self.module[n], name)
-                for width in quantizer.trained:
-                    stored = getattr(quantizer, width)
+                adapter = self._adapter(n, name)
+                for width in adapter.quantizer.trained:
+                    stored = getattr(adapter.quantizer, width)
                     gradient = np.zeros(stored.shape) if stored.grad is None else stored.grad.numpy()
-                    found.setdefault((n, name), {})[width] = gradient.T if name == "kq" else gradient
+                    found.setdefault((n, name), {})[width] = turned(gradient, adapter.back)
         return found
 
     def to_graph(self) -> Graph:
@@ -131,15 +154,19 @@ class _Model(Model):
             # The table of cases holds layers whose widths are random: some are dead, some wider than float32.
             warnings.simplefilter("ignore", DeadLayerWarning)
             warnings.simplefilter("ignore", PrecisionWarning)
-            return hgq_torch.to_graph(self.module, torch.zeros(1, *self.input_shape))
+            return hgq_torch.to_graph(self.module, [torch.zeros(1, *self.input_shape)] * input_count(self.layers))
+
+    def _adapter(self, layer: int, name: str) -> _Quantizer:
+        made: Any = self.module.layers[str(layer)]
+        return _Quantizer(made.quantizers(name)[0], made.axes_of(name))
 
     def quantizer(self, layer: int, name: str) -> Quantizer:
-        return _Quantizer(getattr(self.module[layer], name), turned=name == "kq")
+        return self._adapter(layer, name)
 
     def save_and_load(self, folder: Path, save_format: str) -> Model:
         path = folder / f"model.{save_format}"
         torch.save(self.module.state_dict(), path)
-        fresh = _Model([_bare(layer) for layer in self.layers], self.input_shape)
+        fresh = _Model([_bare(layer) for layer in self.layers], self.input_shape, build=False)
         fresh.module.load_state_dict(torch.load(path, weights_only=True))
         return fresh
 
@@ -159,52 +186,13 @@ class _Model(Model):
         return losses
 
 
-def _turned(spec: Spec) -> Spec:
-    """The specification of a kernel ``(in, out)`` for one that is stored as ``(out, in)``."""
-    if isinstance(spec, Dummy):
-        return spec
-    axes: dict[str, Any] = {
-        name: None if given is None else tuple(1 - axis % 2 for axis in given)
-        for name in ("homogeneous_axis", "heterogeneous_axis")
-        for given in [getattr(spec, name)]
-    }
-    blocks = {1 - axis % 2: size for axis, size in spec.blocks.items()}
-    return dataclasses.replace(spec, **axes, blocks=blocks)
-
-
 def _bare(layer: Layer) -> Layer:
     """The layer as configured, with other weights and its initial widths: what a file has to restore."""
-    return Layer(layer.kind, layer.options, layer.quantizers, {n: np.ones_like(w) for n, w in layer.weights.items()})
-
-
-def _module(layer: Layer, shape: tuple[int, ...]) -> tuple[torch.nn.Module, tuple[int, ...]]:
-    """The module of a layer, with weights and widths assigned, and its output shape."""
-    if layer.kind == "flatten":
-        return torch.nn.Flatten(), (int(np.prod(shape)),)
-    if layer.kind != "dense":
-        message = f"layer kind {layer.kind!r}: hgq-torch has no such module yet"
-        raise UnsupportedError(message)
-    quantizers: dict[str, Any] = dict(layer.quantizers)
-    if "kq" in quantizers:
-        quantizers["kq"] = _turned(quantizers["kq"])
-    module = QLinear(
-        shape[-1],
-        layer.options["units"],
-        bias="bias" in layer.weights,
-        activation=layer.options.get("activation"),
-        input_shape=shape,
-        enable_iq="iq" in layer.quantizers,
-        enable_oq="oq" in layer.quantizers,
-        parallelization_factor=layer.options.get("parallelization_factor", -1),
-        **quantizers,
-    )
-    with torch.no_grad():
-        module.weight.copy_(_tensor(layer.weights["kernel"]).T)
-        if module.bias is not None:
-            module.bias.copy_(_tensor(layer.weights["bias"]))
-    for name, widths in layer.widths.items():
-        _Quantizer(getattr(module, name), turned=name == "kq").assign(widths)
-    return module, module.output_shape
+    options = dict(layer.options)
+    if "parts" in options:
+        options["parts"] = tuple(_bare(part) for part in options["parts"])
+    weights = {name: np.ones_like(value) for name, value in layer.weights.items()}
+    return dataclasses.replace(layer, options=options, weights=weights, widths={})
 
 
 class TorchBackend(Backend):
@@ -212,10 +200,6 @@ class TorchBackend(Backend):
 
     version = f"hgq-torch {hgq_torch.__version__}, torch {torch.__version__}"
     environment: Mapping[str, str] = {"device": "cpu"}
-    missing_kinds: Mapping[str, str] = dict.fromkeys(
-        ("einsum_dense", "conv1d", "conv2d", "batch_norm", "max_pool2d", "average_pool2d", "add", "unary_lut"),
-        "hgq_torch.nn begins with QLinear",
-    )
     save_formats = ("pt",)
 
     def quantize(
@@ -242,5 +226,5 @@ class TorchBackend(Backend):
         )
 
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:
-        """A `torch.nn.Sequential`."""
+        """A module of these layers."""
         return _Model(layers, input_shape)

@@ -15,7 +15,7 @@ from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder
 from hgq_core.graph.ops import Shape
 from hgq_core.layers import Bits, Emit, Exported, Program, Values, trace, weight_of
-from hgq_core.layers.program import Statistics
+from hgq_core.layers.steps import Statistics
 from hgq_core.ops import NUMPY
 from hgq_core.quantizer.range import is_weight_range
 from hgq_core.spec import KBI, KIF, Spec

@@ -6,19 +6,22 @@ from hgq_core.layers.emit import Emit, Exported, ExportedSlots
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
+from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Merge
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
-from hgq_core.layers.program import Declaration, Program, QuantizerSlot, Trace, Traceable, Value, WeightSlot, trace
+from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
 from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, weight_of
 from hgq_core.layers.softmax import Softmax, softmax_table
+from hgq_core.layers.steps import QuantizerSlot, WeightSlot
 
 __all__ = [
     "Activation",
     "BatchNormalization",
     "Bits",
+    "ChannelsFirst",
     "Convolution",
     "CountedSlots",
     "Declaration",

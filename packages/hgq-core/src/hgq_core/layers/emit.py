@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from hgq_core.formats import Formats
     from hgq_core.graph.ir import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Applied, Computed, Nested, Program, Quantized, Statistics, Step, Stored, Table
+    from hgq_core.layers.program import Program
+    from hgq_core.layers.steps import Applied, Computed, Nested, Quantized, Statistics, Step, Stored, Table
     from hgq_core.spec import Spec
 
 __all__ = ["Emit", "Exported", "ExportedSlots"]
@@ -83,6 +84,11 @@ class Emit(Reading):
         self.label = label
         self.factor = factor
         self._formatless: set[str] = set()
+
+    def read(self, program: Program, inputs: Sequence[str]) -> Any:
+        """The name of the output; what another layer gave its formats is not counted by this one."""
+        self._formatless.update(inputs)
+        return super().read(program, inputs)
 
     def _under(self, step: Step) -> str:
         return "/".join(part for part in (self.label, step.label) if part)
@@ -157,13 +163,13 @@ class Emit(Reading):
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:
         if isinstance(kind, Constant):
-            return self._add(step, kind)
+            return self._add(step, kind, name=f"{self._under(step)}/{step.name}" if step.name else "")
         data = [arg for arg, number in zip(args, step.args, strict=True) if not program.steps[number].constant]
-        # A dummy has no bits to count, though the edge behind it may have some; a bias is counted by its own.
+        # Neither an input nor a dummy has bits that this layer counts, though the edge may; a bias counts by its own.
         biased = isinstance(kind, Add) and len(data) == 1 and len(args) > 1
-        counts = biased or self._formatless.isdisjoint(args)
-        y = self._add(step, kind, *args, factor=self.factor * step.share if counts else 0.0)
-        if not counts and len(data) == len(args) == 1:
+        known = self._formatless.isdisjoint(data)
+        y = self._add(step, kind, *args, factor=self.factor * step.share if biased or known else 0.0)
+        if not known:
             self._formatless.add(y)
         return y
 

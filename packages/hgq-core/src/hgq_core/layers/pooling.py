@@ -62,4 +62,4 @@ class Pooling:
             # The quotient of any window is that of one that covers no padding.
             whole = Pool("sum", self.window, self.window, ((0, 0),) * rank)
             scale = np.broadcast_to(average_scale(whole, self.window).reshape(-1)[0], scale.shape)
-        return part.op(Multiply(), part.op(pool, x, share=share), part.constant(scale), share=0.0)
+        return part.op(Multiply(), part.op(pool, x, share=share), part.constant(scale, name="scale"), share=0.0)

@@ -14,26 +14,29 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.kinds import kind_of
 from hgq_core.graph.ops import Constant, Operation, Reshape, Shape
 from hgq_core.graph.shapes import has_no_batch, output_shape
+from hgq_core.layers.steps import (
+    Applied,
+    Computed,
+    Feed,
+    Nested,
+    Quantized,
+    QuantizerSlot,
+    Statistics,
+    Step,
+    StepKind,
+    Stored,
+    Table,
+    WeightSlot,
+)
 
 __all__ = [
-    "Applied",
-    "Computed",
     "Declaration",
-    "Feed",
-    "Nested",
     "Program",
-    "Quantized",
-    "QuantizerSlot",
-    "Statistics",
-    "Step",
-    "StepKind",
-    "Stored",
-    "Table",
     "Trace",
     "Traceable",
     "Value",
-    "WeightSlot",
     "checked",
+    "last_uses",
     "trace",
 ]
 
@@ -41,143 +44,6 @@ Value = NewType("Value", int)
 """A tensor inside a declaration: the number of the step that gives it."""
 Declaration = Callable[..., Any]
 """``declaration(t, *values)``: what a layer computes, written to a `Trace`; returns its output, a `Value`."""
-
-
-# --- slots: what a layer has variables for ---
-
-
-@dataclass(frozen=True, slots=True)
-class QuantizerSlot:
-    """A quantizer of a layer, before it has widths.
-
-    Attributes:
-        shape: of its tensors, without the batch axis for data.
-        place: ``"weight"``, ``"bias"``, ``"table"`` or ``"datalane"``; gives the default specification.
-        constant: whether it quantizes a weight, which has no batch axis.
-        overrides: parameters of the default specification that this slot has otherwise, its granularity above all.
-    """
-
-    shape: Shape
-    place: str
-    constant: bool
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class WeightSlot:
-    """A weight of a layer, before it has numbers.
-
-    Attributes:
-        shape: as the declaration sees it; a framework may store it permuted.
-        start: ``"kernel"``, ``"zeros"`` or ``"ones"``: how it begins, if nobody says otherwise.
-        trainable: False for statistics.
-    """
-
-    shape: Shape
-    start: str
-    trainable: bool = True
-
-
-# --- steps ---
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """An input of the layer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A weight as it is stored, not quantized yet, without a batch axis."""
-
-    slot: str
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Mean and variance of data over ``axes``, as a pair; at inference the moving averages of those seen in training.
-
-    Attributes:
-        mean: slot of the moving average of the mean.
-        variance: slot of that of the variance.
-        axes: over which they are taken; the batch axis is 0 here.
-    """
-
-    mean: str
-    variance: str
-    axes: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """Numbers computed from weights before they are quantized; ``function(ops, *values)`` uses the verbs of `Ops`."""
-
-    function: Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Quantized:
-    """Numbers in the formats of a slot; ``name`` is that of the constant in the Graph, of a weight."""
-
-    slot: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A function of one number, ``function(ops, x)``, quantized by the slot: a table in hardware.
-
-    Its operand is quantized data.
-    """
-
-    slot: str
-    function: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph: trained and not exported."""
-
-    function: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Nested:
-    """Another layer with slots of its own, which it counts itself.
-
-    Attributes:
-        name: its place inside this one, such as ``"others/0"``.
-        layer: a layer of the same framework.
-    """
-
-    name: str
-    layer: Any
-
-
-StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Applied | Nested | Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step and where it belongs.
-
-    Attributes:
-        kind: what it does.
-        args: numbers of the steps that it reads.
-        shape: of its result, without the batch axis for data.
-        constant: whether the result has no batch axis.
-        share: part of the instances that is built in hardware; factor of its EBOPs.
-        label: place inside of the layer, such as ``"query"``; empty for the layer itself.
-        composite: the group that it belongs to in the Graph, such as ``"softmax"``.
-    """
-
-    kind: StepKind
-    args: tuple[int, ...]
-    shape: Shape
-    constant: bool
-    share: float
-    label: str
-    composite: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,7 +108,7 @@ class Traceable(Protocol):
     """A layer of a front end: it has slots of its own and can be a part of another one."""
 
     def traced_shape(self, *shapes: Shape) -> Shape:
-        """Shape of its output for inputs of these shapes, batch axes left out; the layer is built for them."""
+        """Shape of its output for inputs of these shapes, batch axes left out."""
 
 
 @dataclass
@@ -334,10 +200,10 @@ class Trace:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""
         return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
 
-    def constant(self, values: Any) -> Value:
-        """Exact numbers that are no weight and cost nothing."""
+    def constant(self, values: Any, *, name: str = "") -> Value:
+        """Exact numbers that are no weight and cost nothing; ``name`` is that of their node in the Graph."""
         operation = Constant.of(values)
-        return self._add(operation, (), tuple(operation.integers.shape), constant=True)
+        return self._add(operation, (), tuple(operation.integers.shape), constant=True, name=name)
 
     def op(self, operation: Operation, *args: Value, share: float = 1.0) -> Value:
         """An operation of the Graph.
@@ -355,6 +221,9 @@ class Trace:
     def call(self, name: str, layer: Declaration | Traceable, *args: Value) -> Value:
         """A declared part, whose slots are this layer's under ``name/``; or another layer, with slots of its own."""
         if isinstance(layer, Traceable):
+            if any(self.record.steps[a].constant for a in args):
+                message = f"part {name!r}: received a weight, expected data; a layer inside has a batch axis"
+                raise ConfigError(message)
             self._reserve(self.record.nested, name, layer)
             shape = layer.traced_shape(*(self.shape(a) for a in args))
             return self._add(Nested(self.prefix + name, layer), args, shape, constant=False)
@@ -363,9 +232,11 @@ class Trace:
 
     # --- the record ---
 
-    def _add(self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0) -> Value:
+    def _add(
+        self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0, name: str = ""
+    ) -> Value:
         label = self.prefix.rstrip("/")
-        step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite)
+        step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite, name)
         self.record.steps.append(step)
         return Value(len(self.record.steps) - 1)
 
@@ -408,7 +279,7 @@ def trace(declaration: Declaration, *shapes: Sequence[int | None]) -> Program:
         record.quantizers,
         record.weights,
         record.nested,
-        _last_use(record.steps, output),
+        last_uses(record.steps, output),
     )
 
 
@@ -420,7 +291,8 @@ def checked(result: Any) -> Value:
     return Value(result)
 
 
-def _last_use(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:
+def last_uses(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:
+    """For each step, the steps whose results nobody reads after it, but for the output."""
     last = {argument: number for number, step in enumerate(steps) for argument in step.args}
     freed: list[list[int]] = [[] for _ in steps]
     for argument, number in last.items():

@@ -9,22 +9,12 @@ from hgq_core.cost import lookup_cost
 from hgq_core.errors import GraphError
 from hgq_core.graph.kinds import Operand, cost_of, counted_of, evaluate_operation
 from hgq_core.graph.ops import Operation
-from hgq_core.layers.program import (
-    Applied,
-    Computed,
-    Feed,
-    Nested,
-    Program,
-    Quantized,
-    Statistics,
-    Step,
-    Stored,
-    Table,
-)
+from hgq_core.layers.steps import Applied, Computed, Feed, Nested, Quantized, Statistics, Step, Stored, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hgq_core.layers.program import Program
     from hgq_core.ops import Ops
 
 __all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "WeightSlots", "weight_of"]

@@ -11,30 +11,27 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from hgq_core.errors import ConfigError, FileError, HGQError
-from hgq_core.layers import Bits, Emit, Layered, Program, Values, input_slots, trace, weight_of
-from hgq_core.layers.program import Nested, Statistics, Stored
+from hgq_core.errors import ConfigError, FileError, HGQError, ShapeError
+from hgq_core.layers import Bits, Emit, Layered, Program, Values, trace
+from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option
 from hgq_keras._slots import CallSlots, CountSlots, GraphSlots
-from hgq_keras.computed import ComputedProperties, computed
+from hgq_keras.computed import computed
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
 from hgq_keras.initializers import Filled
+from hgq_keras.layers._slotted import Slotted
 from hgq_keras.layers._walk import children, walk
 from hgq_keras.ops import KERAS
-from hgq_keras.quantizer import Quantizer
 from hgq_keras.start import values_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    import numpy as np
+    from collections.abc import Iterator, Sequence
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape as FixedShape
     from hgq_core.layers import Declaration
-    from hgq_core.layers.program import WeightSlot
 
 __all__ = ["QLayer", "Shape", "configured", "quantized_layers", "recording"]
 
@@ -53,12 +50,12 @@ def recording() -> Iterator[list[QLayer]]:
         _SEEN.reset(token)
 
 
-class QLayer(ComputedProperties, keras.Layer):
+class QLayer(Slotted):
     """A Keras layer between quantizers. A layer implements `declaration`; everything else is read from it.
 
     Tracing the declaration when the layer is built gives its `program`: the list of its quantizers and weights, its
-    forward pass, its EBOPs and its nodes in the Graph. A layer of a quantizer's or weight's slot is the attribute of
-    the same name, ``exp_iq`` for ``exp/iq``.
+    forward pass, its EBOPs and its nodes in the Graph. The quantizer or weight of a slot is the attribute of the same
+    name, ``exp_iq`` for ``exp/iq``.
 
     Args:
         iq_conf: input quantizer, or one for each input; None: the scope's datalane quantizer.
@@ -84,10 +81,6 @@ class QLayer(ComputedProperties, keras.Layer):
 
     many_inputs = False
     """Whether it is called with a list of tensors."""
-    output_in_table = False
-    """Whether the declaration places the output quantizer itself, inside a table."""
-    weight_arguments: Mapping[str, str] = {}
-    """For a weight, what its initializer, regularizer and constraint are called after, if not after the weight."""
 
     def __init__(
         self,
@@ -116,7 +109,7 @@ class QLayer(ComputedProperties, keras.Layer):
             self._iq_conf = self._of_data(iq_conf, "iq_conf")
         self._oq_conf = self._of_data(oq_conf, "oq_conf")
         self.reported_dead = False
-        self._iqs: list[Quantizer] = []
+        self._iqs = []
         self._oq = self.make_quantizer(self._oq_conf, "oq") if self.enable_oq else None
         if not self.many_inputs:
             self._make_input_quantizers(1)
@@ -142,44 +135,6 @@ class QLayer(ComputedProperties, keras.Layer):
             raise ConfigError(message)
         return conf
 
-    def _make_input_quantizers(self, number: int) -> None:
-        if not self.enable_iq or self._iqs:
-            return
-        given = self._iq_conf
-        confs = [given] * number if isinstance(given, QuantizerConfig) else list(given)
-        if len(confs) != number:
-            message = (
-                f"layer {self.name!r} has {number} input(s) and received {len(confs)} input quantizer configurations"
-            )
-            raise ConfigError(message)
-        names = ["iq"] if number == 1 else [f"iq_{n}" for n in range(number)]
-        self._iqs = [self.make_quantizer(conf, name) for conf, name in zip(confs, names, strict=True)]
-
-    def make_quantizer(self, conf: QuantizerConfig, name: str) -> Quantizer:
-        """A quantizer of this layer, of its data type, named after it and trained if it is."""
-        quantizer = Quantizer(conf, name=f"{self.name}_{name}", dtype=self.dtype_policy)
-        # Keras hands `trainable` on to the layers inside when it is set, and this one is made after that.
-        quantizer.trainable = self.trainable
-        return quantizer
-
-    def quantizer_of_slot(self, slot: str) -> Quantizer:
-        """The quantizer of a slot of the program."""
-        if slot == "oq" and self._oq is not None:
-            return self._oq
-        if slot in input_slots(len(self._iqs)):
-            return self._iqs[input_slots(len(self._iqs)).index(slot)]
-        quantizer: Quantizer = getattr(self, _attribute(slot))
-        return quantizer
-
-    def weight_of_slot(self, slot: str) -> Any:
-        """The variable of a slot of the program."""
-        return getattr(self, _attribute(slot))
-
-    def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:
-        """Mean and variance of data; of a layer that declares them."""
-        message = f"{type(self).__name__} declares statistics of data and does not say how they are averaged"
-        raise NotImplementedError(message)
-
     # --- build and call ----------------------------------------------------------------------------------------------
 
     def _traced(self, shapes: Sequence[Shape]) -> Program:
@@ -195,7 +150,7 @@ class QLayer(ComputedProperties, keras.Layer):
         try:
             return trace(declaration, *(shape[1:] for shape in shapes))
         except HGQError as error:
-            if self.name in str(error):
+            if str(error).startswith(f"layer {self.name!r}"):
                 raise
             raise type(error)(f"layer {self.name!r}: {error}") from error
 
@@ -215,24 +170,40 @@ class QLayer(ComputedProperties, keras.Layer):
 
     def _build(self, shapes: list[Shape]) -> None:
         self._check_hooks()
-        self.program = program = self._traced(shapes)
-        self._check_program(program)
+        self.program = self._traced(shapes)
+        self._check_slots()
+        self._build_inside()
+        self._check_held()
+        if self.enable_ebops and not _quantizes_data(self.program):
+            message = (
+                f"layer {self.name!r}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
+                "enable the input quantizer, or give enable_ebops=False"
+            )
+            raise ConfigError(message)
         self._beta = self.add_weight(
             name="beta", shape=(), initializer=Filled(self.beta0), trainable=False, autocast=False
         )
         self.input_shapes = shapes
         specs = [keras.layers.InputSpec(shape=(None, *shape[1:])) for shape in shapes]
         self.input_spec = specs if self.many_inputs else specs[0]
-        for slot, weight in program.weights.items():
-            setattr(self, _attribute(slot), self._variable(slot, weight))
-        for slot, described in program.quantizers.items():
-            if not hasattr(self, _attribute(slot)) and slot not in ("oq", *input_slots(len(self._iqs))):
-                conf = QuantizerConfig("default", described.place, **described.overrides)
-                setattr(self, _attribute(slot), self.make_quantizer(conf, _attribute(slot)))
-            quantizer = self.quantizer_of_slot(slot)
-            if described.constant and described.place == "weight":
-                self._tell_weight(quantizer, slot)
-            quantizer.build(described.shape if described.constant else (None, *described.shape))
+        self._make_weights_and_quantizers()
+
+    def _build_inside(self) -> None:
+        """Build the layers inside for what they are applied to, and freeze them if this one is frozen."""
+        for step in self.program.steps:
+            if not isinstance(step.kind, Nested):
+                continue
+            layer, shapes = step.kind.layer, [(None, *self.program.steps[n].shape) for n in step.args]
+            if layer.built and layer.input_shapes != shapes:
+                message = (
+                    f"layer {self.name!r} applies {layer.name!r}, built for shapes {layer.input_shapes}, to {shapes}; "
+                    "hardware is built for one size: hold a second layer"
+                )
+                raise ShapeError(message)
+            if not self.trainable:
+                # As for quantizers: it was made after Keras handed this on.
+                layer.trainable = False
+            layer.build(shapes if layer.many_inputs else shapes[0])
 
     def _check_hooks(self) -> None:
         """Raise ConfigError for a layer that was written for the hooks of version 0.1, which nothing calls."""
@@ -244,75 +215,23 @@ class QLayer(ComputedProperties, keras.Layer):
                 )
                 raise ConfigError(message)
 
-    def _check_program(self, program: Program) -> None:
-        held = {id(layer) for layer in children(self)}
-        for place, layer in program.nested.items():
-            if id(layer) not in held:
-                message = (
-                    f"layer {self.name!r} applies {layer.name!r} as {place!r} and does not hold it; make it an "
-                    "attribute in its constructor, or an item of a list or dict that is one, so that it is saved"
-                )
-                raise ConfigError(message)
-        if self.enable_ebops and not program.nested and all(slot.constant for slot in program.quantizers.values()):
-            message = (
-                f"layer {self.name!r}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
-                "enable the input quantizer, or give enable_ebops=False"
-            )
-            raise ConfigError(message)
-
-    def _variable(self, slot: str, described: WeightSlot) -> Any:
-        """A weight, with the initializer, regularizer and constraint that are attributes of the layer."""
-        prefix = self.weight_arguments.get(slot, slot)
-        start = {"kernel": "glorot_uniform"}.get(described.start, described.start)
-        initializer = getattr(self, f"{prefix}_initializer", start)
-        if not described.trainable:
-            return self.add_weight(
-                name=slot, shape=described.shape, initializer=initializer,
-                trainable=False, autocast=False, aggregation="mean",
-            )  # fmt: skip
-        return self.add_weight(
-            name=slot,
-            shape=described.shape,
-            initializer=initializer,
-            regularizer=getattr(self, f"{prefix}_regularizer", None),
-            constraint=getattr(self, f"{prefix}_constraint", None),
-        )
-
-    def _tell_weight(self, quantizer: Quantizer, slot: str) -> None:
-        """Tell a weight's quantizer which variables it is computed from, and how."""
-        steps = [self.program.steps[number].kind for number in self.program.constant_steps(slot)]
-        if all(isinstance(kind, Stored) for kind in steps):
-            quantizer.quantizes(
-                [self.weight_of_slot(kind.slot) for kind in steps if isinstance(kind, Stored)], self.name
-            )
-            return
-        slots = [kind.slot for kind in steps if isinstance(kind, Stored)]
-        slots += [name for kind in steps if isinstance(kind, Statistics) for name in (kind.mean, kind.variance)]
-
-        def compute(*tensors: Any) -> Any:
-            return weight_of(KERAS, _Given(dict(zip(slots, tensors, strict=True))), self.program, slot)
-
-        quantizer.quantizes([self.weight_of_slot(name) for name in slots], self.name, compute)
-
     def traced_shape(self, *shapes: FixedShape) -> FixedShape:
-        """Shape of the output for inputs of these shapes, batch axes left out; the layer is built for them."""
-        full = [(None, *shape) for shape in shapes]
-        if len(full) > 1 and not self.many_inputs:
+        """Shape of the output for inputs of these shapes, batch axes left out, for the trace of a layer around it."""
+        full: list[Shape] = [(None, *shape) for shape in shapes]
+        if len(full) != 1 and not self.many_inputs:
             message = (
                 f"layer {self.name!r} takes one tensor, received {len(full)}; set its attribute many_inputs = True"
             )
             raise ConfigError(message)
-        if not self.built:
-            self.build(full if self.many_inputs else full[0])
-        if full != self.input_shapes:
-            return self._traced(full).output_shape
-        return self.program.output_shape
+        return self._program_for(full).output_shape
+
+    def _program_for(self, shapes: list[Shape]) -> Program:
+        known = self.built and [shape[1:] for shape in shapes] == [shape[1:] for shape in self.input_shapes]
+        return self.program if known else self._traced(shapes)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         shapes = [tuple(shape) for shape in self._as_list(input_shape)]
-        known = self.built and [shape[1:] for shape in shapes] == [shape[1:] for shape in self.input_shapes]
-        program = self.program if known else self._traced(shapes)
-        return (shapes[0][0], *program.output_shape)
+        return (shapes[0][0], *self._program_for(shapes).output_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Final: the program on tensors; in training the cost joins the loss."""
@@ -343,52 +262,12 @@ class QLayer(ComputedProperties, keras.Layer):
             message = f"layer {self.name!r}: beta is {beta} in the file, expected a finite number, 0 or larger"
             raise FileError(message)
 
-    @property
-    @computed
-    def applied(self) -> list[Any]:
-        """The layers inside that one call of the layer applies, each as often as it does."""
-        return [step.kind.layer for step in self.program.steps if isinstance(step.kind, Nested)]
-
     def assign_beta(self, beta: float) -> None:
         """Set beta; a layer that only training calls is built, with its own first value, in its first step."""
         if self.built:
             self._beta.assign(beta)
 
-    def own_weights(self) -> list[np.ndarray]:
-        """The values of the layer's weights, without widths, beta and the weights of layers inside."""
-        weights = self.program.weights if self.built else ()
-        return [ops.convert_to_numpy(self.weight_of_slot(slot)) for slot in weights]
-
     # --- what users and exporters read -------------------------------------------------------------------------------
-
-    @property
-    @computed
-    def quantizers(self) -> tuple[Quantizer, ...]:
-        """All quantizers of the layer itself: of the inputs, of what its declaration holds, of the output."""
-        held = [part for part in children(self) if isinstance(part, Quantizer) and part is not self._oq]
-        every = [*self._iqs, *held, *([] if self._oq is None else [self._oq])]
-        return tuple({id(part): part for part in every}.values())
-
-    @property
-    def iq(self) -> Quantizer:
-        """The input quantizer; of a layer with several inputs the first."""
-        if not self._iqs:
-            message = f"layer {self.name!r} has no input quantizer: enable_iq is False, or it is not built yet"
-            raise ConfigError(message)
-        return self._iqs[0]
-
-    @property
-    def iqs(self) -> tuple[Quantizer, ...]:
-        """All input quantizers."""
-        return tuple(self._iqs)
-
-    @property
-    def oq(self) -> Quantizer:
-        """The output quantizer."""
-        if self._oq is None:
-            message = f"layer {self.name!r} has no output quantizer: pass enable_oq=True"
-            raise ConfigError(message)
-        return self._oq
 
     @property
     @computed
@@ -448,22 +327,10 @@ def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
     return conf
 
 
-def _attribute(slot: str) -> str:
-    """Name of the attribute that holds what belongs to a slot."""
-    return slot.replace("/", "_")
-
-
-class _Given:
-    """Weights that are given as tensors, for what is computed from them."""
-
-    def __init__(self, tensors: dict[str, Any]) -> None:
-        self._tensors = tensors
-
-    def stored(self, slot: str) -> Any:
-        return self._tensors[slot]
-
-    def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:  # noqa: ARG002 (those that were seen)
-        return self._tensors[kind.mean], self._tensors[kind.variance]
+def _quantizes_data(program: Program) -> bool:
+    """Whether data are quantized in it, or in a layer inside."""
+    own = any(not slot.constant for slot in program.quantizers.values())
+    return own or any(_quantizes_data(layer.program) for layer in program.nested.values())
 
 
 def quantized_layers(model: keras.Layer) -> list[QLayer]:

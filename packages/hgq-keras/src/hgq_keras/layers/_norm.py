@@ -21,7 +21,7 @@ from hgq_keras.ops import KERAS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hgq_core.layers.program import Statistics
+    from hgq_core.layers.steps import Statistics
     from hgq_keras.config import QuantizerConfig
 
 __all__ = ["QBatchNormalization"]

@@ -1,6 +1,26 @@
 """Layers whose bit-widths are trained: quantizers around one declared operation."""
 
 from hgq_torch.nn._base import QModule
+from hgq_torch.nn._conv import QConv1d, QConv2d
+from hgq_torch.nn._einsum import QEinsumDense
 from hgq_torch.nn._linear import QLinear
+from hgq_torch.nn._lookup import QLUT
+from hgq_torch.nn._merge import QAdd
+from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d
+from hgq_torch.nn._pooling import QAvgPool2d, QMaxPool2d
+from hgq_torch.nn._softmax import QSoftmax
 
-__all__ = ["QLinear", "QModule"]
+__all__ = [
+    "QLUT",
+    "QAdd",
+    "QAvgPool2d",
+    "QBatchNorm1d",
+    "QBatchNorm2d",
+    "QConv1d",
+    "QConv2d",
+    "QEinsumDense",
+    "QLinear",
+    "QMaxPool2d",
+    "QModule",
+    "QSoftmax",
+]

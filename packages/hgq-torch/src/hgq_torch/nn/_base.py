@@ -1,158 +1,311 @@
-"""What every quantized layer shares: quantizers at its edges, a cost, and its nodes in the Graph."""
+"""What every quantized layer is: a declaration, and a parameter, buffer or quantizer for each of its slots."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from hgq_core.errors import ConfigError, DataError
+from hgq_core.errors import ConfigError, HGQError, ShapeError
+from hgq_core.layers import Bits, Emit, Layered, trace
 from hgq_core.numbers import not_negative
 from hgq_core.scope import layer_option
-from hgq_torch._widths import check_stored
+from hgq_torch import _build, _files
+from hgq_torch._inputs import EXACT, differ, ordered, refuse_shapes, typed
+from hgq_torch._made import Made
+from hgq_torch._prepare import prepared
+from hgq_torch._slots import Layout, ModuleSlots
+from hgq_torch._wrappers import unwrapped
+from hgq_torch.fuse import FusedValues, sole_pattern
+from hgq_torch.ops import TORCH
 from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.graph import GraphBuilder
-    from hgq_torch.nn._start import Start
+    from hgq_core.graph.ops import Shape
+    from hgq_core.layers import Declaration, Program
+    from hgq_torch._make import QuantizerLike
 
-__all__ = ["QModule", "QuantizerLike", "finite_array", "make_quantizer"]
-
-QuantizerLike = Any
-"""A `Quantizer`, a specification of `hgq_core.spec`, a type's name, a dict of overrides, or None for the default."""
-
-
-def make_quantizer(given: QuantizerLike, place: str, shape: Sequence[int | None], **options: Any) -> Quantizer:
-    """The quantizer that was given, or one made of the specification, name or overrides that were given, and built.
-
-    Raises:
-        ConfigError: something else was given.
-    """
-    if isinstance(given, Quantizer):
-        if not given.built:
-            given.build(shape)
-        return given
-    if given is None or isinstance(given, str):
-        return Quantizer(given or "default", place, shape=shape, **options)
-    if hasattr(given, "q_type"):
-        return Quantizer(given, place, shape=shape, **options)
-    if isinstance(given, dict):
-        overrides: Mapping[str, Any] = {"spec": "default", **given}
-        return Quantizer(place=place, shape=shape, **options, **overrides)
-    message = (
-        f"quantizer for place {place!r}: received {given!r}, expected a Quantizer, a specification (hgq_core.KIF, KBI, "
-        "Float, Dummy), the name of a type, or a dict of its parameters"
-    )
-    raise ConfigError(message)
+__all__ = ["QModule"]
 
 
 class QModule(nn.Module):
-    """Abstract base of the quantized layers.
+    """Abstract base of the quantized layers, yours among them: a subclass has a `declaration`, and nothing else.
 
-    A layer has quantizers (``iq`` of its input, ``oq`` of its output, others of its weights), declares one operation,
-    and tells its EBOPs and its nodes of the Graph.
+    What the declaration computes is the forward pass, what it costs is `ebops`, its nodes are those of the Graph. It
+    is traced when the shapes of the inputs are known: by `build`, by `hgq_torch.build`, or by the first forward pass.
+    The module then holds a `Quantizer` for each slot (``iq`` and ``oq``, or ``iq_0``, ``iq_1`` for several inputs, and
+    those of the declaration) and a parameter or buffer for each weight; ``/`` in the name of a slot is ``_`` here.
 
     Args:
-        enable_iq: whether the input is quantized; None: as the scope says, and so for the next ones.
+        iq: quantizer of the inputs, see `hgq_torch.nn.QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; None: as the scope says, and so for the next ones.
         enable_oq: whether the output is quantized.
         enable_ebops: whether the layer counts EBOPs.
         beta0: first value of ``beta``.
-        **options: ``device`` and ``dtype`` of the buffers.
+        quantizers: those of other slots, by slot.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     Raises:
-        ConfigError: EBOPs are to be counted and the input is not quantized.
+        ConfigError: low precision; EBOPs are to be counted and no quantizer gives the data widths.
 
     Attributes:
         beta: factor of this layer's EBOPs in `hgq_torch.ebops_loss`, a buffer of shape ``()``.
-        iq: quantizer of the input, or None.
-        oq: quantizer of the output, or None.
-        start: whether the widths of the weight are still to be judged; None for a layer without weights.
+        made: what was made of the declaration.
+
+    A module that applies two others, of which PyTorch has to know: as attributes, or in an `torch.nn.ModuleList`.
+
+    >>> from hgq_core.graph.ops import Add
+    >>> from hgq_torch.nn import QLinear
+    >>> class Residual(QModule):
+    ...     def __init__(self) -> None:
+    ...         super().__init__(enable_iq=True)
+    ...         self.inner = nn.ModuleList([QLinear(4, 4, activation="relu"), QLinear(4, 4, enable_oq=True)])
+    ...
+    ...     def declaration(self):
+    ...         def residual(t, x):
+    ...             y = t.call("first", self.inner[0], x)
+    ...             return t.op(Add(), x, t.call("second", self.inner[1], y))
+    ...
+    ...         return residual
+    >>> Residual()(torch.zeros(2, 4)).shape
+    torch.Size([2, 4])
     """
 
+    layouts: ClassVar[Mapping[str, Layout]] = {}
+    """How PyTorch stores the weights of the declaration, by slot."""
+    shapes_from_arguments: ClassVar[bool] = False
+    """Whether the constructor builds the layer; else a file says the shapes that it was built for."""
+    shape_hint: ClassVar[str] = ""
+    """What to do about inputs of another shape, after the message."""
+    momentum: float | None = 0.1
+    """How far the moving averages of statistics go to those of each batch; None: they are those of all batches."""
+    output_in_declaration: ClassVar[bool] = False
+    """Whether the declaration quantizes the output itself, as a table does."""
+
     beta: Tensor
-    iq: Quantizer | None
-    oq: Quantizer | None
-    start: Start | None = None
 
     def __init__(
         self,
         *,
-        enable_iq: bool | None,
-        enable_oq: bool | None,
-        enable_ebops: bool | None,
-        beta0: float | None,
-        **options: Any,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        quantizers: Mapping[str, QuantizerLike] | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.enable_iq = bool(_option(enable_iq, "enable_iq"))
-        self.enable_oq = bool(_option(enable_oq, "enable_oq"))
-        if enable_ebops and not self.enable_iq:
-            message = (
-                f"{type(self).__name__}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
-                "enable the input quantizer, or give enable_ebops=False"
-            )
+        if (torch.get_default_dtype() if dtype is None else dtype) not in EXACT:
+            message = f"dtype: received {dtype}, expected torch.float32 or torch.float64, in which sums are exact"
             raise ConfigError(message)
-        self.enable_ebops = self.enable_iq and bool(_option(enable_ebops, "enable_ebops"))
+        self.enable_iq = bool(_option(enable_iq, "enable_iq"))
+        self.enable_oq = bool(_option(oq is not None or None if enable_oq is None else enable_oq, "enable_oq"))
+        self.enable_ebops = bool(_option(enable_ebops, "enable_ebops"))
+        given = {"iq": iq, "oq": oq, **(quantizers or {})}
+        self.made = Made(given, counts=bool(enable_ebops))
         beta = not_negative(_option(beta0, "beta0"), "beta0")
-        self.register_buffer("beta", torch.full((), beta, **options))
+        self.register_buffer("beta", torch.full((), beta, device=device, dtype=dtype))
 
     @abstractmethod
+    def declaration(self) -> Declaration:
+        """What the layer computes between its input and output quantizers: a function ``(t, *values) -> value``.
+
+        It is called with a `hgq_core.layers.Trace`, whose methods give the steps, and a value for each input.
+        """
+        message = f"{self.title} has no declaration; give it a method `declaration` that returns a function of (t, x)"
+        raise ConfigError(message)
+
+    @property
+    def title(self) -> str:
+        """The layer in messages."""
+        return type(self).__name__
+
+    @property
+    def program(self) -> Program | None:
+        """The declaration, traced for ``built_for``; None before."""
+        return self.made.program
+
+    @property
+    def built_for(self) -> tuple[Shape, ...] | None:
+        """Shapes of the inputs without batch axis; None before they are known."""
+        return self.made.built_for
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def build(self, *shapes: Sequence[int]) -> None:
+        """Trace the declaration for inputs of these shapes, batch axes left out, and make what its slots need.
+
+        Raises:
+            ShapeError: shapes that the declaration does not take, or others than those that it was built for.
+            ConfigError: a module inside that PyTorch does not know of, slots of one name.
+        """
+        wanted = tuple(tuple(int(n) for n in shape) for shape in shapes)
+        if self.made.built_for is None:
+            # A constructor builds what does not depend on the data; everything else is for these shapes.
+            self.made.traced = self._traced(wanted)
+            _build.make(self, self.made.traced, wanted)
+        elif wanted != self.made.built_for:
+            message = (
+                f"{self.title}: received inputs of {wanted}, it is built for {self.made.built_for} (batch axes left "
+                "out); hardware has one size: make another layer for the other one"
+            )
+            raise ShapeError(message)
+
+    def begin(self, *shapes: Sequence[int]) -> None:
+        """Make weights and quantizers in a constructor, before the shapes of the data are known.
+
+        Args:
+            *shapes: the smallest that the declaration takes; quantizers of data remain without shape.
+        """
+        self.made.traced = self._traced(tuple(tuple(shape) for shape in shapes))
+        _build.make(self, self.made.traced, None)
+
+    def _traced(self, shapes: tuple[Shape, ...]) -> Program:
+        own_oq = self.enable_oq and not self.output_in_declaration
+        try:
+            return trace(Layered(self.declaration(), self.enable_iq, own_oq), *shapes)
+        except HGQError as error:
+            message = str(error)
+            raise type(error)(message if message.startswith(self.title) else f"{self.title}: {message}") from error
+
+    def retrace(self) -> None:
+        """Read the declaration again after an option of it was changed; its slots stay."""
+        if self.made.built_for is not None:
+            self.made.traced = self.made.program = self._traced(self.made.built_for)
+            self.made.running = prepared(self.made.program, self)
+            self.made.pattern = sole_pattern(self.made.running)
+
+    def traced_shape(self, *shapes: Shape) -> Shape:
+        """Shape of the output for inputs of these shapes; the layer is built for them."""
+        self.build(*shapes)
+        return self.checked_program().output_shape
+
+    def checked_program(self) -> Program:
+        """The program; raises ShapeError before the layer is built."""
+        if self.made.program is None or self.made.built_for is None:
+            message = (
+                f"{self.title}: it does not know the shapes of its inputs yet; call hgq_torch.build(model, example), "
+                "or apply the model to data first"
+            )
+            raise ShapeError(message)
+        return self.made.program
+
+    def reset_parameters(self) -> None:
+        """Give every weight its initial values: of a kernel as `torch.nn.Linear`, else zeros or ones."""
+        _build.reset(self)
+
+    def inner_module(self, name: str) -> QModule:
+        """The quantized layer that the declaration calls by this name."""
+        return cast("QModule", unwrapped(self.get_submodule(self.made.paths[name])))
+
+    # --- readings -----------------------------------------------------------------------------------------------------
+
+    def forward(self, *xs: Tensor, **named: Tensor) -> Tensor:
+        """The output for inputs ``(batch, *shape)``.
+
+        Args:
+            *xs: the inputs, in the order of the declaration.
+            **named: inputs by the names that the declaration gives them.
+
+        Raises:
+            ShapeError: other shapes than those that the layer is built for.
+            DataError: an input has a wider type than the weights, or, in training, no rows.
+            ConfigError: the weights are in low precision.
+        """
+        if named or (len(xs) > 1 and xs[-1] is None):
+            xs = self.in_order(xs, named)
+        made = self.made
+        built, program = made.built_for, made.running
+        if built is None or program is None:
+            self.build(*(x.shape[1:] for x in xs))
+            return QModule.forward(self, *xs)
+        x = xs[0]
+        if len(xs) != len(built) or x.shape[1:] != built[0] or (len(xs) > 1 and differ(xs, built)):
+            refuse_shapes(self.title, xs, built, self.shape_hint)
+        if torch.is_autocast_enabled(x.device.type):
+            # Sums of products are exact in the weights' type only.
+            with torch.autocast(x.device.type, enabled=False):
+                return QModule.forward(self, *(x.to(self.beta.dtype) for x in xs))
+        if len(xs) > 1 or x.dtype is not self.beta.dtype or x.dtype not in EXACT:
+            xs = typed(self.title, xs, self.beta.dtype)
+        if self.training and made.start.is_open and not torch.compiler.is_compiling():
+            self.judge_start()
+        result: Tensor = FusedValues(self).read(program, xs)
+        return result
+
+    def in_order(self, xs: Sequence[Tensor | None], named: Mapping[str, Tensor | None]) -> tuple[Tensor, ...]:
+        """The inputs in the order of the declaration; raises ConfigError for names that it does not have."""
+        return ordered(self.title, self.declaration(), xs, named)
+
     def ebops(self) -> Tensor:
-        """EBOPs of this layer, shape ``()``, differentiable in the widths."""
+        """EBOPs of this layer without those of layers inside, shape ``()``, differentiable in the widths."""
+        program = self.checked_program()
+        total: Any = Bits(TORCH, ModuleSlots(self)).count(program) if self.enable_ebops else 0.0
+        return total if isinstance(total, Tensor) else self.beta.new_full((), total)
 
-    @abstractmethod
-    def to_nodes(self, builder: GraphBuilder, x: str, label: str) -> str:
-        """Add this layer's nodes to a Graph; returns the name of its output."""
+    def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> str:
+        """Append this layer's nodes to a Graph; returns the name of its output."""
+        emitting = Emit(builder, ModuleSlots(self, label), label, float(self.enable_ebops))
+        return str(emitting.read(self.checked_program(), inputs))
 
-    @abstractmethod
     def quantized_weights(self) -> dict[str, Tensor]:
-        """The weights as the hardware has them, by name, without gradient."""
+        """The weights as the hardware has them, by name and in PyTorch's layout, without gradient."""
+        slots = ModuleSlots(self)
+        return {self.weight_name(slot): slots.inferred(slot) for slot in self.made.weight_quantizers}
+
+    def weight_name(self, slot: str) -> str:
+        """The name of what a weight quantizer quantizes: its parameter, or what is computed of several."""
+        return _build.weight_name(self, slot)
+
+    # --- what belongs to the layer --------------------------------------------------------------------------------
+
+    def own_quantizers(self) -> dict[str, Quantizer]:
+        """The quantizers of the layer itself, by attribute, without those of layers inside."""
+        return {name: child for name, child in self.named_children() if isinstance(child, Quantizer)}
 
     def own_weights(self) -> list[Tensor]:
-        """Parameters and buffers of the layer itself, without those of its quantizers and without beta."""
-        inside = {id(t) for q in self.modules() if isinstance(q, Quantizer) for t in (*q.parameters(), *q.buffers())}
-        mine = (*self.parameters(), *self.buffers())
-        return [tensor for tensor in mine if id(tensor) not in inside and tensor is not self.beta]
+        """Parameters and buffers of the layer itself, without those of modules inside and without beta."""
+        mine = (*self.parameters(recurse=False), *self.buffers(recurse=False))
+        return [tensor for tensor in mine if tensor is not self.beta]
 
     def judge_start(self) -> None:
         """Widen, with a warning, the widths of weights that were made or loaded since and that they are too coarse for.
 
         Training calls it at its first step, and calibration before it begins. A layer without weights does nothing.
         """
+        if self.made.start.is_open:
+            self.made.start.judge(_build.started(self), self.title)
+
+    def regularization(self) -> Tensor | None:
+        """Sum of the regularisers of the widths of this layer; None without any."""
+        terms = [quantizer.regularization() for quantizer in self.own_quantizers().values()]
+        given = [term for term in terms if term is not None]
+        return sum(given[1:], given[0]) if given else None
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not self.shapes_from_arguments:
+            _files.save_shapes(self, destination, prefix)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """Widths and beta that are no numbers are refused before anything of the layer is overwritten."""
-        for path, quantizer in self.named_modules(prefix=prefix.removesuffix(".")):
-            for name in quantizer.stored if isinstance(quantizer, Quantizer) else ():
-                key = f"{path}.{name}" if path else name
-                check_stored(key, state_dict.get(key))
-        beta = state_dict.get(f"{prefix}beta")
-        if isinstance(beta, Tensor) and not beta.is_meta and not bool(torch.isfinite(beta).all() & (beta >= 0).all()):
-            message = f"{prefix}beta: received {beta.tolist()}, expected finite, at least 0; the file is damaged"
-            raise DataError(message)
+        state_dict = _files.load_shapes(self, state_dict, prefix)
+        _files.check(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def regularization(self) -> Tensor | None:
-        """Sum of the regularisers of all widths of this layer; None without any."""
-        terms = [q.regularization() for q in self.children() if isinstance(q, Quantizer)]
-        given = [term for term in terms if term is not None]
-        return sum(given[1:], given[0]) if given else None
+        _files.judge_again(self, state_dict, prefix)
 
 
 def _option(given: object, name: str) -> Any:
     return layer_option(name) if given is None else given
-
-
-def finite_array(values: Tensor, name: str) -> Any:
-    """The tensor as float64 on the host; raises DataError, naming it, for NaN or infinity."""
-    array = values.detach().double().cpu()
-    if not bool(torch.isfinite(array).all()):
-        message = (
-            f"{name} contains NaN or infinity; the training diverged: lower the learning rate or restore a checkpoint"
-        )
-        raise DataError(message)
-    return array.numpy()

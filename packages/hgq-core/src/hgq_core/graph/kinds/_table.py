@@ -37,7 +37,7 @@ def kind_of(operation: Operation) -> Kind:
     >>> kind_of(op.Select()).arity
     (3, 3)
     """
-    kind = KINDS.get(type(operation))
+    kind = _ROWS.get(type(operation))
     if kind is None:
         known = ", ".join(known.__name__ for known in KINDS)
         message = f"{type(operation).__name__} is no kind of node that the Graph has: expected one of {known}"
@@ -148,35 +148,36 @@ def _move(shape: Any, evaluate: Callable[[Ops, Any, Sequence[Any]], Any], most: 
 
 _TWO, _MANY = (2, 2), (2, inf)
 
-KINDS: Mapping[type, Kind] = MappingProxyType(
-    {
-        op.Input: Kind((0, 0), False, _shapes.given, _input_values, _costs.free, _costs.of_input, _always),
-        op.Constant: Kind((0, 0), False, _shapes.constant, _values.constant, _costs.free, _costs.of_constant, _never),
-        op.Quantize: _on_data(_shapes.same, _values.quantize, _costs.free, _costs.of_quantize, _never),
-        op.Contract: Kind(_TWO, False, _shapes.contract, _values.contract, _costs.contracted, _costs.unset, _never),
-        op.Convolve: Kind(_TWO, False, _shapes.convolve, _values.convolve, _costs.convolved, _costs.unset, _never),
-        op.Pool: _on_data(_shapes.pool, _values.pool, _costs.pooled, _costs.unset, _if_max),
-        op.Add: _elementwise(_MANY, _values.add, _costs.added, _costs.affine),
-        op.Subtract: _elementwise(_TWO, _values.subtract, _costs.subtracted, _costs.affine),
-        op.Multiply: _elementwise(_MANY, _values.multiply, _costs.multiplied, _costs.affine),
-        op.Maximum: _elementwise(_MANY, _values.maximum, _costs.compared, _costs.of_widest, _always),
-        op.Minimum: _elementwise(_MANY, _values.minimum, _costs.compared, _costs.of_widest),
-        op.Negate: _on_data(_shapes.same, _values.negate, _costs.free, _costs.of_first, _always),
-        op.Reduce: _on_data(_shapes.reduce, _values.reduce, _costs.reduced, _costs.of_widest_along, _if_max),
-        op.Relu: _on_data(_shapes.same, _values.relu, _costs.free, _costs.of_first, _always),
-        op.Clip: _on_data(_shapes.same, _values.clip, _costs.free, _costs.of_first, _never),
-        op.Compare: _elementwise(_TWO, _values.compare, _costs.compared, _costs.unset),
-        op.Select: _elementwise((3, 3), _values.select, _costs.free, _costs.unset),
-        op.Lookup: _on_data(_shapes.same, _values.lookup, _costs.looked_up, _costs.of_table, _never),
-        op.Reshape: _move(_shapes.reshape, _values.reshape),
-        op.Transpose: _move(_shapes.transpose, _values.transpose),
-        op.Concatenate: _move(_shapes.concatenate, _values.concatenate, inf),
-        op.Slice: _move(_shapes.slice_, _values.slice_),
-        op.Pad: _move(_shapes.pad, _values.pad),
-        op.Broadcast: _move(_shapes.broadcast, _values.broadcast),
-        op.Repeat: _move(_shapes.repeat, _values.repeat),
-        op.Gather: _move(_shapes.gather, _values.gather),
-        op.Scan: Kind((1, inf), False, _shapes.of_data(_shapes.scan), _scan_values, _scan_cost, _costs.unset, _never),
-    }
-)
+# A plain dict inside, since compilers of PyTorch cannot look into a proxy.
+_ROWS: dict[type, Kind] = {
+    op.Input: Kind((0, 0), False, _shapes.given, _input_values, _costs.free, _costs.of_input, _always),
+    op.Constant: Kind((0, 0), False, _shapes.constant, _values.constant, _costs.free, _costs.of_constant, _never),
+    op.Quantize: _on_data(_shapes.same, _values.quantize, _costs.free, _costs.of_quantize, _never),
+    op.Contract: Kind(_TWO, False, _shapes.contract, _values.contract, _costs.contracted, _costs.unset, _never),
+    op.Convolve: Kind(_TWO, False, _shapes.convolve, _values.convolve, _costs.convolved, _costs.unset, _never),
+    op.Pool: _on_data(_shapes.pool, _values.pool, _costs.pooled, _costs.unset, _if_max),
+    op.Add: _elementwise(_MANY, _values.add, _costs.added, _costs.affine),
+    op.Subtract: _elementwise(_TWO, _values.subtract, _costs.subtracted, _costs.affine),
+    op.Multiply: _elementwise(_MANY, _values.multiply, _costs.multiplied, _costs.affine),
+    op.Maximum: _elementwise(_MANY, _values.maximum, _costs.compared, _costs.of_widest, _always),
+    op.Minimum: _elementwise(_MANY, _values.minimum, _costs.compared, _costs.of_widest),
+    op.Negate: _on_data(_shapes.same, _values.negate, _costs.free, _costs.of_first, _always),
+    op.Reduce: _on_data(_shapes.reduce, _values.reduce, _costs.reduced, _costs.of_widest_along, _if_max),
+    op.Relu: _on_data(_shapes.same, _values.relu, _costs.free, _costs.of_first, _always),
+    op.Clip: _on_data(_shapes.same, _values.clip, _costs.free, _costs.of_first, _never),
+    op.Compare: _elementwise(_TWO, _values.compare, _costs.compared, _costs.unset),
+    op.Select: _elementwise((3, 3), _values.select, _costs.free, _costs.unset),
+    op.Lookup: _on_data(_shapes.same, _values.lookup, _costs.looked_up, _costs.of_table, _never),
+    op.Reshape: _move(_shapes.reshape, _values.reshape),
+    op.Transpose: _move(_shapes.transpose, _values.transpose),
+    op.Concatenate: _move(_shapes.concatenate, _values.concatenate, inf),
+    op.Slice: _move(_shapes.slice_, _values.slice_),
+    op.Pad: _move(_shapes.pad, _values.pad),
+    op.Broadcast: _move(_shapes.broadcast, _values.broadcast),
+    op.Repeat: _move(_shapes.repeat, _values.repeat),
+    op.Gather: _move(_shapes.gather, _values.gather),
+    op.Scan: Kind((1, inf), False, _shapes.of_data(_shapes.scan), _scan_values, _scan_cost, _costs.unset, _never),
+}
+
+KINDS: Mapping[type, Kind] = MappingProxyType(_ROWS)
 """The row of each member of `Operation`."""

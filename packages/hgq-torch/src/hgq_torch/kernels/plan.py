@@ -1,4 +1,4 @@
-"""What is fixed about a dense layer that the fused training step and cost cover, read once when it is built."""
+"""What is fixed about a pattern of steps that the fused training step and cost cover, read once when it is found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hgq_core.spec import KBI, KIF, Bounds
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hgq_torch.nn._linear import QLinear
     from hgq_torch.quantizer import Quantizer
 
 __all__ = ["CostPlan", "Plan", "WidthPlan", "plan_of"]
@@ -54,28 +53,37 @@ class Plan:
     """Whether the input's widths differ along the last axis only, or not at all."""
     cost: CostPlan | None
 
-    def holds(self, activation: str | None, iq: Quantizer | None, kq: Quantizer, bq: Quantizer | None) -> bool:
-        """Whether the layer is still what the plan was made for."""
-        given = None if bq is None else bq.spec
-        same = iq is not None and self.data is iq.spec and self.kernel is kq.spec and self.bias is given
-        return same and self.relu is (activation == "relu")
+    def holds(self, iq: Quantizer, kq: Quantizer, bq: Quantizer | None) -> bool:
+        """Whether the quantizers are still what the plan was made for."""
+        return self.data is iq.spec and self.kernel is kq.spec and self.bias is (None if bq is None else bq.spec)
 
 
-def plan_of(layer: QLinear) -> Plan | None:
-    """The plan of a layer, or None if its specifications are others."""
-    kq, bq, iq = layer.kq, layer.bq, layer.iq
-    if iq is None or not _covered(iq, KIF, Overflow.WRAP, _ROUNDS) or not _covered(kq, KBI, Overflow.SAT_SYM, _ROUNDS):
+def plan_of(
+    iq: Quantizer, kq: Quantizer, bq: Quantizer | None, *, relu: bool, features: tuple[int, int]
+) -> Plan | None:
+    """The plan for these quantizers of input, weight and bias, or None if their specifications are others.
+
+    Args:
+        iq: of the input.
+        kq: of the weight, stored ``(out, in)``.
+        bq: of the bias.
+        relu: whether a ReLU follows.
+        features: sizes of input and output.
+    """
+    if not _covered(iq, KIF, Overflow.WRAP, _ROUNDS) or not _covered(kq, KBI, Overflow.SAT_SYM, _ROUNDS):
         return None
-    if bq is not None and (not _covered(bq, KBI, Overflow.WRAP, (Round.RND,)) or bq.b.shape != (layer.out_features,)):
+    if bq is not None and (not _covered(bq, KBI, Overflow.WRAP, (Round.RND,)) or bq.b.shape != features[1:]):
+        return None
+    if not iq.built:
         return None
     return Plan(
-        layer.activation == "relu",
+        relu,
         iq.sharing.shared_axes,
         cast("KIF", iq.spec),
         cast("KBI", kq.spec),
         None if bq is None else cast("KBI", bq.spec),
         all(n == 1 for n in iq.f.shape[:-1]),
-        _cost_of(layer, iq),
+        _cost_of(iq, kq, bq, features),
     )
 
 
@@ -93,12 +101,11 @@ def _covered(quantizer: Quantizer, kind: type[Any], overflow: Overflow, rounds: 
     )
 
 
-def _cost_of(layer: QLinear, iq: Quantizer) -> CostPlan | None:
+def _cost_of(iq: Quantizer, kq: Quantizer, bq: Quantizer | None, features: tuple[int, int]) -> CostPlan | None:
     """The plan of the cost, for data of one axis and one width per number; else None."""
-    kq, bq = layer.kq, layer.bq
     kernel, data = cast("KBI", kq.spec), cast("KIF", iq.spec)
     bias = None if bq is None else cast("KBI", bq.spec)
-    if not layer.enable_ebops or kq.b.shape != layer.weight.shape or iq.f.shape != (1, layer.in_features):
+    if kq.b.shape != features[::-1] or iq.f.shape != (1, features[0]):
         return None
     if kernel.ir or any(callable(factor) for factor in (kernel.br, data.fr, None if bias is None else bias.br)):
         return None

@@ -13,40 +13,42 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch.autograd.function import once_differentiable
 
-from hgq_torch.nn._linear import QLinear
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
+    from hgq_torch.kernels.plan import CostPlan
     from hgq_torch.nn._base import QModule
-    from hgq_torch.nn._plan import CostPlan
     from hgq_torch.quantizer import Quantizer
 
 __all__ = ["dense_costs"]
 
 
-def dense_costs(calls: Mapping[QModule, int]) -> tuple[list[Tensor], list[QLinear]]:
-    """The cost terms of the layers that this file covers, each times its number of calls, and these layers.
+def dense_costs(calls: Mapping[QModule, int]) -> tuple[list[Tensor], list[QModule], list[Quantizer]]:
+    """The cost terms of the layers that this file covers, each times its number of calls; these layers; their widths.
 
     A quantizer that two layers share is left to the layers themselves, so that its regulariser counts once.
     """
     groups: dict[CostPlan, list[tuple[Any, ...]]] = {}
-    covered: list[QLinear] = []
+    covered: list[QModule] = []
     seen: set[Quantizer] = set()
     for layer, number in calls.items():
-        if not isinstance(layer, QLinear) or layer.plan is None or layer.plan.cost is None:
+        pattern = layer.made.pattern
+        if pattern is None or not layer.enable_ebops:
             continue
-        iq, kq, bq = layer.iq, layer.kq, layer.bq
+        iq, kq, bq = pattern.quantizers(layer)
+        plan = pattern.plan
+        if plan is None or plan.cost is None or not plan.holds(iq, kq, bq):
+            continue
         mine = {q for q in (iq, kq, bq) if q is not None}
-        if not layer.enable_ebops or not layer.plan.holds(layer.activation, iq, kq, bq) or mine & seen:
+        if mine & seen:
             continue
         seen |= mine
         covered.append(layer)
         beta = layer.beta if number == 1 else layer.beta * number
-        groups.setdefault(layer.plan.cost, []).append((beta, iq, kq, bq))
-    return [_cost(plan, members) for plan, members in groups.items()], covered
+        groups.setdefault(plan.cost, []).append((beta, iq, kq, bq))
+    return [_cost(plan, members) for plan, members in groups.items()], covered, list(seen)
 
 
 def _cost(plan: CostPlan, members: list[tuple[Any, ...]]) -> Tensor:

@@ -14,6 +14,8 @@ from hgq_core.errors import DeadLayerWarning
 from hgq_core.spec import KBI, KIF
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
     from hgq_torch.quantizer import Quantizer
@@ -22,22 +24,29 @@ __all__ = ["Start", "keep_alive"]
 
 
 class Start:
-    """Whether the start of one weight is still to be judged.
+    """Whether the start of the kernels of a layer is still to be judged.
 
     Attributes:
-        is_open: whether it has not been judged since the weight was made or loaded.
+        is_open: whether they have not been judged since they were made or loaded.
     """
 
     def __init__(self, *, is_open: bool = True) -> None:
         self.is_open = is_open
-        self._widths: tuple[Any, ...] | None = None
+        self._widths: dict[str, tuple[Any, ...]] = {}
 
-    def judge(self, quantizer: Quantizer, weight: Tensor, layer: str, *, made: bool = False) -> None:
-        """Widen the widths, if they are those that the weight started with; ``made`` by the constructor."""
-        if self._widths is None or self._widths == _state_of(quantizer):
-            keep_alive(quantizer, weight, layer)
+    def judge(self, kernels: Iterable[tuple[str, Quantizer, Tensor]], layer: str, *, made: bool = False) -> None:
+        """Widen the widths, if they are those that the kernels started with; ``made`` when they are made.
+
+        Args:
+            kernels: name, quantizer and weight of each.
+            layer: for the warning.
+            made: whether they have just been made, and may be given other values before training.
+        """
+        for name, quantizer, weight in kernels:
+            if name not in self._widths or self._widths[name] == _state_of(quantizer):
+                keep_alive(quantizer, weight, layer)
+            self._widths[name] = _state_of(quantizer)
         self.is_open = made
-        self._widths = _state_of(quantizer)
 
 
 def _state_of(quantizer: Quantizer) -> tuple[Any, ...]:

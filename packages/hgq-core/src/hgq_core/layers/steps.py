@@ -1,0 +1,165 @@
+"""The steps of a program, and the slots that it has variables for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hgq_core.graph.ops import Operation, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "Applied",
+    "Computed",
+    "Feed",
+    "Nested",
+    "Quantized",
+    "QuantizerSlot",
+    "Statistics",
+    "Step",
+    "StepKind",
+    "Stored",
+    "Table",
+    "WeightSlot",
+]
+
+
+# --- slots: what a layer has variables for ---
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizerSlot:
+    """A quantizer of a layer, before it has widths.
+
+    Attributes:
+        shape: of its tensors, without the batch axis for data.
+        place: ``"weight"``, ``"bias"``, ``"table"`` or ``"datalane"``; gives the default specification.
+        constant: whether it quantizes a weight, which has no batch axis.
+        overrides: parameters of the default specification that this slot has otherwise, its granularity above all.
+    """
+
+    shape: Shape
+    place: str
+    constant: bool
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSlot:
+    """A weight of a layer, before it has numbers.
+
+    Attributes:
+        shape: as the declaration sees it; a framework may store it permuted.
+        start: ``"kernel"``, ``"zeros"`` or ``"ones"``: how it begins, if nobody says otherwise.
+        trainable: False for statistics.
+    """
+
+    shape: Shape
+    start: str
+    trainable: bool = True
+
+
+# --- steps ---
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An input of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A weight as it is stored, not quantized yet, without a batch axis."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Mean and variance of data over ``axes``, as a pair; at inference the moving averages of those seen in training.
+
+    Attributes:
+        mean: slot of the moving average of the mean.
+        variance: slot of that of the variance.
+        axes: over which they are taken; the batch axis is 0 here.
+    """
+
+    mean: str
+    variance: str
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Numbers computed from weights before they are quantized; ``function(ops, *values)`` uses the verbs of `Ops`."""
+
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """Numbers in the formats of a slot; ``name`` is that of the constant in the Graph, of a weight."""
+
+    slot: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A function of one number, ``function(ops, x)``, quantized by the slot: a table in hardware.
+
+    Its operand is quantized data.
+    """
+
+    slot: str
+    function: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph: trained and not exported."""
+
+    function: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nested:
+    """Another layer with slots of its own, which it counts itself.
+
+    Attributes:
+        name: its place inside this one, such as ``"others/0"``.
+        layer: a layer of the same framework.
+    """
+
+    name: str
+    layer: Any
+
+
+StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Applied | Nested | Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step and where it belongs.
+
+    Attributes:
+        kind: what it does.
+        args: numbers of the steps that it reads.
+        shape: of its result, without the batch axis for data.
+        constant: whether the result has no batch axis.
+        share: part of the instances that is built in hardware; factor of its EBOPs.
+        label: place inside of the layer, such as ``"query"``; empty for the layer itself.
+        composite: the group that it belongs to in the Graph, such as ``"softmax"``.
+        name: of its node beside the label, such as ``"scale"``; empty: after its kind.
+    """
+
+    kind: StepKind
+    args: tuple[int, ...]
+    shape: Shape
+    constant: bool
+    share: float
+    label: str
+    composite: str
+    name: str = ""

@@ -1,0 +1,230 @@
+"""The layers of the conformance suite as modules: channels last outside, PyTorch's layouts inside."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hgq_core.errors import UnsupportedError
+from hgq_core.spec import Dummy
+from hgq_torch import nn as quantized
+from hgq_torch._slots import attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from hgq_core.conformance.backend import Layer
+    from hgq_core.layers import Declaration, Trace, Value
+    from hgq_core.spec import Spec
+    from hgq_torch.quantizer import Quantizer
+
+    Array = NDArray[Any]
+    Shape = tuple[int, ...]
+
+__all__ = ["SuiteLayer", "turned"]
+
+_FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
+_NAMES: Mapping[str, str] = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean"} | {
+    "moving_variance": "running_var"
+}
+
+
+def turned(x: Any, axes: Sequence[int] | None) -> Any:
+    """An array of the suite with its axes in this order; numbers that broadcast stay."""
+    array = np.asarray(x)
+    return array if axes is None or array.ndim != len(axes) else np.transpose(array, axes)
+
+
+def _turned_spec(spec: Spec, axes: Sequence[int] | None) -> Spec:
+    """The specification for a tensor whose axes are in this order."""
+    if axes is None or isinstance(spec, Dummy):
+        return spec
+    given: dict[str, Any] = {
+        name: None if own is None else tuple(axes.index(axis % len(axes)) for axis in own)
+        for name in ("homogeneous_axis", "heterogeneous_axis")
+        for own in [getattr(spec, name)]
+    }
+    blocks = {axes.index(axis % len(axes)): size for axis, size in spec.blocks.items()}
+    return dataclasses.replace(spec, **given, blocks=blocks)
+
+
+class Row(quantized.QModule):
+    """Layers in a row inside of one layer, each with slots of its own."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__(enable_iq=False, enable_oq=False)
+        self.parts = nn.ModuleList(parts)
+
+    def declaration(self) -> Declaration:
+        """Each applied to the result of the one before."""
+
+        def row(t: Trace, x: Value) -> Value:
+            for number, part in enumerate(self.parts):
+                x = t.call(f"parts/{number}", cast("quantized.QModule", part), x)
+            return x
+
+        return row
+
+
+class SuiteLayer(nn.Module):
+    """A layer of the suite: the module, between permutations where it has channels first.
+
+    Args:
+        layer: what the suite says.
+        shapes: of its inputs, without batch axis, channels last.
+        build: whether the module is told the shapes; else it learns them from a file.
+    """
+
+    def __init__(self, layer: Layer, shapes: Sequence[Shape], *, build: bool = True) -> None:
+        super().__init__()
+        shape = shapes[0]
+        self.first = layer.kind in ("conv1d", "conv2d", "max_pool2d", "average_pool2d", "batch_norm") and len(shape) > 1
+        self.relu = layer.kind == "add" and layer.options.get("activation") == "relu"
+        rank = len(shape) + 1
+        self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
+        self.back = (0, *range(2, rank), 1)
+        window = len(shape) - 1
+        self.kernel_axes = {
+            "dense": (1, 0), "conv1d": (2, 1, 0), "conv2d": (window + 1, window, *range(window))
+        }.get(layer.kind)  # fmt: skip
+        self.module = self._made(layer, shape)
+        if isinstance(self.module, quantized.QModule):
+            if build:
+                moved = (
+                    [tuple(np.zeros((1, *s)).transpose(self.data_axes).shape[1:]) for s in shapes]
+                    if self.first
+                    else shapes
+                )
+                self.module.build(*moved)
+            self._assign(layer)
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        """The output, channels last."""
+        if self.data_axes is not None:
+            xs = tuple(x.permute(self.data_axes) for x in xs)
+        y = cast("Tensor", self.module(*xs))
+        y = y.permute(self.back) if self.first else y
+        return torch.relu(y) if self.relu else y
+
+    def axes_of(self, slot: str) -> Sequence[int] | None:
+        """The axis of the suite at each place of the tensor that a quantizer sees."""
+        if slot == "kq":
+            return self.kernel_axes
+        return self.data_axes if slot in ("iq", "oq") else None
+
+    def quantizers(self, slot: str) -> list[Quantizer]:
+        """Those that a name of the suite stands for: ``iq`` for all inputs."""
+        children = dict(self.module.named_children())
+        several = [child for name, child in children.items() if slot == "iq" and name.startswith("iq_")]
+        return cast("list[Quantizer]", several or [children[attribute(slot)]])
+
+    def _assign(self, layer: Layer) -> None:
+        with torch.no_grad():
+            for name, values in layer.weights.items():
+                stored = turned(values, self.kernel_axes) if name == "kernel" else values
+                own = "kernel" if layer.kind == "einsum_dense" else "weight"
+                parameter = getattr(self.module, _NAMES.get(name, own if name == "kernel" else name))
+                parameter.copy_(torch.as_tensor(np.array(stored)))
+        for slot, widths in layer.widths.items():
+            for quantizer in self.quantizers(slot):
+                if quantizer.built:
+                    quantizer.assign(**{n: turned(width, self.axes_of(slot)) for n, width in widths.items()})
+
+    def _made(self, layer: Layer, shape: Shape) -> nn.Module:
+        make = _KINDS.get(layer.kind)
+        if make is None:
+            message = f"layer kind {layer.kind!r}: hgq-torch has no such module"
+            raise UnsupportedError(message)
+        given = {attribute(slot): _turned_spec(spec, self.axes_of(slot)) for slot, spec in layer.quantizers.items()}
+        enabled = {"enable_iq": "iq" in given, "enable_oq": "oq" in given}
+        return make(layer, shape, {} if layer.kind in ("flatten", "nested") else given | enabled)
+
+
+def _several(layer: Layer, *names: str) -> dict[str, Any]:
+    """Options of the suite that PyTorch has too."""
+    known = {"strides": "stride", "dilation_rate": "dilation", "pool_size": "kernel_size"}
+    return {known.get(name, name): layer.options[name] for name in names if name in layer.options}
+
+
+def _dense(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "activation", "parallelization_factor")
+    bias = "bias" in layer.weights
+    return quantized.QLinear(shape[-1], layer.options["units"], bias, input_shape=shape, **options, **given)
+
+
+def _einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "equation", "output_shape", "bias_axes", "activation", "parallelization_factor")
+    return quantized.QEinsumDense(input_shape=shape, **options, **given)
+
+
+def _convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    names = ("kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "parallelization_factor")
+    options = {"padding": "valid", **_several(layer, *names)}
+    make: Any = quantized.QConv1d if layer.kind == "conv1d" else quantized.QConv2d
+    made: nn.Module = make(shape[-1], layer.options["filters"], bias="bias" in layer.weights, **options, **given)
+    return made
+
+
+def _batch_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    make = quantized.QBatchNorm2d if len(shape) == 3 else quantized.QBatchNorm1d
+    return make(shape[-1], layer.options.get("epsilon", 1e-3), **given)
+
+
+def _pool(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    options = {"kernel_size": 2, "padding": "valid", **_several(layer, "pool_size", "strides", "padding")}
+    options |= _several(layer, "parallelization_factor")
+    if layer.kind == "max_pool2d":
+        return quantized.QMaxPool2d(**options, **given)
+    return quantized.QAvgPool2d(count_include_pad=False, **options, **given)
+
+
+def _add(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QAdd(2, **given)
+
+
+def _lookup(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QLUT(_FUNCTIONS[layer.options["function"]], **given)
+
+
+def _softmax(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    axes = tuple(axis + 1 if axis >= 0 else axis for axis in layer.options.get("axes", (-1,)))
+    return quantized.QSoftmax(axes, **_several(layer, "stable", "input_scaler", "parallelization_factor"), **given)
+
+
+def _flatten(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return nn.Flatten()
+
+
+def _nested(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    parts = []
+    for part in layer.options["parts"]:
+        made = SuiteLayer(part, [shape])
+        inner = made.module
+        if made.first or not isinstance(inner, quantized.QModule):
+            message = f"a {part.kind!r} inside of a layer: the adapter nests layers of one layout only"
+            raise UnsupportedError(message)
+        parts.append(inner)
+        shape = inner.traced_shape(shape)
+    return Row(parts)
+
+
+_KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
+    "dense": _dense,
+    "einsum_dense": _einsum,
+    "conv1d": _convolution,
+    "conv2d": _convolution,
+    "batch_norm": _batch_norm,
+    "max_pool2d": _pool,
+    "average_pool2d": _pool,
+    "add": _add,
+    "unary_lut": _lookup,
+    "softmax": _softmax,
+    "flatten": _flatten,
+    "nested": _nested,
+}

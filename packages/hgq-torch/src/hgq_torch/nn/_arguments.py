@@ -1,0 +1,40 @@
+"""What arguments of layers may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hgq_core.errors import ConfigError
+from hgq_core.layers import check_factor as check_instances
+
+__all__ = ["check_factor", "per_axis", "positive"]
+
+
+def positive(size: Any, name: str) -> int:
+    """A whole number of at least 1; raises ConfigError otherwise."""
+    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
+        message = f"{name}: received {size!r}, expected a whole number of at least 1"
+        raise ConfigError(message)
+    return int(size)
+
+
+def per_axis(sizes: Any, rank: int, name: str, *, least: int = 1) -> tuple[int, ...]:
+    """One number for each spatial axis, from a number or as many; raises ConfigError otherwise.
+
+    >>> per_axis(3, 2, "kernel_size")
+    (3, 3)
+    """
+    given = tuple(sizes) if isinstance(sizes, Sequence) and not isinstance(sizes, str) else (sizes,) * rank
+    whole = all(hasattr(n, "__index__") and not isinstance(n, bool) and n >= least for n in given)
+    if len(given) != rank or not whole:
+        expected = "a whole number" if rank == 1 else f"a whole number, or {rank} of them"
+        message = f"{name}: received {sizes!r}, expected {expected}, of at least {least}"
+        raise ConfigError(message)
+    return tuple(int(n) for n in given)
+
+
+def check_factor(factor: int) -> int:
+    """A parallelization factor that some number of instances could have; raises ConfigError for others."""
+    check_instances(factor)
+    return int(factor)

@@ -1,0 +1,112 @@
+"""The pattern of a dense step is found in any program, and gives what its steps give one by one, bit for bit."""
+
+import copy
+from itertools import product
+from typing import ClassVar
+
+import pytest
+import torch
+
+import hgq_torch
+from hgq_core.graph.ops import Add, Multiply, Relu
+from hgq_core.layers import Dense, EinsumDense
+from hgq_torch import nn as qnn
+from hgq_torch._slots import Layout, Turn
+from hgq_torch.fuse import Pattern
+
+
+class Declared(qnn.QModule):
+    """A layer of the declaration that is given, whose kernels are stored as PyTorch stores them."""
+
+    layouts: ClassVar = {
+        f"{part}kernel": Layout(f"{part}weight".replace("/", "_"), Turn.of((1, 0))) for part in ("", "a/", "b/")
+    }
+
+    def __init__(self, declaration):
+        super().__init__(enable_iq=True)
+        self.declared = declaration
+
+    def declaration(self):
+        return self.declared
+
+
+def _gated(t, x):
+    """Two dense parts, each of data that it quantizes itself, and their product."""
+    a = t.call("a", Dense(3, activation=Relu()), t.quantized("aq", x))
+    b = t.call("b", Dense(3, use_bias=False), t.quantized("bq", x))
+    return t.op(Multiply(), t.quantized("cq", a), t.quantized("dq", b))
+
+
+def _reused(t, x):
+    """The data of a product is read again."""
+    return t.op(Add(), x, Dense(4)(t, x))
+
+
+def _summed(t, x):
+    """A bias that is no vector of the output's last axis."""
+    return EinsumDense("bti,io->bto", (4, 3), (2, 1))(t, x)
+
+
+CASES = {
+    "dense": (Dense(3), (4,), 1),
+    "dense-relu": (Dense(3, activation=Relu()), (2, 4), 1),
+    "dense-no-bias": (Dense(3, use_bias=False, activation=Relu()), (4,), 1),
+    "parts": (_gated, (4,), 2),
+    "reused": (_reused, (4,), 0),
+    "other-bias": (_summed, (2, 4), 1),
+    "other-contraction": (EinsumDense("bti,it->bt", (4, 2)), (2, 4), 0),
+}
+
+
+def patterns(module):
+    return [step.kind for step in module.made.running.steps if isinstance(step.kind, Pattern)]
+
+
+def one_by_one(module):
+    other = copy.deepcopy(module)
+    other.made.running = other.made.program
+    return other
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_pattern_is_its_steps(name):
+    declaration, shape, number = CASES[name]
+    fused = Declared(declaration)
+    fused.build(shape)
+    assert len(patterns(fused)) == number
+    assert all(pattern.plan is not None for pattern in patterns(fused))
+    with torch.no_grad():
+        for path, quantizer in fused.own_quantizers().items():
+            for width in ("b", "f"):
+                if width in quantizer.trained:
+                    stored = getattr(quantizer, width)
+                    stored.copy_(torch.rand_like(stored) * 5 - 0.5)
+            assert path
+    plain = one_by_one(fused)
+    x = torch.randn(33, *shape) * 3
+    for training, step in product((True, False), range(2)):
+        outputs = [module.train(training)(x * (step + 1)) for module in (fused, plain)]
+        assert torch.equal(*outputs)
+        if not training:
+            continue
+        # Whole numbers, so that sums of products are exact in whatever order a processor takes them.
+        g = torch.randint_like(outputs[0], -1, 2)
+        for module, y in zip((fused, plain), outputs, strict=True):
+            module.zero_grad()
+            y.backward(g)
+        for (path, a), b in zip(fused.named_parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=2e-4, msg=lambda m, n=path: f"{n}: {m}")
+        for (path, a), b in zip(fused.named_buffers(), plain.buffers(), strict=True):
+            assert torch.equal(a, b), path
+
+
+def test_only_a_layer_that_is_one_pattern_has_its_cost():
+    models = {name: Declared(declaration) for name, (declaration, _, _) in CASES.items()}
+    for name, model in models.items():
+        model.build(CASES[name][1])
+    alone = {name for name, model in models.items() if model.made.pattern is not None}
+    assert alone == {"dense", "dense-relu", "dense-no-bias"}
+    for model in models.values():
+        hgq_torch.set_beta(model, 1.0)
+        expected = model.ebops() + model.regularization()
+        torch.testing.assert_close(hgq_torch.ebops_loss(model), expected)

@@ -1,0 +1,46 @@
+"""A ``state_dict`` that an earlier version wrote loads, and gives what it gave."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import hgq_torch
+from hgq_core.cost import ebops
+from hgq_core.graph import run
+from hgq_torch import nn as qnn
+
+FILES = Path(__file__).parent / "files"
+
+
+def test_the_layers_of_the_first_version_load():
+    kept = torch.load(FILES / "linear.pt", weights_only=True)
+    model = nn.Sequential(
+        qnn.QLinear(4, 3, activation="relu", input_shape=(2, 4)),
+        qnn.QLinear(3, 2, bias=False, kq={"b0": 5}, oq={"overflow_mode": "SAT"}, input_shape=(2, 3)),
+    )
+    assert list(model.state_dict()) == list(kept["state"])
+    model.load_state_dict(kept["state"])
+    assert torch.equal(model.eval()(kept["x"]), kept["y"])
+    assert hgq_torch.ebops(model) == kept["ebops"]
+    assert hgq_torch.uncalibrated(model) == []
+
+
+def test_layers_that_were_trained_with_the_first_version_are_exported_too():
+    held = torch.load(FILES / "linear_0.1.pt", weights_only=True)
+    model = nn.Sequential(
+        qnn.QLinear(6, 5, activation="relu", beta0=1e-4, input_shape=(2, 6)),
+        nn.Flatten(),
+        qnn.QLinear(10, 3, kq="kif", iq={"overflow_mode": "SAT"}, beta0=1e-4),
+        qnn.QLinear(3, 2, bias=False, oq="default", iq={"heterogeneous_axis": ()}, kq={"overflow_mode": "WRAP"}),
+    )
+    assert list(model.state_dict()) == list(held["state"])
+    # An optimizer's file knows parameters by their number.
+    assert [name for name, _ in model.named_parameters()] == held["parameters"]
+    model.load_state_dict(held["state"])
+    assert torch.equal(model.eval()(held["x"]), held["y"])
+    assert hgq_torch.ebops(model) == held["ebops"]
+    graph = hgq_torch.to_graph(model, held["x"])
+    np.testing.assert_array_equal(run(graph, held["x"].numpy()), held["y"].numpy())
+    assert ebops(graph) == held["ebops"]
