@@ -9,7 +9,7 @@ import pytest
 from hgq_core.errors import ConfigError, DataError, ShapeError
 from hgq_core.quantizer import Mode
 from hgq_keras import Quantizer, QuantizerConfig, QuantizerConfigScope, ebops, trace_minmax, uncalibrated
-from hgq_keras.calibrate import quantizers
+from hgq_keras._calibrate import quantizers
 from hgq_keras.constraints import MinMax
 from hgq_keras.layers import QAdd, QBatchNormalization, QDense, QUnaryFunctionLUT
 

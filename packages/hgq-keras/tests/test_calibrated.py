@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hgq_keras import Quantizer, QuantizerConfig, QuantizerConfigScope, to_graph, trace_minmax, uncalibrated
-from hgq_keras.calibrate import calibrating
+from hgq_keras._calibrate import calibrating
 from hgq_keras.layers import QDense
 
 X = np.random.default_rng(3).normal(size=(16, 3)).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 
 from hgq_core.errors import DataError
 from hgq_keras import Quantizer, QuantizerConfig, to_graph, trace_minmax
-from hgq_keras.calibrate import calibrating, quantizers
+from hgq_keras._calibrate import calibrating, quantizers
 from hgq_keras.layers import QDense
 
 X = np.array([[0.3, -1.7], [5.2, 40.0], [-9.0, 0.01]], np.float32)

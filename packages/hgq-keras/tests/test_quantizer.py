@@ -7,7 +7,7 @@ from keras import ops
 
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_keras import Quantizer, QuantizerConfig
-from hgq_keras.calibrate import calibrating
+from hgq_keras._calibrate import calibrating
 from hgq_keras.constraints import MinMax
 
 X = np.random.default_rng(0).uniform(-3, 3, (7, 5)).astype(np.float32)

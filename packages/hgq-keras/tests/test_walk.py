@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hgq_keras import Quantizer, ebops, quantized_layers, trace_minmax
-from hgq_keras.calibrate import quantizers
+from hgq_keras._calibrate import quantizers
 from hgq_keras.layers import QDense
 
 X = np.random.default_rng(3).normal(scale=9.0, size=(6, 3)).astype(np.float32)

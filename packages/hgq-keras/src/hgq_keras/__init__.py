@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from hgq_keras import layers
 from hgq_keras._beta import set_beta
-from hgq_keras.calibrate import calibrate, calibrating, trace_minmax
+from hgq_keras._calibrate import calibrate, calibrating, trace_minmax
 from hgq_keras.calibrated import uncalibrated
 from hgq_keras.calls import ebops, ebops_by_layer
 from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope

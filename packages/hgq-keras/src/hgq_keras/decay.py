@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hgq_keras.calibrate import quantizers
+from hgq_keras._calibrate import quantizers
 
 if TYPE_CHECKING:
     import keras

@@ -151,7 +151,7 @@ class Quantizer(StoredWidths):
     # --- calibration -------------------------------------------------------------------------------------------------
 
     def calibrate(self, on: bool) -> None:
-        """Switch calibration mode on or off; `hgq_keras.calibrate.calibrating` does it for a model."""
+        """Switch calibration mode on or off; `hgq_keras.calibrating` does it for a model."""
         self._calibrating = on
 
     @property

@@ -16,7 +16,7 @@ import keras
 from hgq_core.errors import DataError, DeadLayerWarning, FileError, HGQError
 from hgq_core.quantizer import width_names
 from hgq_core.spec import check_widths
-from hgq_keras.calibrate import quantizers
+from hgq_keras._calibrate import quantizers
 from hgq_keras.layers import quantized_layers
 from hgq_keras.training_state import has_training_state, read_training_state, write_training_state
 

@@ -19,7 +19,7 @@ from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
 from hgq_keras import layers as quantized
-from hgq_keras.calibrate import calibrating, trace_minmax
+from hgq_keras._calibrate import calibrating, trace_minmax
 from hgq_keras.callbacks import BetaScheduler
 from hgq_keras.calls import ebops
 from hgq_keras.config import QuantizerConfig

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from hgq_core.errors import ConfigError, HGQWarning
 from hgq_core.pareto import ParetoFront as Front
-from hgq_keras.calibrate import as_calibrated, inference, quantizers
+from hgq_keras._calibrate import as_calibrated, inference, quantizers
 from hgq_keras.callbacks._base import EpochCallback, whole
 
 if TYPE_CHECKING:
