@@ -27,13 +27,15 @@ RESULTS = HERE / "results"
 TARGETS = {("hgq-keras, jax", 2048): 1.6, ("hgq-keras, jax", 16600): 1.4}
 TARGETS |= {("hgq-torch, eager", 2048): 3.3, ("hgq-torch, eager", 16600): 2.0}
 LOAD_TARGET = 1.5
+MIXER, MIXER_BATCH = ("--model", "mixer"), 256
+INFERENCE = ("--inference",)
 
 
-def keras_step(python: str, batch: int, rounds: int, *options: str) -> dict[str, Any]:
+def keras_step(python: str, batch: int, rounds: int, *options: str, backend: str = "jax") -> dict[str, Any]:
     """One process of ``keras_step.py`` in the environment of this Python."""
     command = [python, str(HERE / "keras_step.py"), "--rounds", str(rounds), "--batch", str(batch), *options]
     done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"}
+        command, check=True, capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": backend}
     )
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
@@ -44,11 +46,32 @@ def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) ->
     ways = {"hgq-keras, jax": (sys.executable,), "the same, malloc's defaults": (sys.executable, "--default-malloc")}
     if peer:
         ways["HGQ2 0.2.0, jax"] = (peer,)
-    runs: dict[tuple[str, int], list[dict[str, Any]]] = {(name, batch): [] for name in ways for batch in batches}
+    return _in_turns({(name, batch): ("jax", *way) for name, way in ways.items() for batch in batches}, rounds, turns)
+
+
+def other_rows(peer: str | None, batches: list[int], rounds: int, turns: int) -> list[dict[str, Any]]:
+    """Inference, the mixer and Keras' other frameworks, likewise; the peer's environment has JAX only."""
+    packages = {"hgq-keras": sys.executable} | ({"HGQ2 0.2.0": peer} if peer else {})
+    ways: dict[tuple[str, int], tuple[str, ...]] = {}
+    for package, python in packages.items():
+        for batch in batches:
+            ways[f"{package}, jax: inference", batch] = ("jax", python, *INFERENCE)
+        for what, options in (("step", ()), ("inference", INFERENCE)):
+            ways[f"{package}, jax: mixer, {what}", MIXER_BATCH] = ("jax", python, *MIXER, *options)
+    for backend, name in (("torch", "torch, eager"), ("tensorflow", "tensorflow, jit")):
+        for what, options in (("step", ()), ("inference", INFERENCE)):
+            for batch in batches:
+                ways[f"hgq-keras, {name}: {what}", batch] = (backend, sys.executable, *options)
+    return _in_turns(ways, rounds, turns)
+
+
+def _in_turns(ways: dict[tuple[str, int], tuple[str, ...]], rounds: int, turns: int) -> list[dict[str, Any]]:
+    """A row for each name and batch: medians over processes; a way is backend, Python and options."""
+    runs: dict[tuple[str, int], list[dict[str, Any]]] = {key: [] for key in ways}
     for _ in range(turns):
         for (name, batch), processes in runs.items():
-            python, *options = ways[name]
-            processes.append(keras_step(python, batch, rounds, *options))
+            backend, python, *options = ways[name, batch]
+            processes.append(keras_step(python, batch, rounds, *options, backend=backend))
     rows = []
     for (name, batch), processes in runs.items():
         row = {key: statistics.median(item[key] for item in processes) for key in ("plain_ms", "quantized_ms", "ratio")}
@@ -56,15 +79,16 @@ def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) ->
     return rows
 
 
-def torch_rows(batches: list[int], repeats: int) -> list[dict[str, Any]]:
+def torch_rows(batches: list[int], repeats: int, *, inference: bool = False) -> list[dict[str, Any]]:
     """The jet model on PyTorch, eager, without a compiled operator."""
     code = "import json, sys, process; process.pin(); process.keep_memory(); import torch_step; print(json.dumps("
-    code += "[torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1])) for b in map(int, sys.argv[2:])]))"
+    code += f"[torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1]), inference={inference})"
+    code += " for b in map(int, sys.argv[2:])]))"
     command = [sys.executable, "-c", code, str(repeats), *map(str, batches)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
     return [
         {
-            "name": "hgq-torch, eager",
+            "name": "hgq-torch, eager: inference" if inference else "hgq-torch, eager",
             "batch": row["batch"],
             "plain_ms": row["plain_ms"],
             "quantized_ms": row["ours_ms"],
@@ -84,15 +108,20 @@ def load_row(turns: int) -> dict[str, Any]:
     return row
 
 
-def speed_table(rows: list[dict[str, Any]]) -> Table:
-    """Step of ours and of the peer over plain, and the peer over ours."""
-    table = Table(title="Training step, 16-64-32-32-5: quantized over plain")
+def speed_table(rows: list[dict[str, Any]], title: str) -> Table:
+    """Ours and the peer over plain, and the peer over ours."""
+    table = Table(title=f"{title}: quantized over plain")
     for column in ("", "batch", "plain, ms", "quantized, ms", "quantized / plain", "target", "HGQ2 / ours"):
         table.add_column(column, justify="left" if not column else "right")
-    peers = {row["batch"]: row["ratio"] for row in rows if row["name"].startswith("HGQ2")}
+    peers = {
+        (row["name"].removeprefix("HGQ2 0.2.0"), row["batch"]): row["ratio"]
+        for row in rows
+        if row["name"].startswith("HGQ2")
+    }
     for row in rows:
         target = TARGETS.get((row["name"], row["batch"]))
-        against = peers.get(row["batch"]) if row["name"] == "hgq-keras, jax" else None
+        ours = row["name"].startswith("hgq-keras")
+        against = peers.get((row["name"].removeprefix("hgq-keras"), row["batch"])) if ours else None
         table.add_row(
             row["name"],
             f"{row['batch']:,}",
@@ -144,7 +173,10 @@ def main() -> int:
     written("deterministic.json", exact)
     rows = keras_rows(options.peer_python, options.batch, options.rounds, options.turns)
     rows += torch_rows(options.batch, 15 * options.turns)
-    console.print(speed_table(rows))
+    console.print(speed_table(rows, "Training step, 16-64-32-32-5"))
+    others = other_rows(options.peer_python, options.batch, options.rounds, options.turns)
+    others += torch_rows(options.batch, 15 * options.turns, inference=True)
+    console.print(speed_table(others, "Other frameworks, inference, and a mixer"))
     load = load_row(options.turns)
     console.print(
         f"load_model in a fresh process ({load['backend']}): {load['quantized_s']:.2f} s of CPU, the float network "
@@ -152,7 +184,7 @@ def main() -> int:
     )
     packages = ("hgq-core", "hgq-keras", "hgq-torch", "keras", "jax", "torch", "da4ml")
     environment = {name: version(name) for name in packages} | {"python": platform.python_version()}
-    written("speed.json", {"rows": rows, "load": load, "versions": environment})
+    written("speed.json", {"rows": rows + others, "load": load, "versions": environment})
     return 0
 
 

@@ -66,8 +66,25 @@ def make_step(
     return step
 
 
+def make_inference(model: nn.Module, x: torch.Tensor) -> Callable[[], None]:
+    """The outputs of a model in `eval` mode, as one call."""
+    model.eval()
+
+    def infer() -> None:
+        with torch.no_grad():
+            model(x)
+
+    return infer
+
+
 def measure(
-    batch: int, steps: int = 5, repeats: int = 60, *, fused_adam: bool = False, compiled: bool = False
+    batch: int,
+    steps: int = 5,
+    repeats: int = 60,
+    *,
+    fused_adam: bool = False,
+    compiled: bool = False,
+    inference: bool = False,
 ) -> dict[str, Any]:
     """Milliseconds of a step, and ratios to plain PyTorch.
 
@@ -77,6 +94,7 @@ def measure(
         repeats: timings of each variant; they take turns.
         fused_adam: whether both sides use `torch.optim.Adam(fused=True)`; on a CPU the default is a loop over tensors.
         compiled: also time ours, and plain PyTorch, under `torch.compile`.
+        inference: time inference after a few steps, eagerly, and not the steps.
 
     Returns:
         ``batch``, ``adam``, and ``{variant}_ms`` and ``{variant}_ratio`` for each variant, medians.
@@ -86,16 +104,16 @@ def measure(
     try:
         torch.manual_seed(0)
         x, y = torch.randn(batch, WIDTHS[0]), torch.randint(0, WIDTHS[-1], (batch,))
-        variants = {
-            "plain": make_step(plain(), x, y, fused=fused_adam),
-            "ours": make_step(quantized(), x, y, fused=fused_adam),
-        }
+        models = {"plain": plain(), "ours": quantized()}
+        variants = {name: make_step(model, x, y, fused=fused_adam) for name, model in models.items()}
         if compiled:
             variants["plain_compiled"] = make_step(plain(), x, y, fused=fused_adam, forward=torch.compile)
             variants["ours_compiled"] = make_step(quantized(), x, y, fused=fused_adam, forward=torch.compile)
         for step in variants.values():
             for _ in range(5):
                 step()
+        if inference:
+            variants = {name: make_inference(model, x) for name, model in models.items()}
         times: dict[str, list[float]] = {name: [] for name in variants}
         for _ in range(repeats):
             for name, step in variants.items():

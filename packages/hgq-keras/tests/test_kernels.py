@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_keras.kernels import einsum, relu, sum_then, sums, written
+from hgq_core.modes import Overflow, Round
+from hgq_core.ops import NUMPY
+from hgq_core.quantize import Grid, fixed_point
+from hgq_keras.kernels import einsum, on_grid, relu, sum_then, sums, written
+from hgq_keras.ops import KERAS
 
 BACKEND = keras.backend.backend()
 
@@ -123,3 +127,46 @@ def test_a_chain_behind_what_is_written_does_not_compute_it_again():
     kept, repeated = (function.lower(x).compile().as_text().count(" floor(") for function in jitted)
     assert kept == 10 < repeated
     np.testing.assert_array_equal(*(function(x) for function in jitted))
+
+
+@pytest.mark.parametrize("wrap", [True, False])
+@pytest.mark.parametrize("overflow", Overflow)
+@pytest.mark.parametrize("rounding", Round)
+@pytest.mark.parametrize("size", [(1, 6), (1, 1), (40, 6)], ids=["each element", "shared", "a weight"])
+def test_a_prepared_grid_quantizes_as_widths_do(rounding, overflow, wrap, size):
+    """Also dead elements, ties, and numbers of which the product with 2**f is infinite."""
+    rng = np.random.default_rng(0)
+    x = (rng.integers(-400, 401, (40, 6)) / 16).astype("float32")
+    x[:4] = np.array([[0.0], [-3.0e38], [3.0e38], [1e-30]])
+    k, i, f = (rng.integers(low, high, size).astype("float32") for low, high in ((0, 2), (-2, 5), (-3, 12)))
+    grid = Grid.of(KERAS, *map(keras.ops.convert_to_tensor, (k, i, f)), round_mode=rounding, overflow_mode=overflow)
+    data = keras.ops.convert_to_tensor(x)
+    found = keras.ops.convert_to_numpy(on_grid(KERAS, data, grid, wrap=wrap))
+    wanted = fixed_point(NUMPY, x, k, i, f, round_mode=rounding, overflow_mode=overflow, wrap=wrap)
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(data), x)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="PyTorch's verbs have a direct form")
+def test_the_direct_verbs_give_the_numbers_of_keras_verbs():
+    from hgq_keras.ops import KerasOps
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(scale=40, size=(30, 7)).astype("float32")
+    x[0] = [0.0, -0.0, np.inf, 1e-40, 4.0, -4.0, 127.0]
+    for dtype in ("float32", "float64"):
+        a, b = (keras.ops.convert_to_tensor(v.astype(dtype)) for v in (x, x[::-1].copy()))
+        general = KerasOps()
+        calls = dict.fromkeys(("floor", "ceil", "rint", "relu", "ceil_log2", "stop_gradient"), (a,))
+        calls |= {"power_of_two": (keras.ops.round(a),), "clip": (a, -3.0, 5.0)}
+        calls |= {"minimum": (a, b), "maximum": (a, b), "where": (a > 1, a, 0.0)}
+        calls |= {"amax": (a, (0,)), "amin": (a, (0, 1)), "sum": (a[1:], (0,))}
+        for verb, arguments in calls.items():
+            found, wanted = (getattr(ops, verb)(*arguments) for ops in (KERAS, general))
+            # Keras' own floor makes float32 of float64; the numbers here are float32's in both.
+            assert found.dtype == a.dtype, verb
+            np.testing.assert_array_equal(found.numpy(), wanted.numpy().astype(dtype), err_msg=verb)
+        whole = keras.ops.round(a[1:])
+        np.testing.assert_array_equal(
+            KERAS.einsum("bi,io->bo", whole, whole.T).numpy(), general.einsum("bi,io->bo", whole, whole.T).numpy()
+        )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.linear import Convolve, Pool
-    from hgq_core.ops import Comparison
+    from hgq_core.ops import Comparison, Ops
 
 __all__ = ["KERAS", "KerasOps", "read"]
 
@@ -169,7 +169,15 @@ class KerasOps:
         return reduce(ops.add, [x[(slice(None), *slices)] for _, slices in taps])
 
 
-KERAS = KerasOps()
+def _verbs() -> Any:
+    if keras.backend.backend() != "torch":
+        return KerasOps()
+    from hgq_keras.kernels.torch_verbs import TorchVerbs
+
+    return TorchVerbs(KerasOps())
+
+
+KERAS: Ops = _verbs()
 """The Keras verbs; they have no state."""
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from keras import ops
 
 from hgq_core.modes import Overflow, Round
-from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients, on_grid
+from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients
 from hgq_core.spec import KBI, KIF
-from hgq_keras.kernels import sum_then, sums, written
+from hgq_keras.kernels import on_grid, sum_then, sums, written
 from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
 
     @ops.custom_gradient
     def quantized(x: Any, i: Any, second: Any) -> Any:
-        whole_i, whole = ops.round(i), ops.round(second)
+        whole_i, whole = KERAS.rint(i), KERAS.rint(second)
         f = whole if kif else whole - whole_i
         grid = Grid.of(KERAS, k, whole_i, f, round_mode=rounding, overflow_mode=spec.overflow_mode)
         if axes:
@@ -82,7 +82,7 @@ def minifloat_op(axes: tuple[int, ...]) -> Callable[..., Any]:
 
     @ops.custom_gradient
     def quantized(x: Any, m: Any, e: Any, e0: Any) -> Any:
-        widths = [ops.round(w) for w in (m, e, e0)]
+        widths = [KERAS.rint(w) for w in (m, e, e0)]
         xq = minifloat(KERAS, x, *widths)
 
         def gradients(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
