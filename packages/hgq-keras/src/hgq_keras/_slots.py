@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 
 from hgq_core.formats import Formats
-from hgq_core.layers import Bits, Exported, FrameworkFunction, weight_of
+from hgq_core.layers import Exported, FrameworkFunction, output_bits, weight_of
 from hgq_core.ops import NUMPY
-from hgq_core.spec import Dummy
+from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras.ops import KERAS
 from hgq_keras.remedies import refused_activation
 from hgq_keras.unary import shared_values
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hgq_keras.layers._slotted import Slotted
     from hgq_keras.quantizer import Quantizer
 
-__all__ = ["CallSlots", "CountSlots", "GraphSlots"]
+__all__ = ["CallSlots", "CountSlots", "GraphSlots", "exported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class CountSlots:
         return quantizer.array_bits if self.verbs is NUMPY else quantizer.bits
 
     def nested_bits(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
-        return Bits(self.verbs, CountSlots(layer, self.verbs)).read(layer.program, args)
+        return output_bits(self.verbs, CountSlots(layer, self.verbs), layer.program, args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,7 @@ class GraphSlots:
 
     def exported(self, slot: str, shape: Shape) -> Exported:
         quantizer = self.layer.quantizer_of_slot(slot)
-        config, fixed = quantizer.config, hasattr(quantizer.spec, "overflow_mode")
-        formats = _formats(quantizer, shape) if fixed and not self.layer.program.quantizers[slot].constant else None
-        held = np.dtype(quantizer.compute_dtype).type
-        affine = None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1])))
-        return Exported(quantizer.spec, formats, config.scaler, affine)
+        return exported(quantizer, None if self.layer.program.quantizers[slot].constant else shape)
 
     def weight(self, slot: str) -> np.ndarray:
         values = weight_of(KERAS, CallSlots(self.layer, training=False), self.layer.program, slot)
@@ -107,6 +103,15 @@ class GraphSlots:
 
     def emit_nested(self, builder: GraphBuilder, name: str, layer: Any, label: str, args: Sequence[str]) -> str:
         return str(layer.emit(builder, f"{label.removesuffix(name)}{layer.name}", args))
+
+
+def exported(quantizer: Quantizer, shape: Shape | None) -> Exported:
+    """A quantizer as the Graph has it, for data of this shape without the batch axis; None for a weight."""
+    config = quantizer.config
+    fixed = shape is not None and isinstance(quantizer.spec, KIF | KBI)
+    held = np.dtype(quantizer.compute_dtype).type
+    affine = None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1])))
+    return Exported(quantizer.spec, _formats(quantizer, shape or ()) if fixed else None, config.scaler, affine)
 
 
 def _formats(quantizer: Quantizer, shape: Shape) -> Formats:

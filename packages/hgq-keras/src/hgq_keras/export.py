@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from hgq_core.errors import UnsupportedError
-from hgq_core.graph import Graph, GraphBuilder, acts_on_real, add_quantizer, real_tensors, warn_if_inexact
+from hgq_core.graph import Graph, GraphBuilder, acts_on_real, real_tensors, warn_if_inexact
 from hgq_core.graph import ops as op
 from hgq_core.graph.emit import Emitter
-from hgq_core.spec import KBI, KIF, Dummy
+from hgq_core.layers import append_quantizer
+from hgq_keras._slots import exported
 from hgq_keras.calibrated import uncalibrated
 from hgq_keras.health import check_finite, warn_if_dead
 from hgq_keras.layers._base import QLayer, quantized_layers
@@ -134,33 +134,17 @@ def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> 
     check_own_computation(layer, label)
     if isinstance(layer, Quantizer):
         check_finite(layer)
-        return [_quantized(emitter, layer, inputs[0])]
+        return [_quantized(layer, label, inputs[0], builder)]
     if not isinstance(layer, QLayer):
         return [emit_plain(layer, inputs, emitter)]
     return [layer.emit(builder, label, inputs)]
 
 
-def _quantized(emitter: Emitter, quantizer: Quantizer, x: str) -> str:
-    """Append a quantizer, its scaler and affine as explicit operations."""
-    spec, config = quantizer.spec, quantizer.config
-    if not isinstance(spec, KIF | KBI | Dummy):
-        message = (
-            f"quantizer {quantizer.name!r} of layer {emitter.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
-        )
-        raise UnsupportedError(message)
-    fixed = not isinstance(spec, Dummy)
-    held = np.dtype(quantizer.compute_dtype).type
-    return add_quantizer(
-        emitter.builder,
-        x,
-        formats=quantizer.formats(emitter.shape(x)) if fixed else None,
-        round_mode=quantizer.round_mode if fixed else "TRN",
-        overflow_mode=quantizer.overflow_mode if fixed else "WRAP",
-        scaler=config.scaler if fixed else None,
-        affine=None if config.affine is None else (float(held(config.affine[0])), float(held(config.affine[1]))),
-        name=f"{emitter.label}/{_short(quantizer, emitter.label)}",
-        label=emitter.label,
-    )
+def _quantized(layer: Quantizer, label: str, x: str, builder: GraphBuilder) -> str:
+    """Append a quantizer that is a layer of its own."""
+    title = f"quantizer {layer.name!r} of layer {label!r}"
+    name = f"{label}/{_short(layer, label)}"
+    return append_quantizer(builder, exported(layer, builder.shape(x)), x, title=title, name=name, label=label)
 
 
 def _short(quantizer: Quantizer, label: str) -> str:

@@ -7,26 +7,21 @@ from typing import Any
 import keras
 
 from hgq_core.errors import UnsupportedError
-from hgq_keras.layers._base import QLayer
 from hgq_keras.quantizer import Quantizer
 
 __all__ = ["check_own_computation"]
 
 
 def check_own_computation(layer: Any, label: str) -> None:
-    """Raise UnsupportedError if a model, quantizer or quantized layer has a computation that no Graph describes."""
+    """Raise UnsupportedError if a model or quantizer has a computation of its own, which no Graph describes."""
     kind = type(layer)
     named = f"layer {label!r} ({kind.__name__})"
     if isinstance(layer, keras.Model):
         if not _definer(kind, "call").__module__.startswith("keras."):
             message = f"model {label!r} ({kind.__name__}) has its own call; leave it to Keras, or put it into a layer"
             raise UnsupportedError(message)
-    elif isinstance(layer, Quantizer):
-        if kind.call is not Quantizer.call:
-            raise UnsupportedError(f"{named} has its own call, which the Graph does not know; use Quantizer itself")
-    elif isinstance(layer, QLayer) and kind.call is not QLayer.call:
-        message = f"{named} has its own call, which the Graph does not know; put it into its declaration"
-        raise UnsupportedError(message)
+    elif isinstance(layer, Quantizer) and kind.call is not Quantizer.call:
+        raise UnsupportedError(f"{named} has its own call, which the Graph does not know; use Quantizer itself")
 
 
 def _definer(kind: type, method: str) -> type:

@@ -17,6 +17,7 @@ from hgq_core.conformance.backend import Quantizer as JudgedQuantizer
 from hgq_core.conformance.wiring import evaluated, input_count
 from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_core.formats import Formats
+from hgq_core.layers import attribute_of
 from hgq_core.quantize import fixed_point
 from hgq_keras import layers as quantized
 from hgq_keras._calibrate import calibrating, trace_minmax
@@ -192,7 +193,7 @@ class KerasModel(Model):
         return to_graph(self.model)
 
     def quantizer(self, layer: int, name: str) -> KerasQuantizer:
-        chosen = getattr(self.model.get_layer(self.names[layer]), _attribute(name))
+        chosen = getattr(self.model.get_layer(self.names[layer]), attribute_of(name))
         return KerasQuantizer(chosen, tuple(chosen.get_build_config()["input_shape"]))
 
     def save_and_load(self, folder: Path, save_format: str) -> KerasModel:
@@ -340,7 +341,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     elif "kernel" in layer.weights and layer.kind != "einsum_dense":
         options["use_bias"] = "bias" in layer.weights
     for place, spec in layer.quantizers.items():
-        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{_attribute(place)}_conf"
+        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{attribute_of(place)}_conf"
         options[argument] = configuration(spec, _PLACES[place])
     enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
     return _CLASSES[layer.kind](name=name, **enabled, **options)
@@ -353,13 +354,8 @@ def _assign(layer: Layer, keras_layer: Any) -> None:
     for name, value in layer.weights.items():
         getattr(keras_layer, _WEIGHTS.get(name, name)).assign(value)
     for place, widths in layer.widths.items():
-        for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, _attribute(place))]:
+        for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, attribute_of(place))]:
             KerasQuantizer(quantizer, ()).assign(widths)
-
-
-def _attribute(slot: str) -> str:
-    """The attribute of a layer that is called after a slot."""
-    return slot.replace("/", "_")
 
 
 def _mode(layer: keras.Layer, mode: Mode) -> Any:

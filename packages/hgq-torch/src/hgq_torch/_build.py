@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import ConfigError
+from hgq_core.layers import attribute_of
 from hgq_core.layers.steps import Nested, Quantized, Stored
 from hgq_torch._make import make_quantizer
 from hgq_torch._prepare import prepared
-from hgq_torch._slots import Layout, Turn, attribute
+from hgq_torch._slots import Layout, Turn
 from hgq_torch._wrappers import unwrapped
 from hgq_torch.fuse import sole_pattern
 
@@ -76,7 +77,7 @@ def _make_weights(module: QModule, program: Program) -> bool:
     for slot, weight in program.weights.items():
         if slot in module.made.storage:
             continue
-        layout = module.layouts.get(slot, Layout(attribute(slot)))
+        layout = module.layouts.get(slot, Layout(attribute_of(slot)))
         module.made.storage[slot] = layout
         _check_free(module, layout.name, slot)
         shape = weight.shape if layout.turn is None else layout.turn.stored_shape(weight.shape)
@@ -105,13 +106,13 @@ def _make_quantizers(module: QModule, program: Program, shapes: tuple[Shape, ...
             module.made.turns[slot] = turn
         shape = _shape(what, turn)
         if slot in module.made.quantizers:
-            quantizer = getattr(module, attribute(slot))
+            quantizer = getattr(module, attribute_of(slot))
             if shapes is not None and not quantizer.built:
                 quantizer.build(shape)
             continue
-        _check_free(module, attribute(slot), slot)
+        _check_free(module, attribute_of(slot), slot)
         known = what.constant or shapes is not None
-        setattr(module, attribute(slot), _quantizer(module, slot, what, shape if known else None))
+        setattr(module, attribute_of(slot), _quantizer(module, slot, what, shape if known else None))
         module.made.quantizers.add(slot)
 
 
@@ -147,16 +148,17 @@ def _shape(what: QuantizerSlot, turn: Turn | None) -> tuple[int | None, ...]:
 
 def _check_counted(module: QModule, program: Program) -> None:
     """EBOPs need the widths of data that something in the layer quantizes."""
-    own = any(not slot.constant and name != "oq" for name, slot in program.quantizers.items())
-    if own or program.nested:
+    if not module.made.counts:
+        module.enable_ebops = module.enable_ebops and program.gives_data_widths(_program_of)
         return
-    if module.made.counts:
-        message = (
-            f"{type(module).__name__}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
-            "enable the input quantizer, or give enable_ebops=False"
-        )
-        raise ConfigError(message)
-    module.enable_ebops = False
+    try:
+        program.check_data_widths(_program_of)
+    except ConfigError as error:
+        raise ConfigError(f"{type(module).__name__}: {error}") from error
+
+
+def _program_of(module: QModule) -> Program | None:
+    return cast("QModule", unwrapped(module)).made.traced
 
 
 def reset(module: QModule) -> None:
@@ -184,7 +186,7 @@ def started(module: QModule) -> Iterator[tuple[str, Quantizer, Tensor]]:
             weight = module.made.weights[source.slot]
             if weight.start == "kernel":
                 name = module.made.storage[source.slot].name
-                yield name, getattr(module, attribute(step.kind.slot)), getattr(module, name)
+                yield name, getattr(module, attribute_of(step.kind.slot)), getattr(module, name)
 
 
 def weight_name(module: QModule, slot: str) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
-from hgq_core.graph.emit import add_quantizer
-from hgq_core.layers import Exported
-from hgq_core.spec import KBI, KIF, Float
+from hgq_core.layers import Exported, append_quantizer
+from hgq_core.spec import KBI, KIF
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,21 +42,6 @@ def emit_quantizer(builder: GraphBuilder, quantizer: Quantizer, x: str, label: s
     Raises:
         UnsupportedError: a minifloat, or a scaler that is no power of two.
     """
-    spec = quantizer.spec
     name = f"{label}/quantizer" if label else "quantizer"
-    if isinstance(spec, Float):
-        message = f"{name}: a graph holds fixed-point numbers, received a minifloat quantizer; use 'kif' or 'kbi'"
-        raise UnsupportedError(message)
     exported = data_quantizer(quantizer, builder.shape(x), like)
-    fixed = isinstance(spec, KIF | KBI)
-    return add_quantizer(
-        builder,
-        x,
-        formats=exported.formats,
-        round_mode=str(spec.round_mode) if isinstance(spec, KIF | KBI) else "TRN",
-        overflow_mode=str(spec.overflow_mode) if isinstance(spec, KIF | KBI) else "WRAP",
-        scaler=exported.scaler if fixed else None,
-        affine=exported.affine,
-        name=name,
-        label=label,
-    )
+    return append_quantizer(builder, exported, x, title=f"quantizer {label!r}", name=name, label=label)

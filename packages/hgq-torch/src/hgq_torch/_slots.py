@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hgq_core.errors import DataError
-from hgq_core.layers import Bits, Exported, weight_of
+from hgq_core.layers import Exported, attribute_of, output_bits, weight_of
 from hgq_core.layers.noise import bits_without_noise
 from hgq_core.quantizer.range import is_weight_range
 from hgq_core.spec import Dummy
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hgq_torch.nn._base import QModule
     from hgq_torch.quantizer import Quantizer
 
-__all__ = ["Layout", "ModuleSlots", "Turn", "attribute", "table_values"]
+__all__ = ["Layout", "ModuleSlots", "Turn", "table_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,6 @@ class Layout:
 
     name: str
     turn: Turn | None = None
-
-
-def attribute(slot: str) -> str:
-    """The attribute of a module that holds a slot: ``exp/iq`` is ``exp_iq``."""
-    return slot.replace("/", "_")
 
 
 def table_values(function: Any, x: Tensor) -> Tensor:
@@ -163,7 +158,7 @@ class ModuleSlots:
 
     def quantizer(self, slot: str) -> Quantizer:
         """The quantizer of a slot."""
-        return cast("Quantizer", getattr(self.module, attribute(slot)))
+        return cast("Quantizer", getattr(self.module, attribute_of(slot)))
 
     def bits(self, slot: str) -> Tensor | None:
         """Widths that EBOPs counts, of the declared axes; None for a dummy, which has none."""
@@ -179,7 +174,7 @@ class ModuleSlots:
     def nested_bits(self, name: str, layer: QModule, args: Sequence[Any]) -> Any:  # noqa: ARG002
         """Widths of the output of a module inside."""
         inner = self.module.inner_module(name)
-        return Bits(TORCH, ModuleSlots(inner)).read(inner.checked_program(), args)
+        return output_bits(TORCH, ModuleSlots(inner), inner.checked_program(), args)
 
     # --- what the Graph asks ---
 

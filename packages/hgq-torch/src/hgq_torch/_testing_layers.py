@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import UnsupportedError
+from hgq_core.layers import attribute_of
 from hgq_core.spec import Dummy
 from hgq_torch import nn as quantized
-from hgq_torch._slots import attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +122,7 @@ class SuiteLayer(nn.Module):
         """Those that a name of the suite stands for: ``iq`` for all inputs."""
         children = dict(self.module.named_children())
         several = [child for name, child in children.items() if slot == "iq" and name.startswith("iq_")]
-        return cast("list[Quantizer]", several or [children[attribute(slot)]])
+        return cast("list[Quantizer]", several or [children[attribute_of(slot)]])
 
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
@@ -141,7 +141,7 @@ class SuiteLayer(nn.Module):
         if make is None:
             message = f"layer kind {layer.kind!r}: hgq-torch has no such module"
             raise UnsupportedError(message)
-        given = {attribute(slot): _turned_spec(spec, self.axes_of(slot)) for slot, spec in layer.quantizers.items()}
+        given = {attribute_of(slot): _turned_spec(spec, self.axes_of(slot)) for slot, spec in layer.quantizers.items()}
         enabled = {"enable_iq": "iq" in given, "enable_oq": "oq" in given}
         return make(layer, shape, {} if layer.kind in ("flatten", "nested") else given | enabled)
 

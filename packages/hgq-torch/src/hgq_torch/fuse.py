@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from hgq_core.graph.ops import Add, Contract, Relu
-from hgq_core.layers import Values
+from hgq_core.layers import Values, attribute_of
 from hgq_core.layers.program import Program, last_uses
 from hgq_core.layers.steps import Feed, Quantized, Step, Stored
-from hgq_torch._slots import ModuleSlots, attribute
+from hgq_torch._slots import ModuleSlots
 from hgq_torch.kernels.linear import fused_linear
 from hgq_torch.kernels.plan import Plan, plan_of
 from hgq_torch.ops import TORCH
@@ -195,7 +195,7 @@ def _replaced(program: Program, module: QModule, chain: _Chain) -> Program:
 
 def _slot(steps: Sequence[Step], number: int) -> str:
     kind: Any = steps[number].kind
-    return attribute(kind.slot)
+    return attribute_of(kind.slot)
 
 
 def _stored(steps: Sequence[Step], module: QModule, number: int) -> str:

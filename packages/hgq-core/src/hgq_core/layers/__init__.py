@@ -2,7 +2,7 @@
 
 from hgq_core.layers.activation import Activation
 from hgq_core.layers.einsum import ShapedEinsum
-from hgq_core.layers.emit import Emit, Exported, ExportedSlots
+from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
@@ -13,9 +13,9 @@ from hgq_core.layers.merge import Merge
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
-from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, weight_of
+from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, output_bits, weight_of
 from hgq_core.layers.softmax import Softmax, softmax_table
-from hgq_core.layers.steps import QuantizerSlot, WeightSlot
+from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 
 __all__ = [
     "Activation",
@@ -49,8 +49,11 @@ __all__ = [
     "Values",
     "WeightSlot",
     "WeightSlots",
+    "append_quantizer",
+    "attribute_of",
     "check_factor",
     "input_slots",
+    "output_bits",
     "parallel_share",
     "softmax_table",
     "trace",

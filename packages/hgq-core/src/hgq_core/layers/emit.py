@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hgq_core.layers.steps import Applied, Computed, Nested, Quantized, Statistics, Step, Stored, Table
     from hgq_core.spec import Spec
 
-__all__ = ["Emit", "Exported", "ExportedSlots"]
+__all__ = ["Emit", "Exported", "ExportedSlots", "append_quantizer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,31 @@ class ExportedSlots(Protocol):
         """Append a layer inside of this one, under this label; returns the name of its output."""
 
 
+def append_quantizer(builder: GraphBuilder, exported: Exported, x: str, *, title: str, name: str, label: str) -> str:
+    """Append a quantizer of data to a Graph; returns the name of its output.
+
+    Args:
+        builder: the graph.
+        exported: the quantizer as it stands.
+        x: name of what is quantized.
+        title: of the quantizer, in messages.
+        name: of the Quantize node.
+        label: the layer that it comes from.
+
+    Raises:
+        UnsupportedError: a minifloat, or a scaler that is no power of two.
+    """
+    spec = exported.spec
+    if isinstance(spec, Dummy):
+        modes: dict[str, Any] = {"round_mode": "TRN", "overflow_mode": "WRAP", "scaler": None}
+    elif isinstance(spec, KIF | KBI):
+        modes = {"round_mode": spec.round_mode, "overflow_mode": spec.overflow_mode, "scaler": exported.scaler}
+    else:
+        message = f"{title} is a minifloat; hardware needs 'kif' or 'kbi'"
+        raise UnsupportedError(message)
+    return add_quantizer(builder, x, formats=exported.formats, affine=exported.affine, name=name, label=label, **modes)
+
+
 class Emit(Reading):
     """Appends the nodes of a layer to a Graph; a value is the name of a node, None of a weight not quantized yet.
 
@@ -105,22 +130,15 @@ class Emit(Reading):
         exported = self.slots.exported(kind.slot, step.shape)
         if step.constant:
             return self._weight(step, kind)
-        if not isinstance(exported.spec, KIF | KBI | Dummy):
-            message = f"quantizer {kind.slot!r} of layer {self.label!r} is a minifloat; hardware needs 'kif' or 'kbi'"
-            raise UnsupportedError(message)
-        fixed = isinstance(exported.spec, KIF | KBI)
-        y = add_quantizer(
+        y = append_quantizer(
             self.builder,
+            exported,
             args[0],
-            formats=exported.formats,
-            round_mode=str(exported.spec.round_mode) if isinstance(exported.spec, KIF | KBI) else "TRN",
-            overflow_mode=str(exported.spec.overflow_mode) if isinstance(exported.spec, KIF | KBI) else "WRAP",
-            scaler=exported.scaler if fixed else None,
-            affine=exported.affine,
+            title=f"quantizer {kind.slot!r} of layer {self.label!r}",
             name=self._named(kind.slot),
             label=self._under(step),
         )
-        if not fixed:
+        if isinstance(exported.spec, Dummy):
             self._formatless.add(y)
         return y
 

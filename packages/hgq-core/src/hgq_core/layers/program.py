@@ -97,6 +97,28 @@ class Program:
                 pending.extend(self.steps[number].args)
         return tuple(sorted(needed))
 
+    def gives_data_widths(self, inside: Callable[[Any], Program | None]) -> bool:
+        """Whether something in the layer, or in a layer inside of it, quantizes data that it computes with.
+
+        EBOPs count the widths of data; without any there is nothing to count but biases.
+
+        Args:
+            inside: the program of a layer inside; None before it is built.
+        """
+        if any(not slot.constant and name != "oq" for name, slot in self.quantizers.items()):
+            return True
+        programs = [inside(layer) for layer in self.nested.values()]
+        return any(p is not None and ("oq" in p.quantizers or p.gives_data_widths(inside)) for p in programs)
+
+    def check_data_widths(self, inside: Callable[[Any], Program | None]) -> None:
+        """Raise ConfigError, of a layer that has to count EBOPs, unless it `gives_data_widths`."""
+        if not self.gives_data_widths(inside):
+            message = (
+                "EBOPs count the bits of the input, and enable_iq=False leaves them unknown; enable the input "
+                "quantizer, or give enable_ebops=False"
+            )
+            raise ConfigError(message)
+
     @property
     def weight_quantizers(self) -> tuple[str, ...]:
         """Slots that quantize a weight."""

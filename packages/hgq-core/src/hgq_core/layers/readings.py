@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hgq_core.layers.program import Program
     from hgq_core.ops import Ops
 
-__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "WeightSlots", "weight_of"]
+__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "WeightSlots", "output_bits", "weight_of"]
 
 
 class WeightSlots(Protocol):
@@ -171,6 +171,21 @@ def weight_of(ops: Ops, slots: WeightSlots, program: Program, slot: str) -> Any:
             raise GraphError(message)
         results[number] = _unquantized(ops, slots, kind, args)
     return results[needed[-1]]
+
+
+def output_bits(ops: Ops, slots: CountedSlots, program: Program, args: Sequence[Any]) -> Any:
+    """Widths of the output of a layer that EBOPs counts, for the layer around it.
+
+    Args:
+        ops: the array library.
+        slots: of the layer.
+        program: of the layer.
+        args: widths of its inputs, None where nothing has set them.
+    """
+    last = program.steps[program.output].kind
+    if isinstance(last, Quantized | Table):
+        return slots.bits(last.slot)
+    return Bits(ops, slots).read(program, args)
 
 
 class Bits(Reading):

@@ -23,6 +23,7 @@ __all__ = [
     "Stored",
     "Table",
     "WeightSlot",
+    "attribute_of",
 ]
 
 
@@ -59,6 +60,15 @@ class WeightSlot:
     shape: Shape
     start: str
     trainable: bool = True
+
+
+def attribute_of(slot: str) -> str:
+    """The attribute of a layer that holds what belongs to a slot, in every front end.
+
+    >>> attribute_of("exp/iq")
+    'exp_iq'
+    """
+    return slot.replace("/", "_")
 
 
 # --- steps ---

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from hgq_core.errors import ConfigError, FileError, HGQError, ShapeError
+from hgq_core.errors import ConfigError, FileError, HGQError, ShapeError, UnsupportedError
 from hgq_core.layers import Bits, Emit, Layered, Program, Values, trace
 from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
@@ -62,7 +62,8 @@ class QLayer(Slotted):
         oq_conf: output quantizer.
         enable_iq: quantize the inputs; None: if ``iq_conf`` is given, else as the scope says.
         enable_oq: quantize the output; None: if ``oq_conf`` is given, else as the scope says.
-        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with input quantizers.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, where quantizers of its inputs or
+            inside of it tell the widths of data.
         beta0: initial beta; None: as the scope says.
         ebops_factor: EBOPs of the layer are multiplied by it.
         **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
@@ -97,8 +98,9 @@ class QLayer(Slotted):
         super().__init__(**kwargs)
         self.enable_iq = _enabled(enable_iq, iq_conf, "enable_iq")
         self.enable_oq = _enabled(enable_oq, oq_conf, "enable_oq")
-        wanted = layer_option("enable_ebops") and self.enable_iq if enable_ebops is None else enable_ebops
-        self.enable_ebops = bool(wanted)
+        # Whether it can count is known when it is built: what is inside may give the data widths too.
+        self._counts_if_possible = enable_ebops is None and bool(layer_option("enable_ebops"))
+        self.enable_ebops = self._counts_if_possible and self.enable_iq if enable_ebops is None else bool(enable_ebops)
         given = "beta0 of the LayerConfigScope" if beta0 is None else "beta0"
         value = layer_option("beta0") if beta0 is None else beta0
         self.beta0 = not_negative(value, f"layer {self.name!r}: {given}")
@@ -174,12 +176,13 @@ class QLayer(Slotted):
         self._check_slots()
         self._build_inside()
         self._check_held()
-        if self.enable_ebops and not _quantizes_data(self.program):
-            message = (
-                f"layer {self.name!r}: EBOPs count the bits of the input, and enable_iq=False leaves them unknown; "
-                "enable the input quantizer, or give enable_ebops=False"
-            )
-            raise ConfigError(message)
+        if self._counts_if_possible:
+            self.enable_ebops = self.program.gives_data_widths(_program_of)
+        elif self.enable_ebops:
+            try:
+                self.program.check_data_widths(_program_of)
+            except ConfigError as error:
+                raise ConfigError(f"layer {self.name!r}: {error}") from error
         self._beta = self.add_weight(
             name="beta", shape=(), initializer=Filled(self.beta0), trainable=False, autocast=False
         )
@@ -246,7 +249,17 @@ class QLayer(Slotted):
         return y
 
     def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> str:
-        """Append the layer to a Graph, under this label; returns the name of its output."""
+        """Append the layer to a Graph, under this label; returns the name of its output.
+
+        Raises:
+            UnsupportedError: a subclass computes something else than its declaration says.
+        """
+        if type(self).call is not QLayer.call:
+            message = (
+                f"layer {label!r} ({type(self).__name__}) has its own call, which the Graph does not know; put it into "
+                "its declaration"
+            )
+            raise UnsupportedError(message)
         factor = self.ebops_factor if self.enable_ebops else 0.0
         return str(Emit(builder, GraphSlots(self), label, factor).read(self.program, inputs))
 
@@ -295,7 +308,7 @@ class QLayer(Slotted):
             "oq_conf": serialize(self._oq_conf),
             "enable_iq": self.enable_iq,
             "enable_oq": self.enable_oq,
-            "enable_ebops": self.enable_ebops,
+            "enable_ebops": None if self._counts_if_possible and not self.built else self.enable_ebops,
             "beta0": self.beta0,
             "ebops_factor": self.ebops_factor,
         }
@@ -327,10 +340,8 @@ def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
     return conf
 
 
-def _quantizes_data(program: Program) -> bool:
-    """Whether data are quantized in it, or in a layer inside."""
-    own = any(not slot.constant for slot in program.quantizers.values())
-    return own or any(_quantizes_data(layer.program) for layer in program.nested.values())
+def _program_of(layer: QLayer) -> Program | None:
+    return layer.program if layer.built else None
 
 
 def quantized_layers(model: keras.Layer) -> list[QLayer]:

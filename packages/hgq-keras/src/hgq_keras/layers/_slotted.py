@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import input_slots, weight_of
+from hgq_core.layers import attribute_of, input_slots, weight_of
 from hgq_core.layers.steps import Nested, Statistics, Stored
 from hgq_keras.computed import ComputedProperties, computed
 from hgq_keras.config import QuantizerConfig
@@ -71,12 +71,12 @@ class Slotted(ComputedProperties, keras.Layer):
             return self._oq
         if slot in input_slots(len(self._iqs)):
             return self._iqs[input_slots(len(self._iqs)).index(slot)]
-        quantizer: Quantizer = getattr(self, _attribute(slot))
+        quantizer: Quantizer = getattr(self, attribute_of(slot))
         return quantizer
 
     def weight_of_slot(self, slot: str) -> Any:
         """The variable of a slot of the program."""
-        return getattr(self, _attribute(slot))
+        return getattr(self, attribute_of(slot))
 
     def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:  # noqa: ARG002 (for those that do)
         """Mean and variance of data, by a layer that declares them.
@@ -135,11 +135,11 @@ class Slotted(ComputedProperties, keras.Layer):
     def _make_weights_and_quantizers(self) -> None:
         """Make what the slots of the program name and the constructor has not made, and build it."""
         for slot, weight in self.program.weights.items():
-            setattr(self, _attribute(slot), self._variable(slot, weight))
+            setattr(self, attribute_of(slot), self._variable(slot, weight))
         for slot, described in self.program.quantizers.items():
-            if not self._is_around(slot) and getattr(self, _attribute(slot), None) is None:
+            if not self._is_around(slot) and getattr(self, attribute_of(slot), None) is None:
                 conf = QuantizerConfig("default", described.place, **described.overrides)
-                setattr(self, _attribute(slot), self.make_quantizer(conf, _attribute(slot)))
+                setattr(self, attribute_of(slot), self.make_quantizer(conf, attribute_of(slot)))
             quantizer = self.quantizer_of_slot(slot)
             if described.constant and described.place == "weight":
                 self._tell_weight(quantizer, slot)
@@ -151,7 +151,7 @@ class Slotted(ComputedProperties, keras.Layer):
 
     def _variable(self, slot: str, described: WeightSlot) -> Any:
         """A weight, with the initializer, regularizer and constraint that are attributes of the layer."""
-        name = _attribute(slot)
+        name = attribute_of(slot)
         prefix = self.weight_arguments.get(slot, name)
         start = {"kernel": "glorot_uniform"}.get(described.start, described.start)
         initializer = getattr(self, f"{prefix}_initializer", start)
@@ -189,7 +189,7 @@ class Slotted(ComputedProperties, keras.Layer):
         for slot, what in (*weights, *((slot, "quantizer") for slot in self.program.quantizers)):
             if what == "quantizer" and self._is_around(slot):
                 continue
-            attribute = _attribute(slot)
+            attribute = attribute_of(slot)
             other = taken.setdefault(attribute, slot)
             held = getattr(self, attribute, None)
             fits = held is None or (what == "quantizer" and isinstance(held, Quantizer))
@@ -231,8 +231,3 @@ class _Given:
 
     def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:  # noqa: ARG002 (those that were seen)
         return self._tensors[kind.mean], self._tensors[kind.variance]
-
-
-def _attribute(slot: str) -> str:
-    """Name of the attribute that holds what belongs to a slot."""
-    return slot.replace("/", "_")

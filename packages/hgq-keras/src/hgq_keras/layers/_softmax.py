@@ -10,7 +10,6 @@ import keras
 from hgq_core.errors import ConfigError
 from hgq_core.layers import Declaration, Softmax, Trace, Value, check_factor, softmax_table
 from hgq_core.numbers import checked
-from hgq_core.scope import layer_option
 from hgq_keras.checks import integer
 from hgq_keras.layers._base import QLayer, configured
 
@@ -85,8 +84,7 @@ class QSoftmax(QLayer):
             oq_conf=oq_conf,
             enable_iq=iq_conf is not None if enable_iq is None else enable_iq,
             enable_oq=enable_oq,
-            # Its tables have quantizers of their own, whatever the input has.
-            enable_ebops=bool(layer_option("enable_ebops")) if enable_ebops is None else enable_ebops,
+            enable_ebops=enable_ebops,
             beta0=beta0,
             ebops_factor=ebops_factor,
             **kwargs,
