@@ -8,7 +8,7 @@ import pytest
 
 import hgq_keras
 from hgq_core.cost import ebops, ebops_by_label
-from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.errors import ConfigError, ShapeError, UnsupportedError
 from hgq_core.graph import run
 from hgq_core.graph.ops import Add, Relu
 from hgq_core.layers import BatchNormalization, Dense
@@ -67,6 +67,36 @@ def test_what_is_inside_is_found_and_counted(model, data):
     assert ebops(graph) == pytest.approx(sum(costs))
     assert list(ebops_by_label(graph)) == ["gate/first", "gate/other", "gate", "last"]
     assert list(ebops_by_label(graph).values()) == pytest.approx([costs[1], costs[2], costs[0], costs[3]])
+
+
+def test_what_it_computes_itself_is_counted_unless_it_is_told_otherwise():
+    shapes = [(None, 5), (None, 3)]
+    layers = [Gate(4, enable_iq=False, enable_ebops=wanted) for wanted in (None, True, False)]
+    for layer in layers:
+        layer.build(shapes)
+    assert [layer.enable_ebops for layer in layers] == [True, True, False]
+    again = Gate.from_config(Gate(4, enable_iq=False).get_config())
+    again.build(shapes)
+    assert again.enable_ebops
+
+
+def test_a_layer_inside_with_a_call_of_its_own_is_not_exported():
+    class Doubled(QDense):
+        def call(self, inputs, training=None):
+            return 2 * super().call(inputs, training=training)
+
+    class Outer(QLayer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = Doubled(2, name="inner")
+
+        def declaration(self):
+            return lambda t, x: t.call("inner", self.inner, x)
+
+    model = keras.Sequential([keras.Input((3,)), Outer(enable_iq=False, name="outer")])
+    hgq_keras.trace_minmax(model, np.ones((2, 3), "float32"))
+    with pytest.raises(UnsupportedError, match=r"layer 'outer/inner' \(Doubled\) has its own call"):
+        hgq_keras.to_graph(model)
 
 
 def test_what_is_inside_is_calibrated(model, data):

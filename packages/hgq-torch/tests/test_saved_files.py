@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 import hgq_torch
 from hgq_core.cost import ebops
+from hgq_core.errors import DeadLayerWarning
 from hgq_core.graph import run
+from hgq_core.layers import Dense
 from hgq_torch import nn as qnn
 
 FILES = Path(__file__).parent / "files"
@@ -44,3 +47,26 @@ def test_layers_that_were_trained_with_the_first_version_are_exported_too():
     graph = hgq_torch.to_graph(model, held["x"])
     np.testing.assert_array_equal(run(graph, held["x"].numpy()), held["y"].numpy())
     assert ebops(graph) == held["ebops"]
+
+
+class Pair(qnn.QModule):
+    """Two kernels that are slots of one layer."""
+
+    def declaration(self):
+        return lambda t, x: t.call("b", Dense(2), t.call("a", Dense(3), x))
+
+
+@pytest.mark.parametrize("without", ["a", "b"])
+def test_of_several_kernels_those_that_come_without_widths_are_judged(without):
+    source, target = Pair(), Pair()
+    for module in (source, target):
+        module.build((4,))
+    state = source.state_dict()
+    for part in ("a", "b"):
+        state[f"{part}_kernel"] = state[f"{part}_kernel"] * 2.0**-20
+    state = {name: value for name, value in state.items() if not name.startswith(f"{without}_kq.")}
+    target.load_state_dict(state, strict=False)
+    before = {part: getattr(target, f"{part}_kq").b.detach().clone() for part in ("a", "b")}
+    with pytest.warns(DeadLayerWarning):
+        target.train()(torch.ones(2, 4))
+    assert {part for part, b in before.items() if not torch.equal(getattr(target, f"{part}_kq").b, b)} == {without}

@@ -131,7 +131,7 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, 
     layers = [module for module in model.modules() if isinstance(module, QModule)]
     quantizers = [module for module in model.modules() if isinstance(module, Quantizer)]
     kept = {quantizer: quantizer.stored_widths() for quantizer in quantizers}
-    opened = [layer for layer in layers if layer.made.start.is_open]
+    opened = {layer: layer.made.start.kernels for layer in layers if layer.made.start.is_open}
     try:
         for layer in layers:
             layer.judge_start()
@@ -143,8 +143,8 @@ def _kept_on_failure(model: nn.Module, reset: bool) -> Iterator[dict[Quantizer, 
     except BaseException:
         for quantizer, was in kept.items():
             quantizer.restore_widths(was)
-        for layer in opened:
-            layer.made.start = Start()
+        for layer, kernels in opened.items():
+            layer.made.start = Start(kernels)
         raise
     finally:
         for quantizer in quantizers:

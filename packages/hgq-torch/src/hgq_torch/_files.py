@@ -63,7 +63,14 @@ def check(module: QModule, state_dict: dict[str, Any], prefix: str) -> None:
 def judge_again(module: QModule, state_dict: dict[str, Any], prefix: str) -> None:
     """A kernel that comes without its widths, as from a float model, is judged again."""
     paths = {quantizer: path for path, quantizer in module.own_quantizers().items()}
+    waiting, loaded = set(), False
     for name, quantizer, _ in started(module):
-        if f"{prefix}{name}" in state_dict:
-            known = any(f"{prefix}{paths[quantizer]}.{width}" in state_dict for width in quantizer.trained)
-            module.made.start = Start(is_open=not known)
+        if f"{prefix}{name}" not in state_dict:
+            waits = module.made.start.waits_for(name)
+        else:
+            loaded = True
+            waits = not any(f"{prefix}{paths[quantizer]}.{width}" in state_dict for width in quantizer.trained)
+        if waits:
+            waiting.add(name)
+    if loaded:
+        module.made.start = Start(waiting)

@@ -14,7 +14,7 @@ from hgq_core.errors import DeadLayerWarning
 from hgq_core.spec import KBI, KIF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from torch import Tensor
 
@@ -27,12 +27,21 @@ class Start:
     """Whether the start of the kernels of a layer is still to be judged.
 
     Attributes:
-        is_open: whether they have not been judged since they were made or loaded.
+        kernels: names of those that have not been judged since they were made or loaded; None for all of them.
     """
 
-    def __init__(self, *, is_open: bool = True) -> None:
-        self.is_open = is_open
+    def __init__(self, kernels: Collection[str] | None = None) -> None:
+        self.kernels = None if kernels is None else frozenset(kernels)
         self._widths: dict[str, tuple[Any, ...]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a kernel has not been judged since it was made or loaded."""
+        return self.kernels is None or bool(self.kernels)
+
+    def waits_for(self, name: str) -> bool:
+        """Whether this kernel has not been judged since it was made or loaded."""
+        return self.kernels is None or name in self.kernels
 
     def judge(self, kernels: Iterable[tuple[str, Quantizer, Tensor]], layer: str, *, made: bool = False) -> None:
         """Widen the widths, if they are those that the kernels started with; ``made`` when they are made.
@@ -43,10 +52,12 @@ class Start:
             made: whether they have just been made, and may be given other values before training.
         """
         for name, quantizer, weight in kernels:
+            if not self.waits_for(name):
+                continue
             if name not in self._widths or self._widths[name] == _state_of(quantizer):
                 keep_alive(quantizer, weight, layer)
             self._widths[name] = _state_of(quantizer)
-        self.is_open = made
+        self.kernels = None if made else frozenset()
 
 
 def _state_of(quantizer: Quantizer) -> tuple[Any, ...]:
