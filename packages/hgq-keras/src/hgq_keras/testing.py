@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,14 @@ from keras import ops
 from hgq_core.conformance.backend import Backend, Gradients, Layer, Mode, Model
 from hgq_core.conformance.backend import Quantizer as JudgedQuantizer
 from hgq_core.conformance.wiring import evaluated, input_count
-from hgq_core.errors import ConfigError, UnsupportedError
+from hgq_core.errors import ConfigError
 from hgq_core.formats import Formats
 from hgq_core.layers import attribute_of
 from hgq_core.quantize import fixed_point
-from hgq_keras import layers as quantized
 from hgq_keras._calibrate import calibrating, trace_minmax
+from hgq_keras._testing_layers import WITH_ACTIVATION, assign, configuration, make_layer, store
 from hgq_keras.callbacks import BetaScheduler
 from hgq_keras.calls import ebops
-from hgq_keras.config import QuantizerConfig
 from hgq_keras.export import to_graph
 from hgq_keras.ops import KERAS
 from hgq_keras.quantizer import Quantizer
@@ -33,26 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hgq_core.graph import Graph
-    from hgq_core.layers import Declaration, Trace, Value
     from hgq_core.modes import Overflow, Round
     from hgq_core.spec import Spec
 
 __all__ = ["KerasBackend", "KerasModel", "KerasQuantizer"]
-
-
-def configuration(
-    spec: Spec,
-    place: str,
-    *,
-    scaler: float | None = None,
-    affine: tuple[float, float] | None = None,
-    qnoise_factor: float | None = None,
-) -> QuantizerConfig:
-    """The configuration that says the same as a specification, every parameter written out."""
-    axes = ("homogeneous_axis", "heterogeneous_axis")
-    values = {field.name: getattr(spec, field.name) for field in fields(spec)}
-    given = {name: value for name, value in values.items() if name not in axes or value is not None}
-    return QuantizerConfig(spec.q_type, place, scaler, affine, qnoise_factor, **given)
 
 
 def gradients(quantizer: Quantizer, x: Any, g: Any) -> tuple[Any, Any, Mapping[str, Any]]:
@@ -142,9 +124,7 @@ class KerasQuantizer(JudgedQuantizer):
         return {name: _array(variable) for name, variable in self._variables().items()}
 
     def assign(self, widths: Mapping[str, Any]) -> None:
-        variables = self._variables()
-        for name, value in widths.items():
-            variables[name].assign(np.broadcast_to(np.asarray(value, dtype="float32"), variables[name].shape))
+        store(self.layer, widths)
 
     def formats(self) -> Formats:
         if self.layer.config.place != "datalane":
@@ -269,93 +249,14 @@ class KerasBackend(Backend):
         def apply(number: int, tensors: list[Any]) -> Any:
             y = made[number](_one_or_list(tensors))
             layer = layers[number]
-            if layer.options.get("activation") == "relu" and layer.kind not in _WITH_ACTIVATION:
+            if layer.options.get("activation") == "relu" and layer.kind not in WITH_ACTIVATION:
                 y = keras.layers.ReLU()(y)
             return y
 
         model = keras.Model(_one_or_list(inputs), evaluated(layers, inputs, apply))
         for number, keras_layer in made.items():
-            _assign(layers[number], keras_layer)
+            assign(layers[number], keras_layer)
         return KerasModel(model, {number: f"layer{number}" for number in made})
-
-
-@keras.saving.register_keras_serializable(package="hgq_keras")
-class Row(quantized.QLayer):
-    """Quantized layers in a row inside of one layer, as users write such a layer."""
-
-    def __init__(self, parts: Sequence[keras.Layer], **kwargs: Any) -> None:
-        super().__init__(enable_iq=False, **kwargs)
-        self.parts = list(parts)
-
-    def declaration(self) -> Declaration:
-        def declare(t: Trace, x: Value) -> Value:
-            for number, part in enumerate(self.parts):
-                x = t.call(f"parts/{number}", part, x)
-            return x
-
-        return declare
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.pop("enable_iq")
-        return config | {"parts": [keras.saving.serialize_keras_object(part) for part in self.parts]}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Row:
-        parts = [keras.saving.deserialize_keras_object(part) for part in config["parts"]]
-        return super().from_config({**config, "parts": parts})
-
-
-_CLASSES = {
-    "dense": quantized.QDense,
-    "einsum_dense": quantized.QEinsumDense,
-    "conv1d": quantized.QConv1D,
-    "conv2d": quantized.QConv2D,
-    "batch_norm": quantized.QBatchNormalization,
-    "max_pool2d": quantized.QMaxPooling2D,
-    "average_pool2d": quantized.QAveragePooling2D,
-    "add": quantized.QAdd,
-    "unary_lut": quantized.QUnaryFunctionLUT,
-    "softmax": quantized.QSoftmax,
-}
-_WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
-_PLACES = {"kq": "weight", "bq": "bias", "iq": "datalane", "oq": "datalane"}
-_PLACES |= {"exp/iq": "datalane", "exp/oq": "table", "inv/iq": "datalane", "inv/oq": "table"}
-_WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
-
-
-def make_layer(layer: Layer, name: str) -> keras.Layer:
-    """The Keras layer that the suite's words describe, not built yet."""
-    if layer.kind == "flatten":
-        return keras.layers.Flatten(name=name)
-    if layer.kind == "nested":
-        return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
-    options = dict(layer.options)
-    if "axes" in options:
-        options["axis"] = [axis if axis < 0 else axis + 1 for axis in options.pop("axes")]
-    if layer.kind not in _WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
-        message = f"{layer.kind} has no activation before its output quantizer"
-        raise UnsupportedError(message)
-    if layer.kind == "unary_lut":
-        options["activation"] = options.pop("function")
-    elif "kernel" in layer.weights and layer.kind != "einsum_dense":
-        options["use_bias"] = "bias" in layer.weights
-    for place, spec in layer.quantizers.items():
-        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{attribute_of(place)}_conf"
-        options[argument] = configuration(spec, _PLACES[place])
-    enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
-    return _CLASSES[layer.kind](name=name, **enabled, **options)
-
-
-def _assign(layer: Layer, keras_layer: Any) -> None:
-    """Weights and widths of a built layer."""
-    for number, part in enumerate(layer.options.get("parts", ())):
-        _assign(part, keras_layer.parts[number])
-    for name, value in layer.weights.items():
-        getattr(keras_layer, _WEIGHTS.get(name, name)).assign(value)
-    for place, widths in layer.widths.items():
-        for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, attribute_of(place))]:
-            KerasQuantizer(quantizer, ()).assign(widths)
 
 
 def _mode(layer: keras.Layer, mode: Mode) -> Any:

@@ -1,0 +1,125 @@
+"""The layers of conformance cases as layers of this package, built the way that users build them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from hgq_core.errors import UnsupportedError
+from hgq_core.layers import attribute_of
+from hgq_keras import layers as quantized
+from hgq_keras.config import QuantizerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hgq_core.conformance.backend import Layer
+    from hgq_core.layers import Declaration, Trace, Value
+    from hgq_core.spec import Spec
+    from hgq_keras.quantizer import Quantizer
+
+__all__ = ["WITH_ACTIVATION", "assign", "configuration", "make_layer", "store"]
+
+
+def store(quantizer: Quantizer, widths: Mapping[str, Any]) -> None:
+    """Give a built quantizer these widths, each broadcast to its variable."""
+    variables = {variable.name: variable for variable in quantizer.variables}
+    for name, value in widths.items():
+        variables[name].assign(np.broadcast_to(np.asarray(value, dtype="float32"), variables[name].shape))
+
+
+def configuration(
+    spec: Spec,
+    place: str,
+    *,
+    scaler: float | None = None,
+    affine: tuple[float, float] | None = None,
+    qnoise_factor: float | None = None,
+) -> QuantizerConfig:
+    """The configuration that says the same as a specification, every parameter written out."""
+    axes = ("homogeneous_axis", "heterogeneous_axis")
+    values = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    given = {name: value for name, value in values.items() if name not in axes or value is not None}
+    return QuantizerConfig(spec.q_type, place, scaler, affine, qnoise_factor, **given)
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class Row(quantized.QLayer):
+    """Quantized layers in a row inside of one layer, as users write such a layer."""
+
+    def __init__(self, parts: Sequence[keras.Layer], **kwargs: Any) -> None:
+        super().__init__(enable_iq=False, **kwargs)
+        self.parts = list(parts)
+
+    def declaration(self) -> Declaration:
+        def declare(t: Trace, x: Value) -> Value:
+            for number, part in enumerate(self.parts):
+                x = t.call(f"parts/{number}", part, x)
+            return x
+
+        return declare
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("enable_iq")
+        return config | {"parts": [keras.saving.serialize_keras_object(part) for part in self.parts]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Row:
+        parts = [keras.saving.deserialize_keras_object(part) for part in config["parts"]]
+        return super().from_config({**config, "parts": parts})
+
+
+_CLASSES = {
+    "dense": quantized.QDense,
+    "einsum_dense": quantized.QEinsumDense,
+    "conv1d": quantized.QConv1D,
+    "conv2d": quantized.QConv2D,
+    "batch_norm": quantized.QBatchNormalization,
+    "max_pool2d": quantized.QMaxPooling2D,
+    "average_pool2d": quantized.QAveragePooling2D,
+    "add": quantized.QAdd,
+    "unary_lut": quantized.QUnaryFunctionLUT,
+    "softmax": quantized.QSoftmax,
+}
+WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
+_PLACES = {"kq": "weight", "bq": "bias", "iq": "datalane", "oq": "datalane"}
+_PLACES |= {"exp/iq": "datalane", "exp/oq": "table", "inv/iq": "datalane", "inv/oq": "table"}
+_WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
+
+
+def make_layer(layer: Layer, name: str) -> keras.Layer:
+    """The Keras layer that the suite's words describe, not built yet."""
+    if layer.kind == "flatten":
+        return keras.layers.Flatten(name=name)
+    if layer.kind == "nested":
+        return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
+    options = dict(layer.options)
+    if "axes" in options:
+        options["axis"] = [axis if axis < 0 else axis + 1 for axis in options.pop("axes")]
+    if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
+        message = f"{layer.kind} has no activation before its output quantizer"
+        raise UnsupportedError(message)
+    if layer.kind == "unary_lut":
+        options["activation"] = options.pop("function")
+    elif "kernel" in layer.weights and layer.kind != "einsum_dense":
+        options["use_bias"] = "bias" in layer.weights
+    for place, spec in layer.quantizers.items():
+        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{attribute_of(place)}_conf"
+        options[argument] = configuration(spec, _PLACES[place])
+    enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
+    return _CLASSES[layer.kind](name=name, **enabled, **options)
+
+
+def assign(layer: Layer, keras_layer: Any) -> None:
+    """Weights and widths of a built layer."""
+    for number, part in enumerate(layer.options.get("parts", ())):
+        assign(part, keras_layer.parts[number])
+    for name, value in layer.weights.items():
+        getattr(keras_layer, _WEIGHTS.get(name, name)).assign(value)
+    for place, widths in layer.widths.items():
+        for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, attribute_of(place))]:
+            store(quantizer, widths)
