@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["TorchBackend"]
+__all__ = ["TorchBackend", "TorchModel"]
 
 
 def _tensor(x: Array) -> torch.Tensor:
@@ -117,7 +117,9 @@ class _Net(torch.nn.Module):
         return result
 
 
-class _Model(Model):
+class TorchModel(Model):
+    """A module of the layers of a case."""
+
     def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...], *, build: bool = True) -> None:
         self.layers, self.input_shape = layers, input_shape
         self.module = _Net(layers, input_shape, build=build).eval()
@@ -166,7 +168,7 @@ class _Model(Model):
     def save_and_load(self, folder: Path, save_format: str) -> Model:
         path = folder / f"model.{save_format}"
         torch.save(self.module.state_dict(), path)
-        fresh = _Model([_bare(layer) for layer in self.layers], self.input_shape, build=False)
+        fresh = type(self)([_bare(layer) for layer in self.layers], self.input_shape, build=False)
         fresh.module.load_state_dict(torch.load(path, weights_only=True))
         return fresh
 
@@ -201,6 +203,7 @@ class TorchBackend(Backend):
     version = f"hgq-torch {hgq_torch.__version__}, torch {torch.__version__}"
     environment: Mapping[str, str] = {"device": "cpu"}
     save_formats = ("pt",)
+    model_class: type[TorchModel] = TorchModel
 
     def quantize(
         self, x: Array, k: Array, i: Array, f: Array, *, round_mode: Round, overflow_mode: Overflow, wrap: bool = True
@@ -227,4 +230,4 @@ class TorchBackend(Backend):
 
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> Model:
         """A module of these layers."""
-        return _Model(layers, input_shape)
+        return self.model_class(layers, input_shape)
