@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError
-from hgq_keras import Quantizer, QuantizerConfig, variables
+from hgq_keras import Quantizer, QuantizerConfig
+from hgq_keras import _variables as variables
 from hgq_keras.layers import QBatchNormalization, QConv1D, QDense, QUnaryFunctionLUT, quantized_layers
 
 COMPUTED = {

@@ -7,8 +7,8 @@ import pytest
 from hgq_core.modes import Overflow, Round
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import Grid, fixed_point
+from hgq_keras._ops import KERAS
 from hgq_keras.kernels import einsum, on_grid, relu, sum_then, sums, written
-from hgq_keras.ops import KERAS
 
 BACKEND = keras.backend.backend()
 
@@ -149,7 +149,7 @@ def test_a_prepared_grid_quantizes_as_widths_do(rounding, overflow, wrap, size):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="PyTorch's verbs have a direct form")
 def test_the_direct_verbs_give_the_numbers_of_keras_verbs():
-    from hgq_keras.ops import KerasOps
+    from hgq_keras._ops import KerasOps
 
     rng = np.random.default_rng(0)
     x = rng.normal(scale=40, size=(30, 7)).astype("float32")

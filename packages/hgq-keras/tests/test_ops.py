@@ -11,7 +11,7 @@ from hgq_core.graph import ops as op
 from hgq_core.graph import prove
 from hgq_core.graph.kinds import KINDS, cost_of, counted_of, evaluate_operation, scanned
 from hgq_core.ops import NUMPY
-from hgq_keras.ops import KERAS
+from hgq_keras._ops import KERAS
 
 NO_TENSORS = {op.Input, op.Quantize, op.Lookup, op.Scan}
 """A program reads these from its own steps: they need quantizers, tables or a loop."""

@@ -11,8 +11,8 @@ import hgq_torch
 from hgq_core.graph.ops import Add, Multiply, Relu
 from hgq_core.layers import Dense, EinsumDense
 from hgq_torch import nn as qnn
+from hgq_torch._fuse import Pattern
 from hgq_torch._slots import Layout, Turn
-from hgq_torch.fuse import Pattern
 
 
 class Declared(qnn.QModule):

@@ -10,7 +10,7 @@ from hgq_core.graph import ops as op
 from hgq_core.graph import prove
 from hgq_core.graph.kinds import KINDS, Operand, cost_of, counted_of, evaluate_operation, scanned
 from hgq_core.ops import NUMPY
-from hgq_torch.ops import TORCH
+from hgq_torch._ops import TORCH
 
 NO_TENSORS = {op.Input, op.Quantize, op.Lookup, op.Scan}
 """A program reads these from its own steps: they need quantizers, tables or a loop."""

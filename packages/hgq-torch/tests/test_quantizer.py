@@ -16,7 +16,7 @@ from hgq_core.exact import quantized
 from hgq_core.formats import FixedPoint
 from hgq_core.gradients import expected_gradients
 from hgq_torch import Mode, Quantizer, calibrating
-from hgq_torch.ops import TORCH, power_of_two
+from hgq_torch._ops import TORCH, power_of_two
 
 numbers = st.floats(-40, 40, width=32, allow_subnormal=False)
 

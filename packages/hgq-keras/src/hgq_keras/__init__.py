@@ -5,15 +5,15 @@ from importlib.metadata import version
 from hgq_keras import layers
 from hgq_keras._beta import set_beta
 from hgq_keras._calibrate import calibrate, calibrating, trace_minmax
-from hgq_keras.calibrated import uncalibrated
-from hgq_keras.calls import ebops, ebops_by_layer
+from hgq_keras._calibrated import uncalibrated
+from hgq_keras._calls import ebops, ebops_by_layer
+from hgq_keras._decay import width_variables
+from hgq_keras._export import to_graph
+from hgq_keras._health import dead_layers, warn_if_dead
+from hgq_keras._quantizer import Quantizer
+from hgq_keras._saving import load_model, save_model
 from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
-from hgq_keras.decay import width_variables
-from hgq_keras.export import to_graph
-from hgq_keras.health import dead_layers, warn_if_dead
 from hgq_keras.layers import quantized_layers
-from hgq_keras.quantizer import Quantizer
-from hgq_keras.saving import load_model, save_model
 
 __all__ = [
     "LayerConfigScope",

@@ -12,13 +12,13 @@ from rich.progress import track
 from hgq_core.calibration import refuse_cut, settle
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.spec import KBI
-from hgq_keras.batches import Batches
-from hgq_keras.calibrated import mark_calibrated
-from hgq_keras.calls import ebops
-from hgq_keras.health import check_finite, warn_if_dead
+from hgq_keras._batches import Batches
+from hgq_keras._calibrated import mark_calibrated
+from hgq_keras._calls import ebops
+from hgq_keras._health import check_finite, warn_if_dead
+from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers._base import quantized_layers
 from hgq_keras.layers._walk import children, walk
-from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

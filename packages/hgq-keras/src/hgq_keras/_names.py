@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers._base import QLayer
 from hgq_keras.layers._walk import children
-from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

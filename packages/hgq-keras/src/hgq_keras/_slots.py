@@ -12,9 +12,9 @@ from hgq_core.formats import Formats
 from hgq_core.layers import Exported, FrameworkFunction, output_bits, weight_of
 from hgq_core.ops import NUMPY
 from hgq_core.spec import KBI, KIF, Dummy
-from hgq_keras.ops import KERAS
-from hgq_keras.remedies import refused_activation
-from hgq_keras.unary import shared_values
+from hgq_keras._ops import KERAS
+from hgq_keras._remedies import refused_activation
+from hgq_keras._unary import shared_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.steps import Statistics
     from hgq_core.ops import Ops
+    from hgq_keras._quantizer import Quantizer
     from hgq_keras.layers._slotted import Slotted
-    from hgq_keras.quantizer import Quantizer
 
 __all__ = ["CallSlots", "CountSlots", "GraphSlots", "exported"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hgq_core.conformance.backend import Layer
     from hgq_core.layers import Declaration, Trace, Value
     from hgq_core.spec import Spec
-    from hgq_keras.quantizer import Quantizer
+    from hgq_keras._quantizer import Quantizer
 
 __all__ = ["WITH_ACTIVATION", "assign", "configuration", "make_layer", "store"]
 

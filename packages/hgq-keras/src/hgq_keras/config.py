@@ -14,7 +14,7 @@ from hgq_core.modes import Overflow
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
-from hgq_keras.checks import check_axes, check_start, start_inside
+from hgq_keras._checks import check_axes, check_start, start_inside
 from hgq_keras.constraints import as_constraint
 from hgq_keras.regularizers import as_regularizer
 

@@ -19,12 +19,12 @@ from hgq_core.formats import Formats
 from hgq_core.layers import attribute_of
 from hgq_core.quantize import fixed_point
 from hgq_keras._calibrate import calibrating, trace_minmax
+from hgq_keras._calls import ebops
+from hgq_keras._export import to_graph
+from hgq_keras._ops import KERAS
+from hgq_keras._quantizer import Quantizer
 from hgq_keras._testing_layers import WITH_ACTIVATION, assign, configuration, make_layer, store
 from hgq_keras.callbacks import BetaScheduler
-from hgq_keras.calls import ebops
-from hgq_keras.export import to_graph
-from hgq_keras.ops import KERAS
-from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from hgq_core.errors import ConfigError
 from hgq_core.layers import attribute_of
 from hgq_core.layers.steps import Nested, Quantized, Stored
+from hgq_torch._fuse import sole_pattern
 from hgq_torch._make import make_quantizer
 from hgq_torch._prepare import prepared
 from hgq_torch._slots import Layout, Turn
 from hgq_torch._wrappers import unwrapped
-from hgq_torch.fuse import sole_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hgq_core.graph.ops import Shape
     from hgq_core.layers import Program, QuantizerSlot, WeightSlot
+    from hgq_torch._quantizer import Quantizer
     from hgq_torch.nn._base import QModule
-    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["make", "nested_counts", "reset", "started", "weight_name"]
 

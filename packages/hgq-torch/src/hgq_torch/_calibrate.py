@@ -18,9 +18,9 @@ from hgq_torch._calls import counted
 from hgq_torch._dead import mark_calibrated, warn_if_dead
 from hgq_torch._ebops import ebops
 from hgq_torch._lazy import check_begun, unbuilt
+from hgq_torch._quantizer import Quantizer
 from hgq_torch._start import Start
 from hgq_torch.nn._base import QModule
-from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

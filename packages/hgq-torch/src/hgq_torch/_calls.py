@@ -17,9 +17,9 @@ from torch import fx, nn
 
 from hgq_core.errors import HGQWarning
 from hgq_torch._build import nested_counts
+from hgq_torch._quantizer import Quantizer
 from hgq_torch._wrappers import uncompiled, unwrapped
 from hgq_torch.nn._base import QModule
-from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hgq_core.errors import DeadLayerWarning
 from hgq_core.health import cause_of_collapse, collapse_message
+from hgq_torch._quantizer import Quantizer
 from hgq_torch._slots import ModuleSlots
 from hgq_torch.nn._base import QModule
-from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator

@@ -9,9 +9,9 @@ import torch
 from hgq_core.errors import ConfigError
 from hgq_core.numbers import not_negative
 from hgq_torch._calls import calls_of
+from hgq_torch._quantizer import Quantizer
 from hgq_torch.kernels.cost import dense_costs
 from hgq_torch.nn._base import QModule
-from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["data_quantizer", "emit_quantizer"]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from hgq_core.errors import DataError
 from hgq_torch._build import started
+from hgq_torch._quantizer import Quantizer
 from hgq_torch._start import Start
 from hgq_torch._widths import check_stored
-from hgq_torch.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from hgq_torch.nn._base import QModule

@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import fixed_point, fixed_point_gradients, minifloat, minifloat_gradients
+from hgq_torch._ops import TORCH
 from hgq_torch._reduce import summed_to
-from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from torch import Tensor

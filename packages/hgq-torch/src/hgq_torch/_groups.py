@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import ConfigError, HGQWarning
 from hgq_torch._lazy import not_begun
-from hgq_torch.quantizer import Quantizer
+from hgq_torch._quantizer import Quantizer
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import ConfigError
-from hgq_torch.quantizer import Quantizer
+from hgq_torch._quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

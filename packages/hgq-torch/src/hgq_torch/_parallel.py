@@ -8,7 +8,7 @@ import torch
 
 from hgq_core.errors import ConfigError
 from hgq_torch._lazy import check_begun
-from hgq_torch.quantizer import Quantizer
+from hgq_torch._quantizer import Quantizer
 
 if TYPE_CHECKING:
     from torch import nn

@@ -25,9 +25,9 @@ from hgq_core.quantizer.range import (
     wanted,
 )
 from hgq_core.spec import Dummy, Spec
+from hgq_torch._ops import TORCH
 from hgq_torch._reduce import check_not_empty
 from hgq_torch._widths import StoredWidths
-from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,7 +34,7 @@ from hgq_torch.nn._base import QModule
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["Recorder"]
 

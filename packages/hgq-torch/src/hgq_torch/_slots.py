@@ -15,7 +15,7 @@ from hgq_core.layers.noise import bits_without_noise
 from hgq_core.quantizer.range import is_weight_range
 from hgq_core.spec import Dummy
 from hgq_torch._exported import data_quantizer
-from hgq_torch.ops import TORCH
+from hgq_torch._ops import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.steps import Statistics
+    from hgq_torch._quantizer import Quantizer
     from hgq_torch.nn._base import QModule
-    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["Layout", "ModuleSlots", "Turn", "table_values"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["Start", "keep_alive"]
 

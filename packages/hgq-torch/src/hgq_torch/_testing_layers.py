@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hgq_core.conformance.backend import Layer
     from hgq_core.layers import Declaration, Trace, Value
     from hgq_core.spec import Spec
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
     Array = NDArray[Any]
     Shape = tuple[int, ...]

@@ -15,7 +15,7 @@ from hgq_core.formats import Formats
 from hgq_core.quantizer import declared, fraction, second
 from hgq_core.spec import KBI, KIF, Bounds, Dummy, Float, Spec, check_widths
 from hgq_torch._functions import StoredWidth
-from hgq_torch.ops import TORCH
+from hgq_torch._ops import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ from hgq_core.conformance.wiring import evaluated, input_count
 from hgq_core.errors import DeadLayerWarning, PrecisionWarning
 from hgq_core.formats import Formats
 from hgq_core.quantize import fixed_point
+from hgq_torch._ops import TORCH
 from hgq_torch._testing_layers import SuiteLayer, turned
-from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -26,7 +26,7 @@ LAYERS = {
     "hgq_keras.layers._merge": ("QAdd",),
     "hgq_keras.layers._norm": ("QBatchNormalization",),
     "hgq_keras.layers._pooling": ("QAveragePooling2D", "QMaxPooling2D"),
-    "hgq_keras.quantizer": ("Quantizer",),
+    "hgq_keras._quantizer": ("Quantizer",),
 }
 """Where hgq-keras defines its layers: hls4ml looks a handler up by module and class."""
 

@@ -1,5 +1,6 @@
 """Every layer under both of its names, `QDense` and `Dense`; everything lives in hgq_keras."""
 
+from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import (
     QAdd,
     QAveragePooling2D,
@@ -27,7 +28,6 @@ from hgq_keras.layers import QMaxPooling2D as MaxPooling2D
 from hgq_keras.layers import QMaxPooling2D as QMaxPool2D
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
-from hgq_keras.quantizer import Quantizer
 
 __all__ = [
     "Add",

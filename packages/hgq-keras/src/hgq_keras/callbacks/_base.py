@@ -8,8 +8,8 @@ from typing import Any, final
 
 import keras
 
-from hgq_keras.calls import ebops
-from hgq_keras.health import warn_if_dead
+from hgq_keras._calls import ebops
+from hgq_keras._health import warn_if_dead
 
 __all__ = ["EpochCallback", "whole"]
 

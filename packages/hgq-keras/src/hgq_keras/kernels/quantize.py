@@ -9,8 +9,8 @@ from keras import ops
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients
 from hgq_core.spec import KBI, KIF
+from hgq_keras._ops import KERAS
 from hgq_keras.kernels import on_grid, sum_then, sums, written
-from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

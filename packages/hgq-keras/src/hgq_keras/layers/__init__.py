@@ -1,5 +1,6 @@
 """Quantized Keras layers."""
 
+from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._conv import QConv1D, QConv2D
 from hgq_keras.layers._linear import QDense, QEinsumDense
@@ -8,7 +9,6 @@ from hgq_keras.layers._merge import QAdd
 from hgq_keras.layers._norm import QBatchNormalization
 from hgq_keras.layers._pooling import QAveragePooling2D, QMaxPooling2D
 from hgq_keras.layers._softmax import QSoftmax
-from hgq_keras.quantizer import Quantizer
 
 __all__ = [
     "QAdd",

@@ -17,14 +17,14 @@ from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option
+from hgq_keras._computed import computed
+from hgq_keras._initializers import Filled
+from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots, CountSlots, GraphSlots
-from hgq_keras.computed import computed
+from hgq_keras._start import values_at_once
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format
-from hgq_keras.initializers import Filled
 from hgq_keras.layers._slotted import Slotted
 from hgq_keras.layers._walk import children, walk
-from hgq_keras.ops import KERAS
-from hgq_keras.start import values_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ import keras
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import Convolution, Declaration
-from hgq_keras.checks import channels_last, known_padding, positive_integer, sizes
+from hgq_keras._checks import channels_last, known_padding, positive_integer, sizes
 from hgq_keras.layers._kernel import KernelLayer, declared_activation
 
 if TYPE_CHECKING:

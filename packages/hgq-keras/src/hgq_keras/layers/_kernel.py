@@ -8,7 +8,7 @@ import keras
 
 from hgq_core.graph.ops import Clip, Relu
 from hgq_core.layers import Activation, FrameworkFunction, check_factor
-from hgq_keras.computed import computed
+from hgq_keras._computed import computed
 from hgq_keras.layers._base import QLayer, configured
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.layers import Declaration, Dense, ShapedEinsum
-from hgq_keras.checks import positive_integer
+from hgq_keras._checks import positive_integer
 from hgq_keras.layers._kernel import KernelLayer, declared_activation
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.layers import Declaration, FrameworkFunction, UnaryFunction
+from hgq_keras._unary import check_elementwise
 from hgq_keras.layers._base import QLayer, configured
-from hgq_keras.unary import check_elementwise
 
 if TYPE_CHECKING:
     from hgq_keras.config import QuantizerConfig

@@ -12,11 +12,11 @@ from keras import ops
 from hgq_core.errors import ConfigError
 from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, weight_of
 from hgq_core.numbers import checked
+from hgq_keras._checks import integer
+from hgq_keras._computed import computed
+from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
-from hgq_keras.checks import integer
-from hgq_keras.computed import computed
 from hgq_keras.layers._base import QLayer, configured
-from hgq_keras.ops import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

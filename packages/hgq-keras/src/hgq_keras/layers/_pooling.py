@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import keras
 
 from hgq_core.layers import Declaration, Pooling, check_factor
-from hgq_keras.checks import channels_last, known_padding, sizes
+from hgq_keras._checks import channels_last, known_padding, sizes
 from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from keras import ops
 from hgq_core.errors import ConfigError
 from hgq_core.layers import attribute_of, input_slots, weight_of
 from hgq_core.layers.steps import Nested, Statistics, Stored
-from hgq_keras.computed import ComputedProperties, computed
+from hgq_keras._computed import ComputedProperties, computed
+from hgq_keras._ops import KERAS
+from hgq_keras._quantizer import Quantizer
 from hgq_keras.config import QuantizerConfig
 from hgq_keras.layers._walk import children
-from hgq_keras.ops import KERAS
-from hgq_keras.quantizer import Quantizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import keras
 from hgq_core.errors import ConfigError
 from hgq_core.layers import Declaration, Softmax, Trace, Value, check_factor, softmax_table
 from hgq_core.numbers import checked
-from hgq_keras.checks import integer
+from hgq_keras._checks import integer
 from hgq_keras.layers._base import QLayer, configured
 
 if TYPE_CHECKING:

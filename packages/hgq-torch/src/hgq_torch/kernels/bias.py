@@ -8,14 +8,14 @@ import torch
 
 from hgq_core.modes import Round
 from hgq_core.ops import EMPTY
+from hgq_torch._ops import power_of_two
 from hgq_torch.kernels.steps import HALF, QUARTER, ZERO, clamp_, followed, round_
-from hgq_torch.ops import power_of_two
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from hgq_core.spec import KBI
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["quantized_bias"]
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from hgq_torch._quantizer import Quantizer
     from hgq_torch.kernels.plan import CostPlan
     from hgq_torch.nn._base import QModule
-    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["dense_costs"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from hgq_core.modes import Round
+from hgq_torch._ops import power_of_two
 from hgq_torch._reduce import check_not_empty, extremes
 from hgq_torch.kernels.steps import MINUS_ONE, clamp_, followed, round_
-from hgq_torch.ops import power_of_two
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hgq_torch._quantizer import Quantizer
     from hgq_torch.kernels.plan import Plan
-    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["data_grid"]
 

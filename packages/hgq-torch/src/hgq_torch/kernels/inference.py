@@ -9,7 +9,7 @@ import torch
 
 from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import Grid, on_grid
-from hgq_torch.ops import TORCH
+from hgq_torch._ops import TORCH
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from hgq_core.modes import Round
+from hgq_torch._ops import power_of_two
 from hgq_torch.kernels.steps import ONE, clamp_, round_, truncate_
-from hgq_torch.ops import power_of_two
 
 if TYPE_CHECKING:
     from torch import Tensor

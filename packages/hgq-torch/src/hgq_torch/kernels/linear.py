@@ -24,8 +24,8 @@ from hgq_torch.kernels.steps import LN2, round_, truncate_
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hgq_torch._quantizer import Quantizer
     from hgq_torch.kernels.plan import Plan
-    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["fused_linear"]
 

@@ -11,7 +11,7 @@ from hgq_core.spec import KBI, KIF, Bounds
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["CostPlan", "Plan", "WidthPlan", "plan_of"]
 

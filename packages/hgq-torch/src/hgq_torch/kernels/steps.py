@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hgq_core.spec import KBI, KIF, Bounds
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["HALF", "LN2", "MINUS_ONE", "ONE", "QUARTER", "ZERO", "clamp_", "followed", "round_", "truncate_"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
-    from hgq_torch.quantizer import Quantizer
+    from hgq_torch._quantizer import Quantizer
 
 __all__ = ["QSoftmax"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
 from hgq_core.linear import Contract
-from hgq_keras.operands import finite
+from hgq_keras._operands import finite
 
 if TYPE_CHECKING:
     from hgq_core.graph.emit import Emitter

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from hgq_core.errors import ConfigError, DataError
-from hgq_keras.checks import positive_integer
+from hgq_keras._checks import positive_integer
 
 __all__ = ["Batches"]
 

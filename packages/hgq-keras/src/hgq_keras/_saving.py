@@ -17,8 +17,8 @@ from hgq_core.errors import DataError, DeadLayerWarning, FileError, HGQError
 from hgq_core.quantizer import width_names
 from hgq_core.spec import check_widths
 from hgq_keras._calibrate import quantizers
+from hgq_keras._training_state import has_training_state, read_training_state, write_training_state
 from hgq_keras.layers import quantized_layers
-from hgq_keras.training_state import has_training_state, read_training_state, write_training_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

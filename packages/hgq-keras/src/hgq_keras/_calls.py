@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from hgq_keras._topology import wiring
 from hgq_keras.layers._base import QLayer, quantized_layers, recording
-from hgq_keras.topology import wiring
 
 __all__ = ["ebops", "ebops_by_layer", "layer_calls"]
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from hgq_core.quantizer import Mode, fraction
 from hgq_core.quantizer.range import limited, needed, needed_as_it_stands, rounds_below_zero, wanted
-from hgq_keras.ops import KERAS
+from hgq_keras._ops import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,18 +12,18 @@ from hgq_core.graph.ops import Add, Contract, Relu
 from hgq_core.layers import Values, attribute_of
 from hgq_core.layers.program import Program, last_uses
 from hgq_core.layers.steps import Feed, Quantized, Step, Stored
+from hgq_torch._ops import TORCH
 from hgq_torch._slots import ModuleSlots
 from hgq_torch.kernels.linear import fused_linear
 from hgq_torch.kernels.plan import Plan, plan_of
-from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
+    from hgq_torch._quantizer import Quantizer
     from hgq_torch.nn._base import QModule
-    from hgq_torch.quantizer import Quantizer
 
 __all__ = ["FusedValues", "Pattern", "fused", "sole_pattern"]
 

@@ -11,16 +11,16 @@ from hgq_core.graph import Graph, GraphBuilder, acts_on_real, real_tensors, warn
 from hgq_core.graph import ops as op
 from hgq_core.graph.emit import Emitter
 from hgq_core.layers import append_quantizer
+from hgq_keras._calibrated import uncalibrated
+from hgq_keras._health import check_finite, warn_if_dead
+from hgq_keras._operands import operand_names
+from hgq_keras._operations import emit_operation
+from hgq_keras._plain import check_unmasked, emit_plain
+from hgq_keras._quantizer import Quantizer
 from hgq_keras._slots import exported
-from hgq_keras.calibrated import uncalibrated
-from hgq_keras.health import check_finite, warn_if_dead
+from hgq_keras._subclasses import check_own_computation
+from hgq_keras._topology import wiring
 from hgq_keras.layers._base import QLayer, quantized_layers
-from hgq_keras.operands import operand_names
-from hgq_keras.operations import emit_operation
-from hgq_keras.plain import check_unmasked, emit_plain
-from hgq_keras.quantizer import Quantizer
-from hgq_keras.subclasses import check_own_computation
-from hgq_keras.topology import wiring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,18 +13,18 @@ import numpy as np
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
-from hgq_keras.arithmetic import absolute, averaged, limited, pooled, rectified, short, shown, without_batch
-from hgq_keras.contractions import emit_contraction
-from hgq_keras.moves import emit_moves
-from hgq_keras.operands import constant_operand
-from hgq_keras.remedies import refused_operation
-from hgq_keras.topology import Tensor
+from hgq_keras._arithmetic import absolute, averaged, limited, pooled, rectified, short, shown, without_batch
+from hgq_keras._contractions import emit_contraction
+from hgq_keras._moves import emit_moves
+from hgq_keras._operands import constant_operand
+from hgq_keras._remedies import refused_operation
+from hgq_keras._topology import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hgq_core.graph.emit import Emitter
-    from hgq_keras.topology import Call, Key
+    from hgq_keras._topology import Call, Key
 
 __all__ = ["emit_operation"]
 

@@ -15,12 +15,12 @@ from hgq_core.ops import NUMPY, Ops
 from hgq_core.quantizer import Mode, Width, counted, declared, fraction, second, straight_through, width_names
 from hgq_core.quantizer.range import follows_data, fresh, is_weight_range, tracks
 from hgq_core.spec import KBI, KIF, Dummy, Spec
-from hgq_keras.computed import ComputedProperties, computed
-from hgq_keras.ops import KERAS, read
-from hgq_keras.start import Weight, alive, held, outside_of_traces, warn_widened, widening
-from hgq_keras.stored import load_widths, save_widths
-from hgq_keras.tracking import follow
-from hgq_keras.widths import initializer, width_dtype
+from hgq_keras._computed import ComputedProperties, computed
+from hgq_keras._ops import KERAS, read
+from hgq_keras._start import Weight, alive, held, outside_of_traces, warn_widened, widening
+from hgq_keras._stored import load_widths, save_widths
+from hgq_keras._tracking import follow
+from hgq_keras._widths import initializer, width_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from keras import ops
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers.noise import bits_without_noise
-from hgq_keras.start import values_at_once
+from hgq_keras._start import values_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ from hgq_core.quantizer.range import follows, is_weight_range, wraps
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
+from hgq_torch._ops import TORCH
 from hgq_torch._range import FollowedRange
 from hgq_torch._remembered import Remembered, may_remember
 from hgq_torch.kernels.inference import InferenceGrid, infer
-from hgq_torch.ops import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from hgq_core.errors import DataError
-from hgq_keras.initializers import Filled
+from hgq_keras._initializers import Filled
 
 if TYPE_CHECKING:
     from hgq_core.quantizer import Width

@@ -18,7 +18,7 @@ from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import integer_bits_kbi
 from hgq_core.spec import KBI, KIF
-from hgq_keras.ops import read
+from hgq_keras._ops import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from hgq_keras.quantizer import Quantizer
+    from hgq_keras._quantizer import Quantizer
 
 __all__ = ["mark_calibrated", "uncalibrated"]
 

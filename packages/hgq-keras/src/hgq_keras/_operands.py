@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.graph.emit import Emitter
-    from hgq_keras.topology import Call, Key
+    from hgq_keras._topology import Call, Key
 
 __all__ = ["constant_operand", "finite", "operand_names"]
 

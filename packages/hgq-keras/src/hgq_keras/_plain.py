@@ -10,16 +10,16 @@ import keras
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
 from hgq_core.layers import FrameworkFunction
-from hgq_keras.arithmetic import averaged, mean_of, pooled, rectified
-from hgq_keras.contractions import dot_layer
+from hgq_keras._arithmetic import averaged, mean_of, pooled, rectified
+from hgq_keras._contractions import dot_layer
+from hgq_keras._moves import emit_moves
+from hgq_keras._operands import constant_operand
+from hgq_keras._remedies import refused_activation, refused_layer
 from hgq_keras.layers._kernel import declared_activation
-from hgq_keras.moves import emit_moves
-from hgq_keras.operands import constant_operand
-from hgq_keras.remedies import refused_activation, refused_layer
 
 if TYPE_CHECKING:
     from hgq_core.graph.emit import Emitter
-    from hgq_keras.topology import Call
+    from hgq_keras._topology import Call
 
 __all__ = ["check_unmasked", "emit_plain"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from hgq_core.errors import UnsupportedError
-from hgq_keras.quantizer import Quantizer
+from hgq_keras._quantizer import Quantizer
 
 __all__ = ["check_own_computation"]
 

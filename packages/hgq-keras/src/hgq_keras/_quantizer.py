@@ -12,17 +12,17 @@ from hgq_core.errors import ConfigError
 from hgq_core.quantizer import Mode, fraction, mode_of, transformed
 from hgq_core.quantizer.range import cut, follows, is_weight_range, limited, tracks, wraps
 from hgq_core.spec import KBI, KIF, Dummy, Float
+from hgq_keras._ops import KERAS
+from hgq_keras._start import in_trace
+from hgq_keras._tracking import follow, observe
+from hgq_keras._variables import StoredWidths
 from hgq_keras.config import QuantizerConfig, check_format
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
-from hgq_keras.ops import KERAS
-from hgq_keras.start import in_trace
-from hgq_keras.tracking import follow, observe
-from hgq_keras.variables import StoredWidths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hgq_keras.tracking import Range
+    from hgq_keras._tracking import Range
 
 __all__ = ["Quantizer"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_keras.unary import check_elementwise
+from hgq_keras._unary import check_elementwise
 
 __all__ = ["refused_activation", "refused_layer", "refused_operation"]
 
