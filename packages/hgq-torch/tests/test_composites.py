@@ -202,6 +202,33 @@ def test_ebops_need_a_quantizer_of_data():
     assert Summed(True, True)(X, X).shape == X.shape
 
 
+class Inside(qnn.QModule):
+    """Computes with what a layer inside quantizes, if it does."""
+
+    def __init__(self, *, quantizes=True, enable_ebops=None):
+        super().__init__(enable_iq=False, enable_ebops=enable_ebops)
+        self.inner = qnn.QLinear(4, 3, enable_iq=quantizes, enable_oq=quantizes)
+
+    def declaration(self):
+        def declare(t, x):
+            y = t.call("inner", self.inner, x)
+            return t.op(Add(), y, y)
+
+        return declare
+
+
+def test_what_a_layer_inside_quantizes_is_counted_unless_it_is_told_otherwise():
+    layers = {wanted: Inside(enable_ebops=wanted) for wanted in (None, True, False)}
+    for layer in layers.values():
+        hgq_torch.calibrate(layer, X)
+    assert {wanted: layer.ebops() > 0 for wanted, layer in layers.items()} == {None: True, True: True, False: False}
+    unknown = Inside(quantizes=False)
+    hgq_torch.calibrate(unknown, X)
+    assert unknown.ebops() == 0
+    with pytest.raises(ConfigError, match="enable_ebops=False"):
+        Inside(quantizes=False, enable_ebops=True)(X)
+
+
 class Clash(qnn.QModule):
     def __init__(self):
         super().__init__(enable_iq=True)

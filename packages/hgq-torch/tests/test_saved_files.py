@@ -70,3 +70,16 @@ def test_of_several_kernels_those_that_come_without_widths_are_judged(without):
     with pytest.warns(DeadLayerWarning):
         target.train()(torch.ones(2, 4))
     assert {part for part, b in before.items() if not torch.equal(getattr(target, f"{part}_kq").b, b)} == {without}
+
+
+def test_a_kernel_that_is_not_in_a_file_waits_as_before():
+    module, other = Pair(), Pair()
+    for each in (module, other):
+        each.build((4,))
+    with torch.no_grad():
+        module.a_kernel.mul_(2.0**-20)
+    module.load_state_dict({name: v for name, v in other.state_dict().items() if name.startswith("b_")}, strict=False)
+    before = module.a_kq.b.detach().clone()
+    with pytest.warns(DeadLayerWarning):
+        module.train()(torch.ones(2, 4))
+    assert not torch.equal(module.a_kq.b, before)
