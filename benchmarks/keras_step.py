@@ -58,7 +58,7 @@ def measure(
         rounds: blocks of each model; the medians are taken over them.
         seconds: about how long a block takes.
         name: of the network.
-        inference: time ``predict_on_batch`` of the trained networks, not a step of ``fit``.
+        inference: time a batch of ``predict`` of the trained networks, not a step of ``fit``.
         jit: whether Keras may compile where the framework asks for it; PyTorch is always run eagerly.
     """
     import keras
@@ -91,10 +91,9 @@ def measure(
         return time.process_time() - start
 
     def predictions(which: str, count: int) -> float:
-        predict = models[which].predict_on_batch
+        x = data[: count * batch]
         start = time.process_time()
-        for _ in range(count):
-            predict(data[:batch])
+        models[which].predict(x, batch_size=batch, verbose=0)
         return time.process_time() - start
 
     data = rng.normal(size=(batch, *shape)).astype("float32")
@@ -105,9 +104,8 @@ def measure(
     first = {which: steps(which, 1) for which in order}
     timed = predictions if inference else steps
     most = 400 if data.size < 2**16 else 40
-    if not inference:
-        data = np.tile(data, (most, *(1 for _ in shape)))
-        labels = np.tile(labels, most)
+    data = np.tile(data, (most, *(1 for _ in shape)))
+    labels = np.tile(labels, most)
     counts = {}
     for which in order:
         timed(which, 3)

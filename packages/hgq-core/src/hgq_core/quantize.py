@@ -8,7 +8,7 @@ it.
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hgq_core.modes import Overflow, Round
@@ -77,7 +77,8 @@ class Grid(NamedTuple):
         round_mode, overflow_mode: see `Round` and `Overflow`.
         scale: ``2**f``, doubled where the rounding mode wants it.
         step: ``2**-f``.
-        gated: ``2**-f``, 0 where dead: masks dead elements without touching the data.
+        units: ``2**f``, infinite where dead: dividing by it masks dead elements without touching the data. A product
+            with the step would be as exact; XLA does not repeat what ends with a division in every loop that reads it.
         lowest, highest: the range.
         top: ``2**i``.
         k: sign bits.
@@ -89,7 +90,7 @@ class Grid(NamedTuple):
     overflow_mode: Overflow
     scale: Any
     step: Any
-    gated: Any
+    units: Any
     lowest: Any
     highest: Any
     top: Any
@@ -100,26 +101,26 @@ class Grid(NamedTuple):
     def of(cls, ops: Ops, k: Any, i: Any, f: Any, *, round_mode: Round, overflow_mode: Overflow) -> Grid:
         """The grid of whole-number widths; ``i`` is raised to ``-f``."""
         step, scale = ops.power_of_two(-f), ops.power_of_two(f)
-        gated = ops.where((k + i + f) > 0, step, step * 0.0)
+        units = ops.where((k + i + f) > 0, scale, scale * 0.0 + inf)
         top = ops.power_of_two(ops.maximum(i, -f))
         highest = top - step
         lowest = -k * (highest if overflow_mode is Overflow.SAT_SYM else top)
         doubled = scale * 2.0 if round_mode in _DOUBLED else scale
         huge = ops.power_of_two(100.0 - f)
-        return cls(round_mode, overflow_mode, doubled, step, gated, lowest, highest, top, k, huge)
+        return cls(round_mode, overflow_mode, doubled, step, units, lowest, highest, top, k, huge)
 
 
 def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     """Each element of x on its grid; see `fixed_point`."""
     if grid.overflow_mode is not Overflow.WRAP:
         clipped = ops.minimum(ops.maximum(x, grid.lowest), grid.highest)
-        return _round(ops, clipped, grid.scale, grid.round_mode) * grid.gated
+        return _round(ops, clipped, grid.scale, grid.round_mode) / grid.units
     if wrap:
         return _wrapped(ops, x, grid)
     # Without it x 2**f of a finite x could be infinite.
     is_huge = abs(x) >= grid.huge
-    xq = _round(ops, ops.where(is_huge, x * 0.0, x), grid.scale, grid.round_mode) * grid.gated
-    return ops.where(is_huge & (grid.gated > 0), x, xq)
+    xq = _round(ops, ops.where(is_huge, x * 0.0, x), grid.scale, grid.round_mode) / grid.units
+    return ops.where(is_huge & (grid.units < inf), x, xq)
 
 
 def _wrapped(ops: Ops, x: Any, grid: Grid) -> Any:
@@ -133,7 +134,7 @@ def _wrapped(ops: Ops, x: Any, grid: Grid) -> Any:
     far = grid.top * signs * 2.0 ** ops.significand_bits(x)
     n = _round(ops, ops.minimum(ops.maximum(x, -far), far), grid.scale, grid.round_mode)
     top = grid.top / grid.step
-    return (n - ops.ceil(ops.floor(n / top) / signs) * (top * signs)) * grid.gated
+    return (n - ops.ceil(ops.floor(n / top) / signs) * (top * signs)) / grid.units
 
 
 def fixed_point(

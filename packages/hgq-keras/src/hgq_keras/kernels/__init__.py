@@ -12,7 +12,9 @@ size 1. ``function`` is elementwise over arrays that all have the batch axis; wi
 ``on_grid(ops, x, grid, wrap=...)``: `hgq_core.quantize.on_grid`, without a gradient of its own: what a quantizer does
 with a grid that was computed once.
 
-``written(*tensors)``: the same tensors, computed once and not again in every loop that reads them.
+``written(*tensors)``: the same tensors, of the shape of widths, computed once and not in every loop that reads them.
+
+``written_data(x)``: the same tensor of quantized data, likewise.
 """
 
 import keras
@@ -21,12 +23,13 @@ if keras.backend.backend() == "jax":
     from hgq_core.quantize import on_grid
     from hgq_keras.kernels.jax_blocks import sum_then, sums
     from hgq_keras.kernels.jax_linear import einsum, relu
-    from hgq_keras.kernels.jax_written import written
+    from hgq_keras.kernels.jax_written import written, written_data
 elif keras.backend.backend() == "torch":
-    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums, written
+    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums, written, written_data
     from hgq_keras.kernels.torch_grid import on_grid
 else:
     from hgq_core.quantize import on_grid
-    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums, written
+    from hgq_keras.kernels.plain import einsum, relu, sum_then, sums, written_data
+    from hgq_keras.kernels.tf_written import written
 
-__all__ = ["einsum", "on_grid", "relu", "sum_then", "sums", "written"]
+__all__ = ["einsum", "on_grid", "relu", "sum_then", "sums", "written", "written_data"]

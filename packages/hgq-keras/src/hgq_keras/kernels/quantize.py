@@ -10,7 +10,7 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients
 from hgq_core.spec import KBI, KIF
 from hgq_keras._ops import KERAS
-from hgq_keras.kernels import on_grid, sum_then, sums, written
+from hgq_keras.kernels import on_grid, sum_then, sums, written, written_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,9 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
         if axes:
             grid = _shared(grid)
         xq = _on_grid(x, grid, wrap=wrap, noise=noise)
-        if axes or len(x.shape) == 1:  # data, or a bias, added to every row
+        if axes:
+            xq = written_data(xq)
+        elif len(x.shape) == 1:  # a bias, added to every row
             (xq,) = written(xq)
 
         def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
@@ -64,7 +66,7 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
 
 def _shared(grid: Grid) -> Grid:
     """The grid, computed before the loop over the data that shares it."""
-    names = ["scale", "step", "gated", "lowest", "highest", "top", "huge"]
+    names = ["scale", "step", "units", "lowest", "highest", "top", "huge"]
     return grid._replace(**dict(zip(names, written(*(getattr(grid, name) for name in names)), strict=True)))
 
 

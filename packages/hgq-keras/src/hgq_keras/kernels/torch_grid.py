@@ -26,8 +26,8 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     with torch.no_grad():
         if grid.overflow_mode is not Overflow.WRAP:
             y = _rounded_(torch.clamp(x, grid.lowest, grid.highest).mul_(grid.scale), grid.round_mode)
-            return y.mul_(grid.gated)
-        y = _rounded_(x * grid.scale, grid.round_mode).mul_(grid.gated)
+            return y.div_(grid.units)
+        y = _rounded_(x * grid.scale, grid.round_mode).div_(grid.units)
         # Only x 2**f of a number beyond 2**100 steps can be infinite; everything else needs no care.
         if not torch.isfinite(y.sum()).item():
             return quantize.on_grid(ops, x, grid, wrap=wrap)

@@ -32,7 +32,7 @@ class InferenceGrid:
         high: highest one.
         tops: ``2**-(i + f)``: from units to what the highest number lies below.
         share: ``1 / (1 + k)``.
-        units: ``-2**(k + i + f)``: the span, with the sign in which it is taken away.
+        span: ``-2**(k + i + f)``: with the sign in which it is taken away.
     """
 
     grid: Grid
@@ -41,7 +41,7 @@ class InferenceGrid:
     high: Tensor
     tops: Tensor
     share: Tensor
-    units: Tensor
+    span: Tensor
 
     @classmethod
     def of(
@@ -77,5 +77,5 @@ def infer(x: Tensor, prepared: InferenceGrid) -> Tensor:
         y.round_()
     if prepared.wrap:
         spans = torch.mul(y, prepared.tops).floor_().mul_(prepared.share).ceil_()
-        y.addcmul_(spans, prepared.units)
-    return y.mul_(grid.gated)
+        y.addcmul_(spans, prepared.span)
+    return y.div_(grid.units)
