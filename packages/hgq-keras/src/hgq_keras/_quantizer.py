@@ -9,14 +9,17 @@ import numpy as np
 from keras import ops
 
 from hgq_core.errors import ConfigError
+from hgq_core.quantize import Grid
 from hgq_core.quantizer import Mode, fraction, mode_of, transformed
 from hgq_core.quantizer.range import cut, follows, is_weight_range, limited, tracks, wraps
 from hgq_core.spec import KBI, KIF, Dummy, Float
+from hgq_keras._kept import Kept, may_keep
 from hgq_keras._ops import KERAS
 from hgq_keras._start import in_trace
 from hgq_keras._tracking import follow, observe
 from hgq_keras._variables import StoredWidths
 from hgq_keras.config import QuantizerConfig, check_format
+from hgq_keras.kernels import on_grid
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 
 if TYPE_CHECKING:
@@ -70,6 +73,8 @@ class Quantizer(StoredWidths):
         self._unlimited = False
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
         self._seen = False
+        self._known_weight: Kept[Any] = Kept()
+        self._known_grid: Kept[Grid] = Kept()
         stochastic = isinstance(self.spec, KIF | KBI) and self.spec.stochastic
         self._seed = keras.random.SeedGenerator() if stochastic else None
 
@@ -86,6 +91,17 @@ class Quantizer(StoredWidths):
         if self._weight is not None and in_trace(q):
             self.judge_weight()
         return q
+
+    def weight_at_hand(self, weight: Any) -> Any:
+        """A weight quantized as at inference; that of last time as long as weight and widths are the same."""
+        sources = [weight, *self._tensors()]
+        if self._calibrating or not may_keep(*sources):
+            return self.call(weight, training=False)
+        return self._known_weight.result(sources, lambda: self.call(weight, training=False))
+
+    def _tensors(self) -> list[Any]:
+        """The widths as they are stored."""
+        return [ops.convert_to_tensor(width) for width in self._widths.values()]
 
     def _transformed(self, x: Any, mode: Mode) -> Any:
         """Quantization with scaler, noise factor and affine map around it."""
@@ -107,6 +123,10 @@ class Quantizer(StoredWidths):
 
     def _fixed(self, x: Any, mode: Mode) -> Any:
         spec = self.fixed_spec
+        if mode is Mode.INFER and self._kept is None and not follows(spec, mode):
+            sources = self._tensors()
+            if may_keep(x, *sources):
+                return on_grid(KERAS, x, self._known_grid.result(sources, self._grid), wrap=wraps(spec, mode))
         k, i, second = self._beside_data("k"), self._beside_data("i"), self._beside_data(self._second)
         if self._kept is not None:
             own_k, own_i = (ops.convert_to_tensor(part, dtype=self.compute_dtype) for part in self._kept)
@@ -128,6 +148,13 @@ class Quantizer(StoredWidths):
         if after:
             self._follow(xq, k, i, ops.round(second), mode)
         return xq
+
+    def _grid(self) -> Grid:
+        """The grid of the widths as they are stored."""
+        spec = self.fixed_spec
+        i, second = ops.round(self._beside_data("i")), ops.round(self._beside_data(self._second))
+        modes: dict[str, Any] = {"round_mode": spec.round_mode, "overflow_mode": spec.overflow_mode}
+        return Grid.of(KERAS, self._beside_data("k"), i, fraction(spec, second, i), **modes)
 
     def _float(self, x: Any) -> Any:
         return minifloat_op(self._shared.shared_axes)(

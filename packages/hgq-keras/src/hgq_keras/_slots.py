@@ -37,13 +37,17 @@ class CallSlots:
     training: bool | None
 
     def stored(self, slot: str) -> Any:
-        return self.layer.weight_of_slot(slot)
+        return ops.convert_to_tensor(self.layer.weight_of_slot(slot))
 
     def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:
         return self.layer.statistics(kind, x, bool(self.training))
 
     def quantized(self, slot: str, x: Any) -> Any:
-        return self.layer.quantizer_of_slot(slot)(x, training=self.training)
+        # Without the preparations of Keras' call, which the layer around has made: they cost more than small tensors.
+        quantizer = self.layer.quantizer_of_slot(slot)
+        if self.training or not self.layer.program.quantizers[slot].constant:
+            return quantizer.call(x, training=self.training)
+        return quantizer.weight_at_hand(x)
 
     def function(self, function: Any, x: Any) -> Any:
         """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
