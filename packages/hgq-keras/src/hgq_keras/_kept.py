@@ -42,7 +42,7 @@ if keras.backend.backend() == "torch":
     import torch
 
     def may_keep(*tensors: Any) -> bool:
-        """Whether results of these tensors are kept: without gradients, on a processor, where looking waits for none."""
+        """Whether results of these tensors are kept: without gradients, on a processor, where a look waits for none."""
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return False
         return all(tensor.device.type == "cpu" for tensor in tensors)

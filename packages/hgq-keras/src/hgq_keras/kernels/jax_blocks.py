@@ -18,7 +18,7 @@ from hgq_keras.kernels import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["sum_then", "sums"]
+__all__ = ["residual_sum", "sums"]
 
 _BLOCK = 2**13
 """Elements of a block."""
@@ -57,10 +57,10 @@ def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: 
     return tuple(totals)
 
 
-def sum_then(product: Any, axes: tuple[int, ...], g: Any) -> tuple[Any, Any]:
-    """The sum over ``axes``, kept with size 1, and ``g``, an operand of ``product``, for what is computed after it.
+def residual_sum(g: Any, x: Any, xq: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """The sum of ``g (x - xq)`` over ``axes``, kept with size 1, and ``g`` for what is computed after it.
 
     Without an order XLA may compute the next gradient while the sum still needs ``g``; with it, in the memory of ``g``.
     """
-    total = plain.sum_then(product, axes, g)
-    return jax.lax.optimization_barrier(total) if jax.default_backend() == "cpu" else total
+    total = plain.residual_sum(g, x, xq, axes)
+    return jax.lax.optimization_barrier(total) if axes and jax.default_backend() == "cpu" else total

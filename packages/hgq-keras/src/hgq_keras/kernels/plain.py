@@ -9,7 +9,7 @@ from keras import ops
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["einsum", "relu", "sum_then", "sums", "written", "written_data"]
+__all__ = ["einsum", "relu", "residual_sum", "sums", "without_history", "written", "written_data"]
 
 
 def relu(x: Any) -> Any:
@@ -23,9 +23,10 @@ def sums(function: Callable[..., tuple[Any, ...]], arrays: Sequence[Any], axes: 
     return tuple(ops.sum(r, axis=axes, keepdims=True) for r in results) if axes else results
 
 
-def sum_then(product: Any, axes: tuple[int, ...], g: Any) -> tuple[Any, Any]:
-    """The sum over ``axes``, kept with size 1, and ``g``."""
-    return ops.sum(product, axis=axes, keepdims=True), g
+def residual_sum(g: Any, x: Any, xq: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """The sum of ``g (x - xq)`` over ``axes``, kept with size 1, and ``g``."""
+    product = g * (x - xq)
+    return (ops.sum(product, axis=axes, keepdims=True) if axes else product), g
 
 
 def einsum(equation: str, a: Any, b: Any) -> Any:
@@ -41,3 +42,8 @@ def written(*tensors: Any) -> tuple[Any, ...]:
 def written_data(x: Any) -> Any:
     """The same tensor."""
     return x
+
+
+def without_history(result: Any) -> Any:
+    """The same tensor."""
+    return result

@@ -10,7 +10,7 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.quantize import LN2, Grid, grid_gradients, minifloat, minifloat_gradients
 from hgq_core.spec import KBI, KIF
 from hgq_keras._ops import KERAS
-from hgq_keras.kernels import on_grid, sum_then, sums, written, written_data
+from hgq_keras.kernels import on_grid, residual_sum, sums, without_history, written, written_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,20 +44,21 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
         elif len(x.shape) == 1:  # a bias, added to every row
             (xq,) = written(xq)
 
+        own = without_history(xq)
+
         def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
             g = args[0] if upstream is None else upstream
             if spec.overflow_mode is Overflow.WRAP:
                 # The factor stays outside of the sum: XLA would spread it over an array of the size of x.
-                product = g * (x - xq)
-                total, g = sum_then(product, axes, g) if axes else (product, g)
+                total, g = residual_sum(g, x, own, axes)
                 return g, ops.zeros_like(i), LN2 * total
 
             def widths(g: Any, x: Any, xq: Any) -> tuple[Any, Any]:
                 _, di, df = grid_gradients(KERAS, g, x, xq, grid)
                 return di, df
 
-            di, df = sums(widths, (g, x, xq), axes)
-            return grid_gradients(KERAS, g, x, xq, grid)[0], di if kif else di - df, df
+            di, df = sums(widths, (g, x, own), axes)
+            return grid_gradients(KERAS, g, x, own, grid)[0], di if kif else di - df, df
 
         return xq, gradients
 
@@ -86,10 +87,11 @@ def minifloat_op(axes: tuple[int, ...]) -> Callable[..., Any]:
     def quantized(x: Any, m: Any, e: Any, e0: Any) -> Any:
         widths = [KERAS.rint(w) for w in (m, e, e0)]
         xq = minifloat(KERAS, x, *widths)
+        own = without_history(xq)
 
         def gradients(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
             g = args[0] if upstream is None else upstream
-            dx, *dw = minifloat_gradients(KERAS, g, x, xq, *widths)
+            dx, *dw = minifloat_gradients(KERAS, g, x, own, *widths)
             return dx, *(KERAS.sum(d, axes) if axes else d for d in dw)
 
         return xq, gradients

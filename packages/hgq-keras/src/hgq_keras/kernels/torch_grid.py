@@ -8,6 +8,7 @@ import torch
 
 from hgq_core import quantize
 from hgq_core.modes import Overflow, Round
+from hgq_keras.kernels.torch_blocks import blocks
 
 if TYPE_CHECKING:
     from hgq_core.ops import Ops
@@ -24,17 +25,29 @@ def on_grid(ops: Ops, x: Any, grid: Grid, *, wrap: bool = True) -> Any:
     if not eager or grid.round_mode not in _IN_PLACE:
         return quantize.on_grid(ops, x, grid, wrap=wrap)
     with torch.no_grad():
-        if grid.overflow_mode is not Overflow.WRAP:
-            y = _rounded_(torch.clamp(x, grid.lowest, grid.highest).mul_(grid.scale), grid.round_mode)
-            return y.div_(grid.units)
-        y = _rounded_(x * grid.scale, grid.round_mode).div_(grid.units)
+        y = torch.empty_like(x, memory_format=torch.contiguous_format)
+        # Blocks of rows, where all rows have the same widths.
+        shared = grid.scale.ndim == x.ndim and grid.scale.shape[0] == 1
+        total = sum(_one_on_grid(x_, y_, grid, wrap=wrap) for x_, y_ in (blocks(x, y) if shared else [(x, y)]))
         # Only x 2**f of a number beyond 2**100 steps can be infinite; everything else needs no care.
-        if not torch.isfinite(y.sum()).item():
+        if isinstance(total, torch.Tensor) and not torch.isfinite(total).item():
             return quantize.on_grid(ops, x, grid, wrap=wrap)
-        if wrap:
-            turns = (y / grid.top).floor_().div_(1.0 + grid.k).ceil_()
-            y.sub_(turns.mul_(grid.top * (1.0 + grid.k)))
         return y
+
+
+def _one_on_grid(x: torch.Tensor, y: torch.Tensor, grid: Grid, *, wrap: bool) -> torch.Tensor | float:
+    """Write x on its grid to y; returns what is not finite if something overflowed."""
+    if grid.overflow_mode is not Overflow.WRAP:
+        torch.clamp(x, grid.lowest, grid.highest, out=y)
+        _rounded_(y.mul_(grid.scale), grid.round_mode).div_(grid.units)
+        return 0.0
+    torch.mul(x, grid.scale, out=y)
+    _rounded_(y, grid.round_mode).div_(grid.units)
+    total = y.sum()
+    if wrap:
+        turns = (y / grid.top).floor_().div_(1.0 + grid.k).ceil_()
+        y.sub_(turns.mul_(grid.top * (1.0 + grid.k)))
+    return total
 
 
 def _rounded_(y: torch.Tensor, mode: Round) -> torch.Tensor:
