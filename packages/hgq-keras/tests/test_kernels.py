@@ -8,7 +8,7 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.ops import NUMPY
 from hgq_core.quantize import Grid, fixed_point
 from hgq_keras._ops import KERAS
-from hgq_keras.kernels import einsum, on_grid, relu, sum_then, sums, written
+from hgq_keras.kernels import einsum, on_grid, relu, residual_sum, sums, written
 
 BACKEND = keras.backend.backend()
 
@@ -93,12 +93,15 @@ def test_sums_adds_every_row_once_whatever_the_size_of_a_block(rows, axes):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(result), oracle)
 
 
-@pytest.mark.parametrize("axes", [(0,), (0, 1)])
-def test_sum_then_gives_the_sum_and_hands_the_gradient_on(axes):
+@pytest.mark.parametrize("rows", [40, 30_001])
+@pytest.mark.parametrize("axes", [(0,), (0, 1), ()])
+def test_residual_sum_adds_every_row_once_and_hands_the_gradient_on(rows, axes):
     rng = np.random.default_rng(0)
-    product, g = whole_numbers(rng, 40, 8), whole_numbers(rng, 40, 8)
-    total, after = sum_then(keras.ops.convert_to_tensor(product), axes, keras.ops.convert_to_tensor(g))
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(total), product.sum(axis=axes, keepdims=True))
+    g, x, xq = (whole_numbers(rng, rows, 8) for _ in range(3))
+    total, after = residual_sum(*map(keras.ops.convert_to_tensor, (g, x, xq)), axes)
+    product = g * (x - xq)
+    oracle = product.sum(axis=axes, keepdims=True) if axes else product
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(total), oracle)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(after), g)
 
 
@@ -111,10 +114,20 @@ def test_what_is_written_is_the_same_also_what_is_not_finite():
     np.testing.assert_array_equal(dy, g)
 
 
+def compiled_text(function, *arrays):
+    """What XLA makes of a function, in words."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function).lower(*arrays).compile().as_text()
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True).experimental_get_compiler_ir(*arrays)("optimized_hlo")
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="only XLA on a CPU, run by JAX, is told where a loop ends")
 def test_a_chain_behind_what_is_written_does_not_compute_it_again():
     """Two loops read each result: without an end of the loop XLA computes it, and those before it, in both."""
-    import jax
 
     def residual(x, end):
         for n in range(5):
@@ -123,10 +136,22 @@ def test_a_chain_behind_what_is_written_does_not_compute_it_again():
         return x
 
     x = np.random.default_rng(0).normal(size=(8, 8)).astype("float32")
-    jitted = [jax.jit(lambda x, end=end: residual(x, end)) for end in (written, lambda x: (x,))]
-    kept, repeated = (function.lower(x).compile().as_text().count(" floor(") for function in jitted)
+    texts = [compiled_text(lambda x, end=end: residual(x, end), x) for end in (written, lambda x: (x,))]
+    kept, repeated = (text.count(" floor(") for text in texts)
     assert kept == 10 < repeated
-    np.testing.assert_array_equal(*(function(x) for function in jitted))
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch fuses nothing by itself")
+def test_what_is_written_is_computed_once_and_not_for_every_row():
+    """The bias, in its own loop: in that over the rows it would be rounded once for each of them."""
+    product, bias = np.ones((64, 8), "float32"), np.arange(8, dtype="float32")
+
+    def loops_over_rows_with_a_floor(end):
+        text = compiled_text(lambda y, b: keras.ops.ceil(y + end(keras.ops.floor(b * 0.3))[0]), product, bias)
+        return [loop for loop in text.split("\n\n") if " floor(" in loop and "ceil(" in loop]
+
+    assert loops_over_rows_with_a_floor(lambda x: (x,)), "XLA does so without being asked; nothing has to be written"
+    assert not loops_over_rows_with_a_floor(written)
 
 
 @pytest.mark.parametrize("wrap", [True, False])
@@ -145,6 +170,18 @@ def test_a_prepared_grid_quantizes_as_widths_do(rounding, overflow, wrap, size):
     wanted = fixed_point(NUMPY, x, k, i, f, round_mode=rounding, overflow_mode=overflow, wrap=wrap)
     np.testing.assert_array_equal(found, wanted)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(data), x)
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_a_grid_is_the_same_for_every_row_of_a_large_batch(overflow):
+    """One number of a batch that overflows in units of the step is quantized right, and so are all others."""
+    x = (np.arange(180_006) % 801 / 16 - 25).astype("float32").reshape(-1, 6)
+    x[-1, 2] = 3.0e38
+    k, i, f = (np.full((1, 6), n, "float32") for n in (1, 4, 3))
+    modes = {"round_mode": Round.RND, "overflow_mode": overflow}
+    grid = Grid.of(KERAS, *map(keras.ops.convert_to_tensor, (k, i, f)), **modes)
+    found = keras.ops.convert_to_numpy(on_grid(KERAS, keras.ops.convert_to_tensor(x), grid))
+    np.testing.assert_array_equal(found, fixed_point(NUMPY, x, k, i, f, **modes))
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="PyTorch's verbs have a direct form")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hgq_core.linear import Convolve, Pool
     from hgq_core.ops import Comparison, Ops
 
-__all__ = ["KERAS", "KerasOps", "read"]
+__all__ = ["KERAS", "KerasOps", "cast", "read"]
 
 _BIAS, _MANTISSA = 127, 23  # of float32
 
@@ -183,5 +183,15 @@ KERAS: Ops = _verbs()
 
 def read(variable: Any) -> Any:
     """The value of a Keras variable as a tensor. TensorFlow would hand out the variable; adding 0 reads it."""
-    tensor = ops.convert_to_tensor(variable)
-    return tensor + 0.0 if keras.backend.backend() == "tensorflow" else tensor
+    match keras.backend.backend():
+        case "torch" if isinstance(variable, keras.Variable):
+            return variable.value
+        case "tensorflow":
+            return ops.convert_to_tensor(variable) + 0.0
+    return ops.convert_to_tensor(variable)
+
+
+def cast(x: Any, dtype: str) -> Any:
+    """`keras.ops.cast` where there is something to do: on PyTorch it takes as long as an operation."""
+    same = ops.is_tensor(x) and keras.backend.standardize_dtype(x.dtype) == dtype
+    return x if same else ops.cast(x, dtype)

@@ -14,7 +14,7 @@ from hgq_core.quantizer import Mode, fraction, mode_of, transformed
 from hgq_core.quantizer.range import cut, follows, is_weight_range, limited, tracks, wraps
 from hgq_core.spec import KBI, KIF, Dummy, Float
 from hgq_keras._kept import Kept, may_keep
-from hgq_keras._ops import KERAS
+from hgq_keras._ops import KERAS, cast, read
 from hgq_keras._start import in_trace
 from hgq_keras._tracking import follow, observe
 from hgq_keras._variables import StoredWidths
@@ -101,14 +101,14 @@ class Quantizer(StoredWidths):
 
     def _tensors(self) -> list[Any]:
         """The widths as they are stored."""
-        return [ops.convert_to_tensor(width) for width in self._widths.values()]
+        return [read(width) for width in self._widths.values()]
 
     def _transformed(self, x: Any, mode: Mode) -> Any:
         """Quantization with scaler, noise factor and affine map around it."""
         config = self.config
         dummy = isinstance(self.spec, Dummy)
         return transformed(
-            x if dummy and config.affine is None else ops.cast(x, self.compute_dtype),
+            x if dummy and config.affine is None else cast(x, self.compute_dtype),
             None if dummy else lambda inner: self._quantized(inner, mode),
             mode=mode,
             scaler=config.scaler,
@@ -130,7 +130,7 @@ class Quantizer(StoredWidths):
         k, i, second = self._beside_data("k"), self._beside_data("i"), self._beside_data(self._second)
         if self._kept is not None:
             own_k, own_i = (ops.convert_to_tensor(part, dtype=self.compute_dtype) for part in self._kept)
-            f = fraction(spec, ops.round(second), ops.round(own_i))
+            f = fraction(spec, KERAS.rint(second), KERAS.rint(own_i))
             self._note(observe(x, k, i, f, spec, self._shared.shared_axes), Mode.CALIBRATE)
             k, i = own_k, own_i
         # In kif the step does not depend on i: training quantizes first and takes the extremes of the result.
@@ -138,7 +138,7 @@ class Quantizer(StoredWidths):
         if after:
             i_used = limited(KERAS, spec, ops.full_like(i, _MOST))
         elif follows(spec, mode):
-            k, i_used = self._follow(x, k, i, ops.round(second), mode)
+            k, i_used = self._follow(x, k, i, KERAS.rint(second), mode)
         else:
             i_used = i
         noise = None
@@ -146,13 +146,13 @@ class Quantizer(StoredWidths):
             noise = keras.random.uniform(ops.shape(x), dtype=self.compute_dtype, seed=self._seed)
         xq = quantize_op(self._shared.shared_axes, spec, k, wrap=wraps(spec, mode), noise=noise)(x, i_used, second)
         if after:
-            self._follow(xq, k, i, ops.round(second), mode)
+            self._follow(xq, k, i, KERAS.rint(second), mode)
         return xq
 
     def _grid(self) -> Grid:
         """The grid of the widths as they are stored."""
         spec = self.fixed_spec
-        i, second = ops.round(self._beside_data("i")), ops.round(self._beside_data(self._second))
+        i, second = KERAS.rint(self._beside_data("i")), KERAS.rint(self._beside_data(self._second))
         modes: dict[str, Any] = {"round_mode": spec.round_mode, "overflow_mode": spec.overflow_mode}
         return Grid.of(KERAS, self._beside_data("k"), i, fraction(spec, second, i), **modes)
 

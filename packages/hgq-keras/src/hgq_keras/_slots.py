@@ -12,7 +12,7 @@ from hgq_core.formats import Formats
 from hgq_core.layers import Exported, FrameworkFunction, output_bits, weight_of
 from hgq_core.ops import NUMPY
 from hgq_core.spec import KBI, KIF, Dummy
-from hgq_keras._ops import KERAS
+from hgq_keras._ops import KERAS, read
 from hgq_keras._remedies import refused_activation
 from hgq_keras._unary import shared_values
 
@@ -37,7 +37,7 @@ class CallSlots:
     training: bool | None
 
     def stored(self, slot: str) -> Any:
-        return ops.convert_to_tensor(self.layer.weight_of_slot(slot))
+        return read(self.layer.weight_of_slot(slot))
 
     def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:
         return self.layer.statistics(kind, x, bool(self.training))

@@ -49,7 +49,7 @@ def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[
     wants = wanted(KERAS, spec, i, needed(KERAS, spec, low, high, second), mode)
     leaves = limited(KERAS, spec, wants)
     if mode is Mode.CALIBRATE:
-        whole = ops.round(leaves)
+        whole = KERAS.rint(leaves)
         k = _signed(k, rounds_below_zero(KERAS, spec, low, whole, fraction(spec, second, whole)))
     return Range(k, wants, leaves)
 

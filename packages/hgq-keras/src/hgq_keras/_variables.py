@@ -16,7 +16,7 @@ from hgq_core.quantizer import Mode, Width, counted, declared, fraction, second,
 from hgq_core.quantizer.range import follows_data, fresh, is_weight_range, tracks
 from hgq_core.spec import KBI, KIF, Dummy, Spec
 from hgq_keras._computed import ComputedProperties, computed
-from hgq_keras._ops import KERAS, read
+from hgq_keras._ops import KERAS, cast, read
 from hgq_keras._start import Weight, alive, held, outside_of_traces, warn_widened, widening
 from hgq_keras._stored import load_widths, save_widths
 from hgq_keras._tracking import follow
@@ -125,7 +125,7 @@ class StoredWidths(ComputedProperties, keras.Layer):
 
     def _beside_data(self, name: str) -> Any:
         """A stored width in the type of the data, which TensorFlow does not mix with another."""
-        return ops.cast(read(getattr(self, f"_{name}")), self.compute_dtype)
+        return cast(read(getattr(self, f"_{name}")), self.compute_dtype)
 
     def save_own_variables(self, store: Any) -> None:
         """Write the widths by name, and whether they were calibrated; Keras calls it."""
@@ -315,7 +315,7 @@ class StoredWidths(ComputedProperties, keras.Layer):
         """Integer bits that hold these values, of the shape of the widths."""
         tensor = self._shared.split(KERAS, ops.cast(ops.convert_to_tensor(values), self.compute_dtype))
         k, i, width = (self._beside_data(name) for name in ("k", "i", self._second))
-        return follow(tensor, k, i, ops.round(width), self.fixed_spec, self._shared.shared_axes, Mode.INFER).limited
+        return follow(tensor, k, i, KERAS.rint(width), self.fixed_spec, self._shared.shared_axes, Mode.INFER).limited
 
     def formats(self, shape: Sequence[int], values: np.ndarray | None = None) -> Formats:
         """The formats at inference of a tensor of this shape, batch axis left out for data.

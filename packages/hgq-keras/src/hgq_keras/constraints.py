@@ -13,6 +13,7 @@ import keras
 
 from hgq_core.errors import ConfigError
 from hgq_core.spec import WIDEST, Bounds
+from hgq_keras._ops import KERAS, read
 
 __all__ = ["Constant", "Max", "Min", "MinMax", "as_constraint"]
 
@@ -43,7 +44,7 @@ class MinMax(keras.constraints.Constraint):
 
     def __call__(self, w: Any) -> Any:
         """The widths inside both limits."""
-        return keras.ops.clip(w, self.min_value, self.max_value)
+        return KERAS.clip(read(w), self.min_value, self.max_value)
 
     def get_config(self) -> dict[str, float]:
         """Keyword arguments that make an equal constraint."""
