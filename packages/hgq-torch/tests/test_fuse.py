@@ -2,29 +2,27 @@
 
 import copy
 from itertools import product
-from typing import ClassVar
 
 import pytest
 import torch
 
 import hgq_torch
 from hgq_core.graph.ops import Add, Multiply, Relu
-from hgq_core.layers import Dense, EinsumDense
+from hgq_core.layers import ChannelsFirst, Convolution, Dense, EinsumDense
 from hgq_torch import nn as qnn
 from hgq_torch._fuse import Pattern
 from hgq_torch._slots import Layout, Turn
 
 
 class Declared(qnn.QModule):
-    """A layer of the declaration that is given, whose kernels are stored as PyTorch stores them."""
+    """A layer of the declaration that is given, whose kernels are stored as PyTorch stores them, or as declared."""
 
-    layouts: ClassVar = {
-        f"{part}kernel": Layout(f"{part}weight".replace("/", "_"), Turn.of((1, 0))) for part in ("", "a/", "b/")
-    }
-
-    def __init__(self, declaration):
+    def __init__(self, declaration, axes=2, *, as_declared=False):
         super().__init__(enable_iq=True)
         self.declared = declaration
+        turn = Turn.of((axes - 1, axes - 2, *range(axes - 2)))
+        parts = [] if as_declared else ["", "a/", "b/"]
+        self.layouts = {f"{part}kernel": Layout(f"{part}weight".replace("/", "_"), turn) for part in parts}
 
     def declaration(self):
         return self.declared
@@ -42,6 +40,12 @@ def _reused(t, x):
     return t.op(Add(), x, Dense(4)(t, x))
 
 
+def _two_windows(t, x):
+    """Two convolutions, each of data that it quantizes itself, that are parts of one layer."""
+    y = t.call("a", Convolution(3, (2,), (1,), "causal", (1,), activation=Relu()), x)
+    return t.call("b", Convolution(2, (3,), (2,), "same", (1,)), t.quantized("bq", y))
+
+
 def _summed(t, x):
     """A bias that is no vector of the output's last axis."""
     return EinsumDense("bti,io->bto", (4, 3), (2, 1))(t, x)
@@ -54,6 +58,11 @@ CASES = {
     "parts": (_gated, (4,), 2),
     "reused": (_reused, (4,), 0),
     "other-bias": (_summed, (2, 4), 1),
+    "square": (Dense(4, activation=Relu()), (4,), 1),
+    "conv1d": (Convolution(3, (2,), (2,), "valid", (1,)), (7, 4), 1),
+    "conv1d-parts": (_two_windows, (6, 2), 2),
+    "conv2d": (Convolution(4, (2, 3), (1, 2), ((1, 0), (0, 2)), (2, 1), 2, activation=Relu()), (5, 6, 4), 1),
+    "conv2d-first": (ChannelsFirst(Convolution(3, (3, 2), (1, 1), "same", (1, 1), use_bias=False)), (2, 5, 4), 1),
     "other-contraction": (EinsumDense("bti,it->bt", (4, 2)), (2, 4), 0),
 }
 
@@ -68,11 +77,18 @@ def one_by_one(module):
     return other
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_pattern_is_its_steps(name):
+def made(name, **options):
+    """The layer of a case, built, and how many patterns it has."""
     declaration, shape, number = CASES[name]
-    fused = Declared(declaration)
-    fused.build(shape)
+    module = Declared(declaration, {"1": 3, "2": 4}.get(name.removeprefix("conv")[:1], 2), **options)
+    module.build(shape)
+    return module, shape, number
+
+
+@pytest.mark.parametrize("as_declared", [False, True], ids=["PyTorch's layout", "the declared layout"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_pattern_is_its_steps(name, as_declared):
+    fused, shape, number = made(name, as_declared=as_declared)
     assert len(patterns(fused)) == number
     assert all(pattern.plan is not None for pattern in patterns(fused))
     with torch.no_grad():
@@ -101,11 +117,11 @@ def test_a_pattern_is_its_steps(name):
 
 
 def test_only_a_layer_that_is_one_pattern_has_its_cost():
-    models = {name: Declared(declaration) for name, (declaration, _, _) in CASES.items()}
-    for name, model in models.items():
-        model.build(CASES[name][1])
-    alone = {name for name, model in models.items() if model.made.pattern is not None}
-    assert alone == {"dense", "dense-relu", "dense-no-bias"}
+    models = {name: made(name)[0] for name in CASES}
+    alone = {name for name, model in models.items() if model.made.pattern is not None and model.made.pattern.plan.cost}
+    # The data of "dense-relu" have two axes, with widths along both.
+    assert alone == {"dense", "dense-no-bias", "square"}
+    models |= {f"{name}, as declared": made(name, as_declared=True)[0] for name in CASES}
     for model in models.values():
         hgq_torch.set_beta(model, 1.0)
         expected = model.ebops() + model.regularization()

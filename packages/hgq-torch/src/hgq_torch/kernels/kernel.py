@@ -8,14 +8,17 @@ import torch
 
 from hgq_core.modes import Round
 from hgq_torch._ops import power_of_two
-from hgq_torch.kernels.steps import ONE, clamp_, round_, truncate_
+from hgq_torch._reduce import summed_to
+from hgq_torch.kernels.steps import LN2, ONE, clamp_, round_, truncate_
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from hgq_core.spec import KBI
 
-__all__ = ["quantized_kernel"]
+__all__ = ["kernel_gradients", "quantized_kernel"]
 
 
 def quantized_kernel(
@@ -39,3 +42,19 @@ def quantized_kernel(
     side = torch.maximum(u.sub_(clipped).sign_(), sign)
     residual = clipped.sub_(uq)
     return uq.div_(scale), inside, scale, residual + side, side.mul_(limit).sub_(residual)
+
+
+def kernel_gradients(
+    total: Tensor, kernel: Sequence[Tensor], b_shape: torch.Size, i_shape: torch.Size
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of the stored weight and of its widths b and i.
+
+    Args:
+        total: the gradient of the quantized weight.
+        kernel: what `quantized_kernel` gives behind it.
+        b_shape: shape of the stored b.
+        i_shape: shape of the stored i.
+    """
+    inside, scale, db, di = kernel
+    scaled = (total / scale).mul_(LN2[scale.dtype])
+    return total * inside, summed_to(db * scaled, b_shape), summed_to(di * scaled, i_shape)

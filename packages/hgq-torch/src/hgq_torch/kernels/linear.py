@@ -18,7 +18,7 @@ from hgq_core.modes import Round
 from hgq_torch._reduce import rows_of_a_block, summed_to
 from hgq_torch.kernels.bias import quantized_bias
 from hgq_torch.kernels.data import data_grid
-from hgq_torch.kernels.kernel import quantized_kernel
+from hgq_torch.kernels.kernel import kernel_gradients, quantized_kernel
 from hgq_torch.kernels.steps import LN2, round_, truncate_
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class LinearFunction(torch.autograd.Function):
     def forward(
         ctx: Any,
         plan: Plan,
+        order: tuple[int, ...],
         quantizers: tuple[Quantizer, Quantizer, Quantizer | None],
         x: Tensor,
         weight: Tensor,
@@ -53,8 +54,9 @@ class LinearFunction(torch.autograd.Function):
         offset = None
         if bias is not None and bias_b is not None and bq is not None and plan.bias is not None:
             offset = quantized_bias(bias, bias_b, bq, plan.bias)
-        n_out, n_in = wq.shape
-        transposed = wq.t()
+        matrix = wq.permute(order)
+        n_out, n_in = matrix.shape
+        transposed = matrix.t()
         xq = torch.empty_like(x, memory_format=torch.contiguous_format) if grid else iq(x).contiguous()
         y = x.new_empty((*x.shape[:-1], n_out))
         rows = rows_of_a_block(x, n_out)
@@ -76,7 +78,7 @@ class LinearFunction(torch.autograd.Function):
                 y_.relu_()
         residual = None if offset is None or bias is None else bias - offset
         ctx.save_for_backward(x, xq, y if plan.relu else None, residual, wq, *kernel)
-        ctx.plan, ctx.rows = plan, rows
+        ctx.plan, ctx.order, ctx.rows = plan, order, rows
         ctx.shapes = data_f.shape, kernel_b.shape, kernel_i.shape
         return y
 
@@ -84,9 +86,10 @@ class LinearFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         """Gradients of input, weight, bias and every width."""
-        x, xq, y, residual, wq, inside, scale, db, di = ctx.saved_tensors
-        wants_x, wants_f = ctx.needs_input_grad[2], ctx.needs_input_grad[8]
+        x, xq, y, residual, stored, *kernel = ctx.saved_tensors
+        wants_x, wants_f = ctx.needs_input_grad[3], ctx.needs_input_grad[9]
         data_shape, b_shape, i_shape = ctx.shapes
+        wq = stored.permute(ctx.order)
         n_out, n_in = wq.shape
         ln2 = LN2[wq.dtype]
         # sum_n gx r = sum_o wq (gy^T r): the input's own gradient is not needed where nobody asks for it.
@@ -119,37 +122,31 @@ class LinearFunction(torch.autograd.Function):
             if through_weight:
                 g_f = summed_to(g_f.mul_(wq).sum(0).view((1,) * (x.ndim - 1) + (n_in,)), data_shape)
             g_f = g_f.mul_(ln2)
-        total_weight = cast("Tensor", g_weight)
-        scaled = (total_weight / scale).mul_(ln2)
-        return (
-            None,
-            None,
-            gx if wants_x else None,
-            total_weight * inside,
-            g_bias,
-            summed_to(db * scaled, b_shape),
-            summed_to(di * scaled, i_shape),
-            None if g_bias is None else (residual * g_bias).mul_(ln2),
-            g_f,
-        )
+        # A permutation of two axes is its own inverse.
+        weights = kernel_gradients(cast("Tensor", g_weight).permute(ctx.order), kernel, b_shape, i_shape)
+        g_bias_b = None if g_bias is None else (residual * g_bias).mul_(ln2)
+        return None, None, None, gx if wants_x else None, weights[0], g_bias, *weights[1:], g_bias_b, g_f
 
 
 def fused_linear(
     plan: Plan,
+    order: tuple[int, ...],
     quantizers: tuple[Quantizer, Quantizer, Quantizer | None],
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-) -> Tensor | None:
-    """``relu(iq(x) kq(W)^T + bq(b))`` in TRAIN mode; quantizers are those of input, weight, bias.
+) -> Tensor:
+    """``relu(iq(x) kq(W)^T + bq(b))`` in TRAIN mode, of widths that are all trained.
 
-    None where widths are not trained, as a quantizer then acts as at inference.
+    Args:
+        plan: for the quantizers.
+        order: the stored axis at each place of W, which is ``(out, in)``.
+        quantizers: of input, weight and bias.
+        x: the input.
+        weight: as it is stored.
+        bias: as it is stored.
     """
     iq, kq, bq = quantizers
     bias_b = None if bq is None else bq.b
-    data_f, kernel_b, kernel_i = iq.f, kq.b, kq.i
-    trained = data_f.requires_grad and (kernel_b.requires_grad or kernel_i.requires_grad)
-    if not trained or (bias_b is not None and not bias_b.requires_grad):
-        return None
-    result = LinearFunction.apply(plan, quantizers, x, weight, bias, kernel_b, kernel_i, bias_b, data_f)
+    result = LinearFunction.apply(plan, order, quantizers, x, weight, bias, kq.b, kq.i, bias_b, iq.f)
     return cast("Tensor", result)

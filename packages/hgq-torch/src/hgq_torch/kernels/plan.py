@@ -59,7 +59,7 @@ class Plan:
 
 
 def plan_of(
-    iq: Quantizer, kq: Quantizer, bq: Quantizer | None, *, relu: bool, features: tuple[int, int]
+    iq: Quantizer, kq: Quantizer, bq: Quantizer | None, *, relu: bool, features: tuple[int, int], counts: bool
 ) -> Plan | None:
     """The plan for these quantizers of input, weight and bias, or None if their specifications are others.
 
@@ -69,6 +69,7 @@ def plan_of(
         bq: of the bias.
         relu: whether a ReLU follows.
         features: sizes of input and output.
+        counts: whether the weight is stored ``(out, in)``, so that `kernels.cost` can count its bits.
     """
     if not _covered(iq, KIF, Overflow.WRAP, _ROUNDS) or not _covered(kq, KBI, Overflow.SAT_SYM, _ROUNDS):
         return None
@@ -83,7 +84,7 @@ def plan_of(
         cast("KBI", kq.spec),
         None if bq is None else cast("KBI", bq.spec),
         all(n == 1 for n in iq.f.shape[:-1]),
-        _cost_of(iq, kq, bq, features),
+        _cost_of(iq, kq, bq, features) if counts else None,
     )
 
 
