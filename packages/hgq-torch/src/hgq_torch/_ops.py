@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hgq_core.linear import windows
-from hgq_core.ops import EMPTY, tree
+from hgq_core.ops import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -210,14 +209,21 @@ class TorchOps:
         return result.movedim(1, -1)
 
     def pool(self, x: Tensor, op: Pool, /) -> Tensor:
-        """Pooling by shifted views; padding never wins a maximum and adds nothing to a sum."""
-        fill = float("-inf") if op.kind == "max" else 0.0
-        pads = [n for pair in reversed([(0, 0), *op.pads, (0, 0)]) for n in pair]
-        out = [int(n or 0) for n in op.shape(x.shape)[1:-1]]
-        padded = torch.nn.functional.pad(x, pads, value=fill)
-        taps = windows(op.window, op.strides, [1] * len(op.window), out)
-        views = [padded[(slice(None), *slices)] for _, slices in taps]
-        return tree(torch.maximum if op.kind == "max" else torch.add, views)
+        """Largest numbers, or sums, of windows; padding never wins a maximum and adds nothing to a sum."""
+        rank = len(op.window)
+        first = x.movedim(-1, 1)
+        if any(map(any, op.pads)):
+            fill = float("-inf") if op.kind == "max" else 0.0
+            first = torch.nn.functional.pad(first, [n for pair in reversed(op.pads) for n in pair], value=fill)
+        if op.kind == "max":
+            return _LARGEST[rank](first, op.window, op.strides).movedim(1, -1)
+        # Sums, not means: dividing by the window and multiplying again would round. 1d has no such option.
+        window, strides = ((1, *op.window), (1, *op.strides)) if rank == 1 else (op.window, op.strides)
+        planes = first.unsqueeze(2) if rank == 1 else first
+        sums = (torch.nn.functional.avg_pool3d if rank == 3 else torch.nn.functional.avg_pool2d)(
+            planes, window, strides, divisor_override=1
+        )
+        return (sums.squeeze(2) if rank == 1 else sums).movedim(1, -1)
 
 
 def _grouped(kernel: Tensor, groups: int) -> Tensor:
@@ -226,6 +232,11 @@ def _grouped(kernel: Tensor, groups: int) -> Tensor:
     return torch.cat([part.movedim((-2, -1), (0, 1)) for part in parts], dim=0)
 
 
+_LARGEST = {
+    1: torch.nn.functional.max_pool1d,
+    2: torch.nn.functional.max_pool2d,
+    3: torch.nn.functional.max_pool3d,
+}
 _CONVOLUTION = {1: torch.nn.functional.conv1d, 2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}
 _TRANSPOSED = {
     1: torch.nn.functional.conv_transpose1d,
