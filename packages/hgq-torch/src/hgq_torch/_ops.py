@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hgq_core.ops import EMPTY
+from hgq_core.linear import windows
+from hgq_core.ops import EMPTY, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -216,6 +217,12 @@ class TorchOps:
             fill = float("-inf") if op.kind == "max" else 0.0
             first = torch.nn.functional.pad(first, [n for pair in reversed(op.pads) for n in pair], value=fill)
         if op.kind == "max":
+            if not torch.is_grad_enabled():
+                # Half the time of PyTorch's pooling on a processor; with gradients it is the other way round.
+                out = [int(n or 0) for n in op.shape(x.shape)[1:-1]]
+                taps = windows(op.window, op.strides, [1] * rank, out)
+                views = [first[(slice(None), slice(None), *slices)] for _, slices in taps]
+                return tree(torch.maximum, views).movedim(1, -1)
             return _LARGEST[rank](first, op.window, op.strides).movedim(1, -1)
         # Sums, not means: dividing by the window and multiplying again would round. 1d has no such option.
         window, strides = ((1, *op.window), (1, *op.strides)) if rank == 1 else (op.window, op.strides)
