@@ -1,5 +1,7 @@
 """`to_graph` of ordinary forward passes: what a run shows is exported, what it cannot show is refused in a sentence."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -366,3 +368,28 @@ def test_a_layer_without_a_format_for_its_input_has_a_graph_that_says_so():
     graph = hgq_torch.to_graph(qnn.QLinear(4, 2, iq="dummy"), torch.zeros(1, 4))
     with pytest.raises(GraphError, match="not quantized"):
         run(graph, np.zeros((1, 4)))
+
+
+def test_a_step_leaves_nothing_to_the_garbage_collector():
+    """Result and gradient that hold each other would keep the memory of a step, until Python looks for cycles."""
+    layers = [qnn.QConv2d(2, 3, 2, activation="relu"), qnn.QMaxPool2d(2), torch.nn.Flatten(), qnn.QLinear(12, 4)]
+    model = torch.nn.Sequential(*layers, qnn.QLinear(4, 2, iq=Quantizer("float"), kq=Quantizer("kif", "weight")))
+    x = torch.randn(5, 2, 5, 5)
+
+    def tensors():
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    def step():
+        (model(x).sum() + hgq_torch.ebops_loss(model)).backward()
+        model.zero_grad()
+
+    step()
+    gc.collect()
+    gc.disable()
+    try:
+        before = tensors()
+        for _ in range(3):
+            step()
+        assert tensors() == before
+    finally:
+        gc.enable()

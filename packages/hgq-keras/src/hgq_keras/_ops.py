@@ -192,6 +192,6 @@ def read(variable: Any) -> Any:
 
 
 def cast(x: Any, dtype: str) -> Any:
-    """`keras.ops.cast` where there is something to do: on PyTorch it takes as long as an operation."""
-    same = ops.is_tensor(x) and keras.backend.standardize_dtype(x.dtype) == dtype
-    return x if same else ops.cast(x, dtype)
+    """`keras.ops.cast`, on PyTorch where there is something to do: there it takes as long as an operation."""
+    direct = keras.backend.backend() == "torch" and ops.is_tensor(x)
+    return x if direct and keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
