@@ -24,7 +24,7 @@ __all__ = ["check_fields"]
 _MOST = 2**31
 """No size, axis, count or number of bits of a graph is larger."""
 
-_NAMES = {"NDArray": NDArray, "Graph": Graph, "Operation": Operation}
+_NAMES = {"np": np, "NDArray": NDArray, "Graph": Graph, "Operation": Operation}
 """What the declarations import for type checkers only."""
 
 
