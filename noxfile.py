@@ -38,7 +38,7 @@ HARDWARE = ["-e", "packages/hgq-keras[jax]", "-e", "packages/hgq-hw[da4ml,hls4ml
 SHARED = [*CORE, *HARDWARE, "-e", "packages/hgq-torch", TENSORFLOW, "torch==2.13.0"]
 SHARED += ["pytest-xdist", "ruff", "mypy", "build"]
 DOCS = ["mkdocs-material", "mkdocstrings[python]", "ruff"]  # ruff breaks the lines of signatures
-PEER = ["hgq2==0.2.0", "keras==3.15.1", "jax==0.10.2"]
+PEER = ["hgq2==0.2.0", "keras==3.15.1", "jax==0.10.2", "torch", "tensorflow-cpu"]
 
 JOBS = str(min(2, os.cpu_count() or 1))
 ENV = {

@@ -28,6 +28,7 @@ TARGETS = {("hgq-keras, jax", 2048): 1.6, ("hgq-keras, jax", 16600): 1.4}
 TARGETS |= {("hgq-torch, eager", 2048): 3.3, ("hgq-torch, eager", 16600): 2.0}
 LOAD_TARGET = 1.5
 MIXER, MIXER_BATCH = ("--model", "mixer"), 256
+CNN_BATCH = 256
 INFERENCE = ("--inference",)
 
 
@@ -50,18 +51,19 @@ def keras_rows(peer: str | None, batches: list[int], rounds: int, turns: int) ->
 
 
 def other_rows(peer: str | None, batches: list[int], rounds: int, turns: int) -> list[dict[str, Any]]:
-    """Inference, the mixer and Keras' other frameworks, likewise; the peer's environment has JAX only."""
+    """Inference, the mixer and Keras' other frameworks, likewise."""
     packages = {"hgq-keras": sys.executable} | ({"HGQ2 0.2.0": peer} if peer else {})
     ways: dict[tuple[str, int], tuple[str, ...]] = {}
     for package, python in packages.items():
         for batch in batches:
             ways[f"{package}, jax: inference", batch] = ("jax", python, *INFERENCE)
-        for what, options in (("step", ()), ("inference", INFERENCE)):
-            ways[f"{package}, jax: mixer, {what}", MIXER_BATCH] = ("jax", python, *MIXER, *options)
-    for backend, name in (("torch", "torch, eager"), ("tensorflow", "tensorflow, jit")):
-        for what, options in (("step", ()), ("inference", INFERENCE)):
-            for batch in batches:
-                ways[f"hgq-keras, {name}: {what}", batch] = (backend, sys.executable, *options)
+        for backend, name in (("jax", "jax"), ("tensorflow", "tensorflow, jit")):
+            for what, options in (("step", ()), ("inference", INFERENCE)):
+                ways[f"{package}, {name}: mixer, {what}", MIXER_BATCH] = (backend, python, *MIXER, *options)
+        for backend, name in (("torch", "torch, eager"), ("tensorflow", "tensorflow, jit")):
+            for what, options in (("step", ()), ("inference", INFERENCE)):
+                for batch in batches:
+                    ways[f"{package}, {name}: {what}", batch] = (backend, python, *options)
     return _in_turns(ways, rounds, turns)
 
 
@@ -79,16 +81,20 @@ def _in_turns(ways: dict[tuple[str, int], tuple[str, ...]], rounds: int, turns: 
     return rows
 
 
-def torch_rows(batches: list[int], repeats: int, *, inference: bool = False) -> list[dict[str, Any]]:
-    """The jet model on PyTorch, eager, without a compiled operator."""
+def torch_rows(
+    batches: list[int], repeats: int, *, network: str = "jet", inference: bool = False
+) -> list[dict[str, Any]]:
+    """A model on PyTorch, eager, without a compiled operator."""
     code = "import json, sys, process; process.pin(); process.keep_memory(); import torch_step; print(json.dumps("
-    code += f"[torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1]), inference={inference})"
+    code += f"[torch_step.measure(b, max(1, 10240 // b), int(sys.argv[1]), network={network!r}, inference={inference})"
     code += " for b in map(int, sys.argv[2:])]))"
     command = [sys.executable, "-c", code, str(repeats), *map(str, batches)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
+    what = [network] * (network != "jet") + ["inference"] * inference
+    name = "hgq-torch, eager" + (f": {', '.join(what)}" if what else "")
     return [
         {
-            "name": "hgq-torch, eager: inference" if inference else "hgq-torch, eager",
+            "name": name,
             "batch": row["batch"],
             "plain_ms": row["plain_ms"],
             "quantized_ms": row["ours_ms"],
@@ -176,6 +182,8 @@ def main() -> int:
     console.print(speed_table(rows, "Training step, 16-64-32-32-5"))
     others = other_rows(options.peer_python, options.batch, options.rounds, options.turns)
     others += torch_rows(options.batch, 15 * options.turns, inference=True)
+    for inference in (False, True):
+        others += torch_rows([CNN_BATCH], 6 * options.turns, network="cnn", inference=inference)
     console.print(speed_table(others, "Other frameworks, inference, and a mixer"))
     load = load_row(options.turns)
     console.print(

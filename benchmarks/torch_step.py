@@ -1,4 +1,4 @@
-"""A training step of hgq-torch against plain PyTorch: the jet network, Adam, EBOPs on.
+"""A training step of hgq-torch against plain PyTorch: the jet network or a convolutional one, Adam, EBOPs on.
 
 Ratios of interleaved runs in one process on one thread, in CPU time; per-element widths for weights and activations.
 `python benchmarks/torch_step.py` prints the table; `measure` gives one row of it.
@@ -17,7 +17,7 @@ from process import keep_memory, pin
 from torch import nn
 
 import hgq_torch
-from hgq_torch.nn import QLinear
+from hgq_torch.nn import QConv2d, QLinear, QMaxPool2d
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,16 +26,24 @@ WIDTHS = (16, 64, 32, 32, 5)
 BETA = 1e-5
 
 
-def plain() -> nn.Module:
+def plain(network: str = "jet") -> nn.Module:
     """The network without quantization."""
+    if network == "cnn":
+        first = [nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2)]
+        return nn.Sequential(*first, nn.Flatten(), nn.Linear(400, 10))
     layers: list[nn.Module] = []
     for n, (a, b) in enumerate(itertools.pairwise(WIDTHS)):
         layers += [nn.Linear(a, b)] + ([nn.ReLU()] if n < len(WIDTHS) - 2 else [])
     return nn.Sequential(*layers)
 
 
-def quantized() -> nn.Module:
+def quantized(network: str = "jet") -> nn.Module:
     """The same network with trained widths."""
+    if network == "cnn":
+        convolutions = [QConv2d(a, b, 3, activation="relu", beta0=BETA) for a, b in ((1, 8), (8, 16))]
+        pools = [QMaxPool2d(2, beta0=BETA) for _ in convolutions]
+        first = itertools.chain.from_iterable(zip(convolutions, pools, strict=True))
+        return nn.Sequential(*first, nn.Flatten(), QLinear(400, 10, beta0=BETA))
     last = len(WIDTHS) - 2
     return nn.Sequential(
         *(
@@ -43,6 +51,12 @@ def quantized() -> nn.Module:
             for n, (a, b) in enumerate(itertools.pairwise(WIDTHS))
         )
     )
+
+
+def data(network: str, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random inputs and labels."""
+    shape, classes = ((1, 28, 28), 10) if network == "cnn" else (WIDTHS[:1], WIDTHS[-1])
+    return torch.randn(batch, *shape), torch.randint(0, classes, (batch,))
 
 
 def make_step(
@@ -82,6 +96,7 @@ def measure(
     steps: int = 5,
     repeats: int = 60,
     *,
+    network: str = "jet",
     fused_adam: bool = False,
     compiled: bool = False,
     inference: bool = False,
@@ -92,6 +107,7 @@ def measure(
         batch: rows of the input.
         steps: steps per timing.
         repeats: timings of each variant; they take turns.
+        network: ``jet``, 16-64-32-32-5, or ``cnn``, two convolutions with pooling on 28 x 28 images.
         fused_adam: whether both sides use `torch.optim.Adam(fused=True)`; on a CPU the default is a loop over tensors.
         compiled: also time ours, and plain PyTorch, under `torch.compile`.
         inference: time inference after a few steps, eagerly, and not the steps.
@@ -103,12 +119,13 @@ def measure(
     torch.set_num_threads(1)
     try:
         torch.manual_seed(0)
-        x, y = torch.randn(batch, WIDTHS[0]), torch.randint(0, WIDTHS[-1], (batch,))
-        models = {"plain": plain(), "ours": quantized()}
+        x, y = data(network, batch)
+        models = {"plain": plain(network), "ours": quantized(network)}
+        hgq_torch.build(models["ours"], x)
         variants = {name: make_step(model, x, y, fused=fused_adam) for name, model in models.items()}
         if compiled:
-            variants["plain_compiled"] = make_step(plain(), x, y, fused=fused_adam, forward=torch.compile)
-            variants["ours_compiled"] = make_step(quantized(), x, y, fused=fused_adam, forward=torch.compile)
+            variants["plain_compiled"] = make_step(plain(network), x, y, fused=fused_adam, forward=torch.compile)
+            variants["ours_compiled"] = make_step(quantized(network), x, y, fused=fused_adam, forward=torch.compile)
         for step in variants.values():
             for _ in range(5):
                 step()
@@ -154,7 +171,7 @@ def main() -> None:
 def profile(batch: int) -> str:
     """The operators of ten steps of ours, by own CPU time."""
     torch.set_num_threads(1)
-    x, y = torch.randn(batch, WIDTHS[0]), torch.randint(0, WIDTHS[-1], (batch,))
+    x, y = data("jet", batch)
     step = make_step(quantized(), x, y, fused=False)
     step()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as report:
