@@ -122,6 +122,16 @@ def test_a_gradient_at_inference_reaches_the_kernel():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(gradient), np.repeat(X.sum(0)[:, None], 3, axis=1))
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="only JAX traces with weights that are numbers")
+def test_nothing_is_kept_of_a_trace_in_which_the_weights_are_constants():
+    import jax
+
+    model, _ = a_layer()
+    compiled = jax.jit(lambda x: model(x, training=False))(X)
+    np.testing.assert_array_equal(compiled, outputs(model))
+    np.testing.assert_array_equal(jax.jit(lambda x: model(x, training=False))(X[:2]), compiled[:2])
+
+
 def growth(model):
     """How many tensors a call in training leaves to the garbage collector."""
     import gc

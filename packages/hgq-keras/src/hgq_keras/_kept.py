@@ -30,7 +30,8 @@ class Kept(Generic[T]):
         known, result = self._sources, self._result
         if known is None or result is None or not all(map(_same, known, sources)):
             result = compute()
-            self._sources, self._result = [_copied(source) for source in sources], result
+            if _has_numbers(result):
+                self._sources, self._result = [_copied(source) for source in sources], result
         return result
 
     def __reduce__(self) -> tuple[type[Kept[T]], tuple[()]]:
@@ -54,6 +55,9 @@ if keras.backend.backend() == "torch":
     def _copied(tensor: Any) -> Any:
         return tensor.detach().clone()
 
+    def _has_numbers(result: Any) -> bool:  # noqa: ARG001 (as for the others)
+        return True
+
 elif keras.backend.backend() == "jax":
     import jax
 
@@ -67,6 +71,10 @@ elif keras.backend.backend() == "jax":
     def _copied(tensor: Any) -> Any:
         return tensor
 
+    def _has_numbers(result: Any) -> bool:
+        # While JAX traces a function, what is computed from numbers has none yet.
+        return not any(isinstance(part, jax.core.Tracer) for part in jax.tree.leaves(result))
+
 else:
 
     def may_keep(*tensors: Any) -> bool:  # noqa: ARG001 (as for the others)
@@ -78,3 +86,6 @@ else:
 
     def _copied(tensor: Any) -> Any:
         return tensor
+
+    def _has_numbers(result: Any) -> bool:  # noqa: ARG001 (as for the others)
+        return False
