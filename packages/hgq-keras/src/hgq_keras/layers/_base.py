@@ -12,12 +12,13 @@ import keras
 from keras import ops
 
 from hgq_core.errors import ConfigError, FileError, HGQError, ShapeError, UnsupportedError
-from hgq_core.layers import Bits, Emit, Layered, Program, Values, trace
+from hgq_core.layers import Bits, Emit, Layered, Program, trace
 from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option
 from hgq_keras._computed import computed
+from hgq_keras._fuse import FusedValues, fused
 from hgq_keras._initializers import Filled
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots, CountSlots, GraphSlots
@@ -173,6 +174,7 @@ class QLayer(Slotted):
     def _build(self, shapes: list[Shape]) -> None:
         self._check_hooks()
         self.program = self._traced(shapes)
+        self._running = fused(self.program)
         self._check_slots()
         self._build_inside()
         self._check_held()
@@ -241,7 +243,7 @@ class QLayer(Slotted):
         seen = _SEEN.get()
         if seen is not None:
             seen.append(self)
-        y = Values(KERAS, CallSlots(self, training)).read(self.program, self._as_list(inputs))
+        y = FusedValues(KERAS, CallSlots(self, training)).read(self._running, self._as_list(inputs))
         if training and self.enable_ebops:
             count = ops.convert_to_tensor(Bits(KERAS, CountSlots(self, KERAS)).count(self.program))
             # In the type of the widths, as their regularisers: Keras adds up losses of one type only.
