@@ -40,14 +40,14 @@ def _read_again(t, x):
 
 
 def _bias_of_rows(t, x):
-    return EinsumDense("bti,io->bto", (2, 3), (2, 1))(t, x)
+    return EinsumDense("bti,io->bto", (4, 3), (2, 1))(t, x)
 
 
 @pytest.mark.parametrize(
     ("declaration", "kept"),
     [
         (_read_again, ["Contract", "Add", "Add"]),
-        (EinsumDense("bti,it->bt", (2,)), ["Contract"]),
+        (EinsumDense("bti,it->bt", (4, 2)), ["Contract"]),
         (_bias_of_rows, ["Add"]),
     ],
     ids=["data that are read again", "another contraction", "a bias along another axis"],
