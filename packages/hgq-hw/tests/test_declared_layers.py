@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from hgq_core.conformance.built import Shelf
-from hgq_core.conformance.cases_layers import CASES, CHAINS, GRAPHS, case
+from hgq_core.conformance.cases_layers import NAMES, case
 from hgq_core.conformance.numpy_backend import NumpyBackend
 from hgq_core.graph import run
 from hgq_hw import da4ml, hls4ml, vectors
 from hgq_hw.hls4ml.boundary import split
 from hgq_hw.hls4ml.legal import legalize
 
-NAMES = [*CASES, *CHAINS, *GRAPHS]
 ONE_OF_EACH_KIND = {case(name).layers[0].kind: name for name in reversed(NAMES)}
 MODELS = Shelf(NumpyBackend("numpy"))
 

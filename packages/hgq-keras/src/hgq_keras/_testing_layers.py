@@ -73,7 +73,7 @@ class Row(quantized.QLayer):
         return super().from_config({**config, "parts": parts})
 
 
-_CLASSES = {
+_CLASSES: dict[str, type[quantized.QLayer]] = {
     "dense": quantized.QDense,
     "einsum_dense": quantized.QEinsumDense,
     "conv1d": quantized.QConv1D,
@@ -86,8 +86,10 @@ _CLASSES = {
     "softmax": quantized.QSoftmax,
 }
 WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
-_PLACES = {"kq": "weight", "bq": "bias", "iq": "datalane", "oq": "datalane"}
-_PLACES |= {"exp/iq": "datalane", "exp/oq": "table", "inv/iq": "datalane", "inv/oq": "table"}
+"""Kinds whose class takes an activation before its output quantizer."""
+_ARGUMENTS: dict[str, dict[str, str]] = {}
+"""By kind, arguments of the class that are not called after the slot."""
+_PLACES = {"kq": "weight", "bq": "bias"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -107,11 +109,19 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         options["activation"] = options.pop("function")
     elif "kernel" in layer.weights and layer.kind != "einsum_dense":
         options["use_bias"] = "bias" in layer.weights
-    for place, spec in layer.quantizers.items():
-        argument = "iq_confs" if layer.kind == "add" and place == "iq" else f"{attribute_of(place)}_conf"
-        options[argument] = configuration(spec, _PLACES[place])
+    made: Any = _CLASSES[layer.kind]
+    for slot, spec in layer.quantizers.items():
+        argument = "iq_confs" if made.many_inputs and slot == "iq" else f"{attribute_of(slot)}_conf"
+        argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)
+        options[argument] = configuration(spec, _place(slot))
     enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
-    return _CLASSES[layer.kind](name=name, **enabled, **options)
+    return made(name=name, **enabled, **options)
+
+
+def _place(slot: str) -> str:
+    """The place of a slot: that of its last word, or a table's where it is the output of a part."""
+    part, _, word = slot.rpartition("/")
+    return "table" if part and word == "oq" else _PLACES.get(word, "datalane")
 
 
 def assign(layer: Layer, keras_layer: Any) -> None:
@@ -119,7 +129,7 @@ def assign(layer: Layer, keras_layer: Any) -> None:
     for number, part in enumerate(layer.options.get("parts", ())):
         assign(part, keras_layer.parts[number])
     for name, value in layer.weights.items():
-        getattr(keras_layer, _WEIGHTS.get(name, name)).assign(value)
+        getattr(keras_layer, attribute_of(_WEIGHTS.get(name, name))).assign(value)
     for place, widths in layer.widths.items():
         for quantizer in keras_layer.iqs if place == "iq" else [getattr(keras_layer, attribute_of(place))]:
             store(quantizer, widths)

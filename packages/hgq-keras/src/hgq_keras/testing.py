@@ -94,13 +94,6 @@ def cost_gradients(model: keras.Model, inputs: Any) -> tuple[list[Any], list[Any
     return variables, list(torch.autograd.grad(sum(model.losses), values, allow_unused=True))
 
 
-def _present(layer: Any, place: str) -> Quantizer | None:
-    """The layer's quantizer at this place, if it has one."""
-    if place in ("iq", "oq"):
-        return getattr(layer, place) if getattr(layer, f"enable_{place}", False) else None
-    return getattr(layer, place, None)
-
-
 class KerasQuantizer(JudgedQuantizer):
     """A built `Quantizer` layer."""
 
@@ -137,11 +130,11 @@ class KerasQuantizer(JudgedQuantizer):
 
 
 class KerasModel(Model):
-    """A functional model and the names of those of its layers that the suite knows, by position."""
+    """A functional model, and the layers of the suite that it was made of, by position."""
 
-    def __init__(self, model: keras.Model, names: Mapping[int, str]) -> None:
+    def __init__(self, model: keras.Model, layers: Mapping[int, Layer]) -> None:
         self.model = model
-        self.names = names
+        self.layers = layers
 
     def forward(self, *inputs: np.ndarray, mode: Mode = Mode.INFER) -> np.ndarray:
         if mode is Mode.INFER and keras.backend.backend() == "jax":
@@ -161,19 +154,17 @@ class KerasModel(Model):
         schedule.on_epoch_begin(0)
         found = {id(v): g for v, g in zip(*cost_gradients(self.model, _one_or_list(inputs)), strict=True)}
         result: dict[tuple[int, str], dict[str, np.ndarray]] = {}
-        for n, name in self.names.items():
-            for place in ("iq", "kq", "bq", "oq"):
-                quantizer = _present(self.model.get_layer(name), place)
-                if quantizer is not None:
-                    given = {v.name: found[id(v)] for v in quantizer.trainable_variables}
-                    result[n, place] = {w: np.zeros(1) if g is None else _array(g) for w, g in given.items()}
+        for n, layer in self.layers.items():
+            for slot in layer.quantizers:
+                given = {v.name: found[id(v)] for v in self.quantizer(n, slot).layer.trainable_variables}
+                result[n, slot] = {w: np.zeros(1) if g is None else _array(g) for w, g in given.items()}
         return result
 
     def to_graph(self) -> Graph:
         return to_graph(self.model)
 
     def quantizer(self, layer: int, name: str) -> KerasQuantizer:
-        chosen = getattr(self.model.get_layer(self.names[layer]), attribute_of(name))
+        chosen = getattr(self.model.get_layer(_name(layer)), attribute_of(name))
         return KerasQuantizer(chosen, tuple(chosen.get_build_config()["input_shape"]))
 
     def save_and_load(self, folder: Path, save_format: str) -> KerasModel:
@@ -185,7 +176,7 @@ class KerasModel(Model):
         else:
             self.model.save(path)
             loaded = keras.saving.load_model(path)
-        return KerasModel(loaded, self.names)
+        return KerasModel(loaded, self.layers)
 
     def train(self, x: np.ndarray, y: np.ndarray, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
         self.model.compile(keras.optimizers.Adam(learning_rate), loss="mse", metrics=["mse"])
@@ -243,7 +234,7 @@ class KerasBackend(Backend):
         return KerasQuantizer(quantizer, shape)
 
     def model(self, layers: Sequence[Layer], input_shape: tuple[int, ...]) -> KerasModel:
-        made = {n: make_layer(layer, f"layer{n}") for n, layer in enumerate(layers) if layer.again is None}
+        made = {n: make_layer(layer, _name(n)) for n, layer in enumerate(layers) if layer.again is None}
         inputs = [keras.Input(input_shape) for _ in range(input_count(layers))]
 
         def apply(number: int, tensors: list[Any]) -> Any:
@@ -256,7 +247,12 @@ class KerasBackend(Backend):
         model = keras.Model(_one_or_list(inputs), evaluated(layers, inputs, apply))
         for number, keras_layer in made.items():
             assign(layers[number], keras_layer)
-        return KerasModel(model, {number: f"layer{number}" for number in made})
+        return KerasModel(model, {number: layers[number] for number in made})
+
+
+def _name(position: int) -> str:
+    """The name of the layer at this position."""
+    return f"layer{position}"
 
 
 def _mode(layer: keras.Layer, mode: Mode) -> Any:

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from math import inf
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hgq_core.conformance import expected
+from hgq_core.conformance import families
 from hgq_core.conformance.backend import Layer
+from hgq_core.conformance.drawn import (
+    WEIGHT_MODES,
+    LayerCase,
+    Modes,
+    data_spec,
+    data_widths,
+    generator,
+    numbers,
+    per_tensor,
+    tensors,
+    weight_spec,
+    weight_widths,
+)
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import KBI, KIF, Spec
 
-__all__ = ["CASES", "LayerCase", "case", "cases"]
-
-BATCH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class LayerCase:
-    """A chain of layers with the data that it is judged on.
-
-    Attributes:
-        layers: the chain.
-        input_shape: without the batch axis.
-        inputs: float32 arrays, one per input of the chain.
-    """
-
-    layers: tuple[Layer, ...]
-    input_shape: tuple[int, ...]
-    inputs: tuple[NDArray[np.float32], ...]
-
+__all__ = ["CASES", "NAMES", "LayerCase", "case", "cases"]
 
 CASES: dict[str, dict[str, Any]] = {
     "dense": {"kind": "dense", "shape": (5,), "units": 4},
@@ -118,19 +112,9 @@ CHAINS: dict[str, tuple[str, ...]] = {
 """Chains of cases, each ``case:input shape``; a chain's data is that of its first layer."""
 
 
-def _data_quantizer(modes: tuple[Round, Overflow], *, shared: bool) -> Spec:
-    axes: dict[str, Any] = (
-        {"homogeneous_axis": None, "heterogeneous_axis": ()} if shared else {"homogeneous_axis": (0,)}
-    )
-    return KIF(round_mode=modes[0], overflow_mode=modes[1], i_decay_speed=0.01, **axes)
-
-
 def _weights(kind: str, shape: tuple[int, ...], options: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """Weights finer than their quantizers, so that ties and saturation occur; none of batch_norm's is near a tie."""
-
-    def draw(*size: int) -> NDArray[np.float32]:
-        return (rng.integers(-160, 161, size) / 64).astype(np.float32)
-
+    """The weights of a kind; none of batch_norm's is near a tie."""
+    draw = partial(numbers, rng)
     if kind == "dense":
         return {"kernel": draw(shape[-1], options["units"]), "bias": draw(options["units"])}
     if kind == "einsum_dense":
@@ -158,9 +142,8 @@ def _weights(kind: str, shape: tuple[int, ...], options: dict[str, Any], rng: np
 
 def _softmax_tables() -> list[tuple[str, Spec, dict[str, int]]]:
     """Quantizers of the tables of softmax: shared over the tensor, positive, saturating at their outputs."""
-    shared: dict[str, Any] = {"homogeneous_axis": None, "heterogeneous_axis": ()}
-    data = KIF(round_mode=Round.RND, overflow_mode=Overflow.SAT, **shared)
-    table = KBI(round_mode=Round.RND_CONV, overflow_mode=Overflow.SAT, i_decay_speed=inf, k0=0, **shared)
+    data = KIF(round_mode=Round.RND, overflow_mode=Overflow.SAT, **per_tensor())
+    table = KBI(round_mode=Round.RND_CONV, overflow_mode=Overflow.SAT, i_decay_speed=inf, k0=0, **per_tensor())
     return [
         ("exp/iq", data, {"k": 1, "i": 3, "f": 3}),
         ("exp/oq", table, {"k": 0, "b": 7, "i": 1}),
@@ -169,30 +152,12 @@ def _softmax_tables() -> list[tuple[str, Spec, dict[str, int]]]:
     ]
 
 
-def _weight_widths(weights: dict[str, Any], modes: tuple[Round, Overflow], rng: np.random.Generator) -> dict[str, Any]:
-    """Stored widths of ``kq`` and ``bq``; WRAP has the integer bits that the weight itself needs."""
-    widths: dict[str, Any] = {}
-    for name, array in (
-        ("kq", weights.get("kernel", weights.get("gamma"))),
-        ("bq", weights.get("bias", weights.get("beta"))),
-    ):
-        if array is None:
-            continue
-        if "gamma" in weights:
-            widths[name] = {"k": 1, "b": 6, "i": 3}
-            continue
-        b = rng.integers(1, 6, array.shape)
-        if name == "kq":
-            b = np.where(rng.uniform(size=array.shape) < 0.15, 0, b)
-        wraps = name == "bq" or modes[1] is Overflow.WRAP
-        i = rng.integers(0, 3, array.shape)
-        if wraps:
-            b = np.maximum(b, 1)
-            flat = zip(array.ravel(), b.ravel(), strict=True)
-            mode = Round.RND if name == "bq" else modes[0]
-            i = np.array([expected.integer_bits_kbi(v, v, int(n), mode) if v else 0 for v, n in flat]).reshape(b.shape)
-        widths[name] = {"k": 1, "b": b, "i": i}
-    return widths
+def _weight_widths(weights: dict[str, Any], modes: Modes, rng: np.random.Generator) -> dict[str, Any]:
+    """Stored widths of ``kq`` and ``bq``."""
+    if "gamma" in weights:
+        return {name: {"k": 1, "b": 6, "i": 3} for name in ("kq", "bq")}
+    widths = {"kq": weight_widths(rng, weights["kernel"], modes)} if "kernel" in weights else {}
+    return widths | ({"bq": weight_widths(rng, weights["bias"], is_bias=True)} if "bias" in weights else {})
 
 
 @cache
@@ -200,47 +165,44 @@ def case(name: str) -> LayerCase:
     """The case of this id; the same arrays every time."""
     if name in GRAPHS:
         return GRAPHS[name]()
+    if name in families.CASES:
+        return families.CASES[name](generator(name))
     if name in CHAINS:
         return _chain(CHAINS[name])
     return _case(name, CASES[name], None)
 
 
 def _case(name: str, arguments: dict[str, Any], shape: tuple[int, ...] | None) -> LayerCase:
-    rng = np.random.default_rng(crc32(name.encode()))
+    rng = generator(name)
     options = dict(arguments)
     kind, shape = options.pop("kind"), shape or options["shape"]
     del options["shape"]
     shared, bias = options.pop("shared", False), options.pop("bias", True)
     modes = {place: options.pop(place, default) for place, default in (
-        ("iq", (Round.RND, Overflow.WRAP)), ("kq", (Round.RND, Overflow.SAT_SYM)), ("oq", None),
+        ("iq", (Round.RND, Overflow.WRAP)), ("kq", WEIGHT_MODES), ("oq", None),
     )}  # fmt: skip
     weights = _weights(kind, shape, options, rng)
     if not bias:
         weights.pop("bias", None)
-    quantizers: dict[str, Spec] = {"iq": _data_quantizer(modes["iq"], shared=shared)}
+    quantizers: dict[str, Spec] = {"iq": data_spec(modes["iq"], shared=shared)}
     if weights:
-        quantizers["kq"] = KBI(
-            round_mode=modes["kq"][0], overflow_mode=modes["kq"][1], is_weight=True, i_decay_speed=inf
-        )
-        if "bias" in weights or "beta" in weights:
-            overflow_mode = Overflow.SAT_SYM if "beta" in weights else Overflow.WRAP
-            quantizers["bq"] = KBI(round_mode=Round.RND, overflow_mode=overflow_mode, i_decay_speed=0.01)
+        quantizers["kq"] = weight_spec(modes["kq"])
+        if "beta" in weights:
+            quantizers["bq"] = KBI(round_mode=Round.RND, overflow_mode=Overflow.SAT_SYM, i_decay_speed=0.01)
+        elif "bias" in weights:
+            quantizers["bq"] = weight_spec(is_bias=True)
     widths = _weight_widths(weights, modes["kq"], rng)
-    size = (1,) * (len(shape) + 1) if shared else (1, *shape)
-    k = rng.integers(0, 2, size) if kind != "unary_lut" else np.ones(size, int)
-    widths["iq"] = {"k": k, "i": rng.integers(0, 3, size), "f": rng.integers(-1, 4, size)}
+    widths["iq"] = data_widths(rng, shape, shared=shared)
     if kind == "unary_lut":
-        widths["iq"]["f"] = rng.integers(1, 4, size)
-    if shared:  # one dead width would silence the whole layer
-        widths["iq"]["f"] = np.maximum(widths["iq"]["f"], 1)
+        size = (1, *shape)
+        widths["iq"] |= {"k": np.ones(size, int), "f": rng.integers(1, 4, size)}
     if modes["oq"]:
-        quantizers["oq"] = _data_quantizer(modes["oq"], shared=True)
+        quantizers["oq"] = data_spec(modes["oq"], shared=True)
         widths["oq"] = {"k": 1, "i": 1 if kind == "unary_lut" else 3, "f": 4 if kind == "unary_lut" else 2}
     if kind == "softmax":
         for slot, spec, stored in _softmax_tables():
             quantizers[slot], widths[slot] = spec, stored
-    count = 2 if kind == "add" else 1
-    inputs = tuple((rng.integers(-400, 401, (BATCH, *shape)) / 64).astype(np.float32) for _ in range(count))
+    inputs = tensors(rng, 2 if kind == "add" else 1, shape)
     return LayerCase((Layer(kind, options, quantizers, weights, widths),), shape, inputs)
 
 
@@ -303,9 +265,13 @@ GRAPHS: dict[str, Callable[[], LayerCase]] = {
 """Cases whose layers are no chain, by id."""
 
 
+NAMES: tuple[str, ...] = (*CASES, *CHAINS, *GRAPHS, *families.CASES)
+"""The ids of all cases."""
+
+
 def cases(*names: str) -> list[Any]:
     """Cases of the table by name, all if none is given, marked with the kinds of layers that they need."""
-    names = names or (*CASES, *CHAINS, *GRAPHS)
+    names = names or NAMES
     return [
         pytest.param(name, marks=pytest.mark.kinds(*(la.kind for la in case(name).layers)), id=name) for name in names
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hgq_core.conformance import families
 from hgq_core.conformance.backend import Layer
 from hgq_core.graph.ops import Add, Relu, Reshape
 from hgq_core.layers import (
@@ -36,7 +37,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "sigmoid": lambda
 def declaration_of(layer: Layer) -> Declaration:
     """What a layer computes, in the words of `hgq_core.layers`."""
     table = layer.kind == "unary_lut"
-    operation = _KINDS[layer.kind](layer)
+    operation = (_KINDS | families.KINDS)[layer.kind](layer)
     return Layered(operation, enable_iq="iq" in layer.quantizers, enable_oq="oq" in layer.quantizers and not table)
 
 

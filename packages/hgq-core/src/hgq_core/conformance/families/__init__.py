@@ -1,0 +1,24 @@
+"""The families of layers: for each, its cases, the declaration of each kind, by the words of `Layer`.
+
+A module of a family has ``CASES``, by id the function that draws a case, and ``KINDS``, by kind the function from a
+`Layer` to its declaration; its expected values are in `hgq_core.conformance.oracle`, which shares no code with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hgq_core.conformance.backend import Layer
+    from hgq_core.conformance.drawn import LayerCase
+    from hgq_core.layers import Declaration
+
+__all__ = ["CASES", "KINDS"]
+
+CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {}
+"""The function that draws a case, by its id."""
+KINDS: dict[str, Callable[[Layer], Declaration]] = {}
+"""The declaration of a layer, by its kind."""
