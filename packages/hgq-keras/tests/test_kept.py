@@ -132,6 +132,29 @@ def test_nothing_is_kept_of_a_trace_in_which_the_weights_are_constants():
     np.testing.assert_array_equal(jax.jit(lambda x: model(x, training=False))(X[:2]), compiled[:2])
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="the mode is PyTorch's own")
+def test_a_first_call_in_inference_mode_leaves_a_layer_that_trains():
+    import torch
+
+    layer = QDense(3)
+    with torch.inference_mode():
+        layer(X, training=False)
+    assert not any(variable.value.is_inference() for variable in layer.variables)
+    for training in (True, False):
+        layer(X, training=training).sum().backward()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="hooks are PyTorch's own")
+def test_a_hook_on_a_quantizer_is_called_at_every_step():
+    _, layer = a_layer()
+    seen = []
+    for quantizer in (layer.iq, layer.kq, layer.bq):
+        quantizer.register_forward_hook(lambda *_: seen.append(1))
+    for count, training in enumerate((True, False, False), start=1):
+        at_inference(layer, X, training=training)
+        assert len(seen) == 3 * count
+
+
 def growth(model):
     """How many tensors a call in training leaves to the garbage collector."""
     import gc

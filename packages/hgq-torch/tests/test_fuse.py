@@ -10,8 +10,8 @@ import hgq_torch
 from hgq_core.graph.ops import Add, Multiply, Relu
 from hgq_core.layers import ChannelsFirst, Convolution, Dense, EinsumDense
 from hgq_torch import nn as qnn
-from hgq_torch._fuse import Pattern
 from hgq_torch._slots import Layout, Turn
+from hgq_torch.kernels.fuse import Pattern
 
 
 class Declared(qnn.QModule):
@@ -126,3 +126,16 @@ def test_only_a_layer_that_is_one_pattern_has_its_cost():
         hgq_torch.set_beta(model, 1.0)
         expected = model.ebops() + model.regularization()
         torch.testing.assert_close(hgq_torch.ebops_loss(model), expected)
+
+
+@pytest.mark.parametrize(("name", "calls"), [("dense", 3), ("conv2d", 3)])
+def test_a_hook_on_a_quantizer_is_called_at_every_step(name, calls):
+    module, shape, _ = made(name)
+    x = torch.randn(5, *shape)
+    seen = []
+    for quantizer in module.own_quantizers().values():
+        quantizer.register_forward_hook(lambda *_: seen.append(1))
+    for count, training in enumerate((True, False, False), start=1):
+        with torch.set_grad_enabled(training):
+            module.train(training)(x)
+        assert len(seen) == count * calls

@@ -1,5 +1,7 @@
 """Each layer beside PyTorch's own, and its graph, its EBOPs and its file beside itself."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -312,3 +314,32 @@ def test_a_module_that_has_seen_no_data_has_a_file_too(name):
     fresh = make()
     fresh.load_state_dict(layer.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(fresh.own_weights(), layer.own_weights(), strict=True))
+
+
+UNBUILT = {
+    "conv1d": lambda: (qnn.QConv1d(4, 3, 2), (4, 6)),
+    "conv2d": lambda: (qnn.QConv2d(4, 3, 2), (4, 6, 6)),
+    "pool": lambda: (qnn.QMaxPool2d(2), (4, 6, 6)),
+    "norm": lambda: (qnn.QBatchNorm2d(4), (4, 6, 6)),
+}
+
+
+@pytest.mark.parametrize("name", UNBUILT)
+def test_a_module_that_has_seen_no_data_can_be_copied(name):
+    module, shape = UNBUILT[name]()
+    copied = copy.deepcopy(module)
+    averaged = torch.optim.swa_utils.AveragedModel(module)
+    for one in (copied, averaged.module):
+        one.train()(torch.randn(5, *shape)).sum().backward()
+        assert one.iq.built
+    assert not module.iq.built
+
+
+@pytest.mark.parametrize("name", UNBUILT)
+def test_a_first_call_in_inference_mode_leaves_a_module_that_trains(name):
+    module, shape = UNBUILT[name]()
+    x = torch.randn(5, *shape)
+    with torch.inference_mode():
+        module.eval()(x)
+    assert not any(tensor.is_inference() for tensor in (*module.parameters(), *module.buffers()))
+    module.train()(x).sum().backward()

@@ -1,4 +1,4 @@
-"""Results that are kept at inference, in eager code, as long as the numbers that they were computed from are the same.
+"""When quantized weights and grids are kept at inference, and how they are compared; see `hgq_core.kept`.
 
 In compiled code there is nothing to keep: Keras hands all weights to its compiled `predict` in every call, so that
 `assign`, `set_weights` and `load_weights` are seen, and the compiler computes what depends on them once a batch.
@@ -6,37 +6,18 @@ In compiled code there is nothing to keep: Keras hands all weights to its compil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any
 
 import keras
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from hgq_core.kept import Kept
 
-__all__ = ["Kept", "may_keep"]
-
-T = TypeVar("T")
+__all__ = ["kept", "may_keep"]
 
 
-class Kept(Generic[T]):
-    """One result, and what it was computed from."""
-
-    def __init__(self) -> None:
-        self._sources: list[Any] | None = None
-        self._result: T | None = None
-
-    def result(self, sources: Sequence[Any], compute: Callable[[], T]) -> T:
-        """What ``compute`` gave for these tensors."""
-        known, result = self._sources, self._result
-        if known is None or result is None or not all(map(_same, known, sources)):
-            result = compute()
-            if _has_numbers(result):
-                self._sources, self._result = [_copied(source) for source in sources], result
-        return result
-
-    def __reduce__(self) -> tuple[type[Kept[T]], tuple[()]]:
-        """Copies of a layer hold nothing that can be computed again."""
-        return type(self), ()
+def kept() -> Kept[Any]:
+    """Nothing yet."""
+    return Kept(_same, _copied, _lasts)
 
 
 if keras.backend.backend() == "torch":
@@ -55,7 +36,7 @@ if keras.backend.backend() == "torch":
     def _copied(tensor: Any) -> Any:
         return tensor.detach().clone()
 
-    def _has_numbers(result: Any) -> bool:  # noqa: ARG001 (as for the others)
+    def _lasts(result: Any) -> bool:  # noqa: ARG001 (as for the others)
         return True
 
 elif keras.backend.backend() == "jax":
@@ -71,7 +52,7 @@ elif keras.backend.backend() == "jax":
     def _copied(tensor: Any) -> Any:
         return tensor
 
-    def _has_numbers(result: Any) -> bool:
+    def _lasts(result: Any) -> bool:
         # While JAX traces a function, what is computed from numbers has none yet.
         return not any(isinstance(part, jax.core.Tracer) for part in jax.tree.leaves(result))
 
@@ -87,5 +68,5 @@ else:
     def _copied(tensor: Any) -> Any:
         return tensor
 
-    def _has_numbers(result: Any) -> bool:  # noqa: ARG001 (as for the others)
+    def _lasts(result: Any) -> bool:  # noqa: ARG001 (as for the others)
         return False

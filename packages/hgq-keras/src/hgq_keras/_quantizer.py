@@ -13,7 +13,8 @@ from hgq_core.quantize import Grid
 from hgq_core.quantizer import Mode, fraction, mode_of, transformed
 from hgq_core.quantizer.range import cut, follows, is_weight_range, limited, tracks, wraps
 from hgq_core.spec import KBI, KIF, Dummy, Float
-from hgq_keras._kept import Kept, may_keep
+from hgq_keras._computed import computed
+from hgq_keras._kept import kept, may_keep
 from hgq_keras._ops import KERAS, cast, read
 from hgq_keras._start import in_trace
 from hgq_keras._tracking import follow, observe
@@ -25,11 +26,13 @@ from hgq_keras.kernels.quantize import minifloat_op, quantize_op
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hgq_core.kept import Kept
     from hgq_keras._tracking import Range
 
 __all__ = ["Quantizer"]
 
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _MOST = 126.0
 """More integer bits than any constraint leaves: an element that is dead even so is dead whatever its data."""
 
@@ -73,8 +76,8 @@ class Quantizer(StoredWidths):
         self._unlimited = False
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
         self._seen = False
-        self._known_weight: Kept[Any] = Kept()
-        self._known_grid: Kept[Grid] = Kept()
+        self._known_weight: Kept[Any] = kept()
+        self._known_grid: Kept[Grid] = kept()
         stochastic = isinstance(self.spec, KIF | KBI) and self.spec.stochastic
         self._seed = keras.random.SeedGenerator() if stochastic else None
 
@@ -91,6 +94,12 @@ class Quantizer(StoredWidths):
         if self._weight is not None and in_trace(q):
             self.judge_weight()
         return q
+
+    @property
+    @computed
+    def is_watched(self) -> bool:
+        """Whether PyTorch has hooks to call around it, which it does where Keras calls it as a layer."""
+        return any(getattr(self, hooks, None) for hooks in _HOOKS)
 
     def weight_at_hand(self, weight: Any) -> Any:
         """A weight quantized as at inference; that of last time as long as weight and widths are the same."""

@@ -64,9 +64,10 @@ def refused_activation(function: Any, label: str) -> str:
         return f"layer {label!r}: activation {name!r} {_SOFTMAX}"
     known = isinstance(name, str) and getattr(keras.activations, name, None) is function
     table = f"QUnaryFunctionLUT({name!r})" if known else "QUnaryFunctionLUT(function) with that function"
+    written = "" if known else "; a ReLU is exact if written activation='relu'"
     return (
         f"layer {label!r}: activation {name!r} has no exact hardware here; use activation=None and add {table} after "
-        "the layer"
+        f"the layer{written}"
     )
 
 

@@ -43,8 +43,10 @@ class CallSlots:
         return self.layer.statistics(kind, x, bool(self.training))
 
     def quantized(self, slot: str, x: Any) -> Any:
-        # Without the preparations of Keras' call, which the layer around has made: they cost more than small tensors.
         quantizer = self.layer.quantizer_of_slot(slot)
+        if quantizer.is_watched:
+            return quantizer(x, training=self.training)
+        # Without the preparations of Keras' call, which the layer around has made: they cost more than small tensors.
         if self.training or not self.layer.program.quantizers[slot].constant:
             return quantizer.call(x, training=self.training)
         return quantizer.weight_at_hand(x)

@@ -32,14 +32,23 @@ T = TypeVar("T")
 
 @contextmanager
 def values_at_once() -> Iterator[None]:
-    """Variables that are made in the block have values; TensorFlow would wait for the end of the trace of a step."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
+    """Variables that are made in the block have values, and can be trained.
 
-    with tf.init_scope():
-        yield
+    TensorFlow would wait for the end of the trace of a step; PyTorch would make them for its inference mode only.
+    """
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            with tf.init_scope():
+                yield
+        case "torch":
+            import torch
+
+            with torch.inference_mode(mode=False):
+                yield
+        case _:
+            yield
 
 
 def outside_of_traces(function: Callable[[], T]) -> T:

@@ -182,3 +182,13 @@ def check_format(received: Any, name: str) -> None:
     if not isinstance(received, int) or received > FORMAT:
         message = f"{name} has format {received!r}, this version reads up to {FORMAT}; upgrade hgq-keras"
         raise FileError(message)
+
+
+def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
+    """The configuration that was given, or the scope's for this place; raises ConfigError for anything else."""
+    if conf is None:
+        return QuantizerConfig("default", place)
+    if not isinstance(conf, QuantizerConfig):
+        message = f"{argument}: received {conf!r}, expected a QuantizerConfig such as QuantizerConfig('kif', {place!r})"
+        raise ConfigError(message)
+    return conf

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from hgq_core.errors import ConfigError
 from hgq_core.layers import attribute_of
 from hgq_core.layers.steps import Nested, Quantized, Stored
-from hgq_torch._fuse import sole_pattern
 from hgq_torch._make import make_quantizer
 from hgq_torch._prepare import prepared
 from hgq_torch._slots import Layout, Turn
 from hgq_torch._wrappers import unwrapped
+from hgq_torch.kernels.fuse import sole_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,17 +40,20 @@ def make(module: QModule, program: Program, shapes: tuple[Shape, ...] | None) ->
         ConfigError: a module inside that PyTorch does not know of, slots of one name, or nothing that EBOPs count.
     """
     _find_inner(module, program)
-    fresh = _make_weights(module, program)
-    if fresh:
-        module.reset_parameters()
-    _make_quantizers(module, program, shapes)
+    # What a first call under inference_mode makes can be trained afterwards all the same.
+    with torch.inference_mode(mode=False):
+        fresh = _make_weights(module, program)
+        if fresh:
+            module.reset_parameters()
+        _make_quantizers(module, program, shapes)
     _check_counted(module, program)
     for name in ("iq", "oq"):
         if not hasattr(module, name):
             module.register_module(name, None)
     if shapes is not None:
         module.made.program, module.made.built_for = program, shapes
-        module.made.running = prepared(program, module)
+        with torch.inference_mode(mode=False):
+            module.made.running = prepared(program, module)
         module.made.pattern = sole_pattern(module.made.running)
     if fresh:
         module.made.start.judge(started(module), module.title, made=True)

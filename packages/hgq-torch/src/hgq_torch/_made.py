@@ -10,9 +10,9 @@ from hgq_torch._start import Start
 if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape
     from hgq_core.layers import Program, WeightSlot
-    from hgq_torch._fuse import Pattern
     from hgq_torch._make import QuantizerLike
     from hgq_torch._slots import Layout, Turn
+    from hgq_torch.kernels.fuse import Pattern
 
 __all__ = ["Made"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hgq_core.linear import Convolve, Pool
     from hgq_core.ops import Comparison
 
-__all__ = ["TORCH", "TorchOps"]
+__all__ = ["CONVOLUTION", "TORCH", "TorchOps"]
 
 LN2 = log(2.0)
 _EXPONENT = {torch.float32: (torch.int32, 127, 23), torch.float64: (torch.int64, 1023, 52)}
@@ -200,7 +200,7 @@ class TorchOps:
             cut = [slice(a, n - b) for n, (a, b) in zip(full.shape[1:-1], op.pads, strict=True)]
             return full[(slice(None), *cut)]
         padded = self.pad(x, [(0, 0), *op.pads, (0, 0)]) if any(map(any, op.pads)) else x
-        result = _CONVOLUTION[rank](
+        result = CONVOLUTION[rank](
             padded.movedim(-1, 1),
             kernel.movedim((-1, -2), (0, 1)),
             stride=op.strides,
@@ -244,7 +244,11 @@ _LARGEST = {
     2: torch.nn.functional.max_pool2d,
     3: torch.nn.functional.max_pool3d,
 }
-_CONVOLUTION = {1: torch.nn.functional.conv1d, 2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}
+CONVOLUTION: dict[int, Any] = {
+    1: torch.nn.functional.conv1d,
+    2: torch.nn.functional.conv2d,
+    3: torch.nn.functional.conv3d,
+}
 _TRANSPOSED = {
     1: torch.nn.functional.conv_transpose1d,
     2: torch.nn.functional.conv_transpose2d,

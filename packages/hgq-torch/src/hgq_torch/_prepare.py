@@ -9,8 +9,8 @@ import torch
 
 from hgq_core.graph.ops import Constant
 from hgq_core.layers.steps import Stored
-from hgq_torch._fuse import fused
 from hgq_torch._slots import Layout
+from hgq_torch.kernels.fuse import fused
 
 if TYPE_CHECKING:
     from hgq_core.layers import Program

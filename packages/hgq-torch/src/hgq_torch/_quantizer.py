@@ -14,15 +14,16 @@ from hgq_core.quantizer.range import follows, is_weight_range, wraps
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
 from hgq_torch._functions import FixedPointFunction, MiniFloatFunction
+from hgq_torch._kept import kept, may_keep
 from hgq_torch._ops import TORCH
 from hgq_torch._range import FollowedRange
-from hgq_torch._remembered import Remembered, may_remember
 from hgq_torch.kernels.inference import InferenceGrid, infer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hgq_core.granularity import Sharing
+    from hgq_core.kept import Kept
 
 __all__ = ["Mode", "Quantizer"]
 
@@ -85,15 +86,20 @@ class Quantizer(FollowedRange):
         self.scaler = checked_scaler(scaler)
         self.affine = checked_affine(affine)
         self.qnoise_factor = checked_noise(qnoise_factor)
-        self._grid: Remembered[InferenceGrid] = Remembered()
-        self._weight: Remembered[Tensor] = Remembered()
+        self._grid: Kept[InferenceGrid] = kept()
+        self._weight: Kept[Tensor] = kept()
         if shape is not None:
             self.build(shape)
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing surrounds the quantization: no scaler, no affine map, no noise factor."""
-        return self.scaler is None and self.affine is None and self.qnoise_factor is None
+        """Whether nothing surrounds the quantization: no scaler, affine map, noise factor, or hook of PyTorch."""
+        return self.scaler is None and self.affine is None and self.qnoise_factor is None and not self.is_watched
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether PyTorch has hooks to call around it."""
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks)
 
     def counted_bits(self, values: Tensor | None = None) -> Tensor:
         """The widths that EBOPs counts (bits), differentiable, broadcastable to the tensor.
@@ -131,8 +137,11 @@ class Quantizer(FollowedRange):
         return self._transformed(x, self.mode)
 
     def weight_at_hand(self, weight: Tensor) -> Tensor:
-        """The quantized weight; at inference the one of last time, as long as weight and widths are the same."""
-        if self.mode is not Mode.INFER or self.calibrating or not may_remember(weight):
+        """The quantized weight; at inference the one of last time, as long as weight and widths are the same.
+
+        It is the tensor that is kept: do not write to it.
+        """
+        if self.mode is not Mode.INFER or self.calibrating or self.is_watched or not may_keep(weight):
             return cast("Tensor", self(weight))
         sources = [weight, *(getattr(self, name) for name in self.stored)]
         return self._weight.result(sources, lambda: cast("Tensor", self(weight)))
@@ -164,7 +173,7 @@ class Quantizer(FollowedRange):
             return cast("Tensor", MiniFloatFunction.apply(x, *(self.width(name) for name in self.names)))
         spec = cast("KIF | KBI", spec)
         wrap = wraps(spec, mode)
-        if mode is Mode.INFER and not self.calibrating and may_remember(x) and not follows(spec, mode):
+        if mode is Mode.INFER and not self.calibrating and may_keep(x) and not follows(spec, mode):
             return infer(x, self._inference_grid(spec, wrap=wrap))
         if wrap and self.calibrating:
             self._observe_frozen(x.detach())

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["StoredWidths", "check_stored"]
 
 
+class _NoShape(UninitializedBuffer):
+    """A buffer without a shape that can be copied, as PyTorch's parameters without a shape can."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _NoShape:
+        options: Any = {"requires_grad": self.requires_grad, "device": self.data.device, "dtype": self.data.dtype}
+        return cast("_NoShape", memo.setdefault(id(self), type(self)(**options)))
+
+
 class StoredWidths(nn.Module):
     """Abstract: the widths of one specification, stored as floats and read as ``rint(clip(width))``, bits.
 
@@ -59,7 +67,7 @@ class StoredWidths(nn.Module):
                 parameter: Any = UninitializedParameter(requires_grad=width.trained, **options)
                 self.register_parameter(width.name, parameter)
             else:
-                self.register_buffer(width.name, UninitializedBuffer(requires_grad=False, **options))
+                self.register_buffer(width.name, _NoShape(requires_grad=False, **options))
 
     @property
     def fixed(self) -> bool:
@@ -85,7 +93,9 @@ class StoredWidths(nn.Module):
             initial = self.declared[name].start
             width = getattr(self, name)
             if isinstance(width, UninitializedParameter | UninitializedBuffer):
-                width.materialize(self._sharing.width_shape)
+                # A first call under inference_mode would leave widths that can never be trained.
+                with torch.inference_mode(mode=False):
+                    width.materialize(self._sharing.width_shape)
             values = initial(self._sharing.width_shape) if callable(initial) else initial
             self._store(name, values)
 
@@ -94,7 +104,7 @@ class StoredWidths(nn.Module):
         self._sharing = None
         for name in self.stored:
             width = getattr(self, name)
-            shapeless: Any = UninitializedParameter if isinstance(width, nn.Parameter) else UninitializedBuffer
+            shapeless: Any = UninitializedParameter if isinstance(width, nn.Parameter) else _NoShape
             fresh = shapeless(requires_grad=width.requires_grad, dtype=width.dtype, device=width.device)
             torch.utils.swap_tensors(width, fresh)
 

@@ -10,7 +10,8 @@ overwritten before.
 
 ``relu(x)``: ``max(x, 0)``.
 
-``joins(chain)``: whether ``chained(chain, x, kernel, bias)`` computes a `hgq_core.layers.patterns.Chain` at once.
+``chained(chain, x, kernel, bias)``: a `hgq_core.layers.patterns.Chain` of quantized tensors at once; None where its
+steps are left to a compiler.
 
 ``on_grid(ops, x, grid, wrap=...)``: `hgq_core.quantize.on_grid`, without a gradient of its own: what a quantizer does
 with a grid that was computed once.
@@ -29,21 +30,20 @@ if keras.backend.backend() == "jax":
     from hgq_keras.kernels.jax_blocks import residual_sum, sums
     from hgq_keras.kernels.jax_linear import einsum, relu
     from hgq_keras.kernels.jax_written import written, written_data
-    from hgq_keras.kernels.plain import chained, joins, without_history
+    from hgq_keras.kernels.plain import chained, without_history
 elif keras.backend.backend() == "torch":
     from hgq_keras.kernels.plain import einsum, relu, sums, written, written_data
     from hgq_keras.kernels.torch_blocks import residual_sum, without_history
-    from hgq_keras.kernels.torch_chains import chained, joins
+    from hgq_keras.kernels.torch_chains import chained
     from hgq_keras.kernels.torch_grid import on_grid
 else:
     from hgq_core.quantize import on_grid
-    from hgq_keras.kernels.plain import chained, einsum, joins, relu, residual_sum, sums, without_history, written_data
+    from hgq_keras.kernels.plain import chained, einsum, relu, residual_sum, sums, without_history, written_data
     from hgq_keras.kernels.tf_written import written
 
 __all__ = [
     "chained",
     "einsum",
-    "joins",
     "on_grid",
     "relu",
     "residual_sum",

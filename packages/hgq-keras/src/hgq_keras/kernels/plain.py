@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from hgq_core.errors import GraphError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hgq_core.layers.patterns import Chain
-
-__all__ = ["chained", "einsum", "joins", "relu", "residual_sum", "sums", "without_history", "written", "written_data"]
+__all__ = ["chained", "einsum", "relu", "residual_sum", "sums", "without_history", "written", "written_data"]
 
 
 def relu(x: Any) -> Any:
@@ -53,12 +49,5 @@ def without_history(result: Any) -> Any:
     return result
 
 
-def joins(chain: Chain) -> bool:  # noqa: ARG001 (as for the others)
-    """Never: XLA fuses the steps itself."""
-    return False
-
-
-def chained(chain: Chain, x: Any, kernel: Any, bias: Any) -> Any:  # noqa: ARG001 (as for the others)
-    """Refused; see `joins`."""
-    message = f"{chain} was joined where Keras does not run on PyTorch; read the program that was traced"
-    raise GraphError(message)
+chained: Any = None
+"""No chain is joined: XLA fuses the steps itself."""

@@ -11,18 +11,13 @@ from hgq_core.linear import Contract
 if TYPE_CHECKING:
     from hgq_core.layers.patterns import Chain
 
-__all__ = ["chained", "joins"]
+__all__ = ["chained"]
 
 _CONVOLUTION: dict[int, Any] = {
     1: torch.nn.functional.conv1d,
     2: torch.nn.functional.conv2d,
     3: torch.nn.functional.conv3d,
 }
-
-
-def joins(chain: Chain) -> bool:  # noqa: ARG001 (as for the others)
-    """Whether `chained` computes this chain."""
-    return True
 
 
 def chained(chain: Chain, x: Any, kernel: Any, bias: Any) -> Any:

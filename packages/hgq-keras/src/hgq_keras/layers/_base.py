@@ -18,12 +18,12 @@ from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option
 from hgq_keras._computed import computed
-from hgq_keras._fuse import FusedValues, fused
 from hgq_keras._initializers import Filled
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots, CountSlots, GraphSlots
 from hgq_keras._start import values_at_once
-from hgq_keras.config import FORMAT, QuantizerConfig, check_format
+from hgq_keras.config import FORMAT, QuantizerConfig, check_format, configured
+from hgq_keras.kernels.fuse import FusedValues, fused
 from hgq_keras.layers._slotted import Slotted
 from hgq_keras.layers._walk import children, walk
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape as FixedShape
     from hgq_core.layers import Declaration
 
-__all__ = ["QLayer", "Shape", "configured", "quantized_layers", "recording"]
+__all__ = ["QLayer", "Shape", "quantized_layers", "recording"]
 
 Shape = tuple[int | None, ...]
 _SEEN: ContextVar[list[QLayer] | None] = ContextVar("seen", default=None)
@@ -330,16 +330,6 @@ def _enabled(wanted: bool | None, conf: object, option: str) -> bool:
     if wanted is None:
         return conf is not None or bool(layer_option(option))
     return bool(wanted)
-
-
-def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
-    """The configuration that was given, or the scope's for this place; raises ConfigError for anything else."""
-    if conf is None:
-        return QuantizerConfig("default", place)
-    if not isinstance(conf, QuantizerConfig):
-        message = f"{argument}: received {conf!r}, expected a QuantizerConfig such as QuantizerConfig('kif', {place!r})"
-        raise ConfigError(message)
-    return conf
 
 
 def _program_of(layer: QLayer) -> Program | None:

@@ -9,7 +9,8 @@ import keras
 from hgq_core.graph.ops import Clip, Relu
 from hgq_core.layers import Activation, FrameworkFunction, check_factor
 from hgq_keras._computed import computed
-from hgq_keras.layers._base import QLayer, configured
+from hgq_keras.config import configured
+from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,8 @@ import keras
 
 from hgq_core.layers import Declaration, FrameworkFunction, UnaryFunction
 from hgq_keras._unary import check_elementwise
-from hgq_keras.layers._base import QLayer, configured
+from hgq_keras.config import configured
+from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     from hgq_keras.config import QuantizerConfig

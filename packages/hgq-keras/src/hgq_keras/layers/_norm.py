@@ -16,7 +16,8 @@ from hgq_keras._checks import integer
 from hgq_keras._computed import computed
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
-from hgq_keras.layers._base import QLayer, configured
+from hgq_keras.config import configured
+from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

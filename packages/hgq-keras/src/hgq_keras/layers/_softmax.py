@@ -11,7 +11,8 @@ from hgq_core.errors import ConfigError
 from hgq_core.layers import Declaration, Softmax, Trace, Value, check_factor, softmax_table
 from hgq_core.numbers import checked
 from hgq_keras._checks import integer
-from hgq_keras.layers._base import QLayer, configured
+from hgq_keras.config import configured
+from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

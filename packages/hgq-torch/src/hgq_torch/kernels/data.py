@@ -10,7 +10,7 @@ import torch
 from hgq_core.modes import Round
 from hgq_torch._ops import power_of_two
 from hgq_torch._reduce import check_not_empty, extremes
-from hgq_torch.kernels.steps import MINUS_ONE, clamp_, followed, round_
+from hgq_torch.kernels.steps import MINUS_ONE, clamp_, followed, round_, truncate_
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hgq_torch._quantizer import Quantizer
     from hgq_torch.kernels.plan import Plan
 
-__all__ = ["data_grid"]
+__all__ = ["data_grid", "put_on_grid"]
 
 
 def data_grid(x: Tensor, stored: Tensor, q: Quantizer, plan: Plan) -> tuple[Tensor, Tensor] | None:
@@ -43,3 +43,11 @@ def data_grid(x: Tensor, stored: Tensor, q: Quantizer, plan: Plan) -> tuple[Tens
     i = followed(q.i, torch.frexp(units)[1] - f, plan.data, q)
     # The step is 0 where no bit is left.
     return scale, step.mul_(i.add_(f).add_(q.k).clamp_(0, 1))
+
+
+def put_on_grid(x: Tensor, grid: tuple[Tensor, Tensor], mode: Round, out: Tensor) -> Tensor:
+    """Write x, quantized, to ``out``; the grid is that of `data_grid`."""
+    round_(torch.mul(x, grid[0], out=out), mode)
+    if mode is Round.TRN:
+        truncate_(out, x)
+    return out.mul_(grid[1])

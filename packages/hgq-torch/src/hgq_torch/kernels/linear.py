@@ -9,25 +9,43 @@ that stay in the cache. Tests hold it equal to the composed path bit for bit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from hgq_core.modes import Round
 from hgq_torch._reduce import rows_of_a_block, summed_to
-from hgq_torch.kernels.bias import quantized_bias
-from hgq_torch.kernels.data import data_grid
-from hgq_torch.kernels.kernel import kernel_gradients, quantized_kernel
-from hgq_torch.kernels.steps import LN2, round_, truncate_
+from hgq_torch.kernels.data import data_grid, put_on_grid
+from hgq_torch.kernels.steps import LN2
+from hgq_torch.kernels.weights import applied, quantized_weights, weight_gradients
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hgq_torch._quantizer import Quantizer
     from hgq_torch.kernels.plan import Plan
+    from hgq_torch.kernels.weights import Quantizers
 
-__all__ = ["fused_linear"]
+__all__ = ["Product"]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product with a matrix.
+
+    Attributes:
+        kernel: the stored axis at each place of the matrix ``(out, in)``.
+    """
+
+    kernel: tuple[int, ...]
+
+    def result(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+        """Of quantized tensors, the kernel as it is stored."""
+        return torch.nn.functional.linear(x, kernel.permute(self.kernel), bias)
+
+    def train(self, plan: Plan, quantizers: Quantizers, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The training step; see `hgq_torch.kernels.weights.applied`."""
+        return applied(LinearFunction, plan, self, quantizers, x, weight, bias)
 
 
 class LinearFunction(torch.autograd.Function):
@@ -37,8 +55,8 @@ class LinearFunction(torch.autograd.Function):
     def forward(
         ctx: Any,
         plan: Plan,
-        order: tuple[int, ...],
-        quantizers: tuple[Quantizer, Quantizer, Quantizer | None],
+        form: Product,
+        quantizers: Quantizers,
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
@@ -48,13 +66,11 @@ class LinearFunction(torch.autograd.Function):
         data_f: Tensor,
     ) -> Tensor:
         """The output, with the ranges of input and bias followed."""
-        iq, kq, bq = quantizers
+        iq = quantizers[0]
         grid = data_grid(x, data_f, iq, plan)
-        wq, *kernel = quantized_kernel(weight, kernel_b, kernel_i, kq.k, plan.kernel)
-        offset = None
-        if bias is not None and bias_b is not None and bq is not None and plan.bias is not None:
-            offset = quantized_bias(bias, bias_b, bq, plan.bias)
-        matrix = wq.permute(order)
+        weights = quantized_weights(plan, quantizers, weight, bias, kernel_b, kernel_i, bias_b)
+        wq, kernel, offset, residual = weights
+        matrix = wq.permute(form.kernel)
         n_out, n_in = matrix.shape
         transposed = matrix.t()
         xq = torch.empty_like(x, memory_format=torch.contiguous_format) if grid else iq(x).contiguous()
@@ -64,11 +80,7 @@ class LinearFunction(torch.autograd.Function):
         whole = rows >= x.shape[0]
         for x_, xq_, y_ in [(x, xq, y)] if whole else zip(x.split(rows), xq.split(rows), y.split(rows), strict=True):
             if grid:
-                torch.mul(x_, grid[0], out=xq_)
-                round_(xq_, mode)
-                if mode is Round.TRN:
-                    truncate_(xq_, x_)
-                xq_.mul_(grid[1])
+                put_on_grid(x_, grid, mode, xq_)
             flat, out = (xq_, y_) if x.ndim == 2 else (xq_.view(-1, n_in), y_.view(-1, n_out))
             if offset is None:
                 torch.mm(flat, transposed, out=out)
@@ -76,9 +88,8 @@ class LinearFunction(torch.autograd.Function):
                 torch.addmm(offset, flat, transposed, out=out)
             if plan.relu:
                 y_.relu_()
-        residual = None if offset is None or bias is None else bias - offset
         ctx.save_for_backward(x, xq, y if plan.relu else None, residual, wq, *kernel)
-        ctx.plan, ctx.order, ctx.rows = plan, order, rows
+        ctx.plan, ctx.order, ctx.rows = plan, form.kernel, rows
         ctx.shapes = data_f.shape, kernel_b.shape, kernel_i.shape
         return y
 
@@ -123,30 +134,6 @@ class LinearFunction(torch.autograd.Function):
                 g_f = summed_to(g_f.mul_(wq).sum(0).view((1,) * (x.ndim - 1) + (n_in,)), data_shape)
             g_f = g_f.mul_(ln2)
         # A permutation of two axes is its own inverse.
-        weights = kernel_gradients(cast("Tensor", g_weight).permute(ctx.order), kernel, b_shape, i_shape)
-        g_bias_b = None if g_bias is None else (residual * g_bias).mul_(ln2)
-        return None, None, None, gx if wants_x else None, weights[0], g_bias, *weights[1:], g_bias_b, g_f
-
-
-def fused_linear(
-    plan: Plan,
-    order: tuple[int, ...],
-    quantizers: tuple[Quantizer, Quantizer, Quantizer | None],
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-) -> Tensor:
-    """``relu(iq(x) kq(W)^T + bq(b))`` in TRAIN mode, of widths that are all trained.
-
-    Args:
-        plan: for the quantizers.
-        order: the stored axis at each place of W, which is ``(out, in)``.
-        quantizers: of input, weight and bias.
-        x: the input.
-        weight: as it is stored.
-        bias: as it is stored.
-    """
-    iq, kq, bq = quantizers
-    bias_b = None if bq is None else bq.b
-    result = LinearFunction.apply(plan, order, quantizers, x, weight, bias, kq.b, kq.i, bias_b, iq.f)
-    return cast("Tensor", result)
+        total = cast("Tensor", g_weight).permute(ctx.order)
+        weights = weight_gradients(total, g_bias, kernel, residual, (b_shape, i_shape))
+        return None, None, None, gx if wants_x else None, *weights, g_f

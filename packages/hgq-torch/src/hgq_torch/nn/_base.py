@@ -13,7 +13,6 @@ from hgq_core.layers import Bits, Emit, Layered, trace
 from hgq_core.numbers import not_negative
 from hgq_core.scope import layer_option
 from hgq_torch import _build, _files
-from hgq_torch._fuse import FusedValues, sole_pattern
 from hgq_torch._inputs import EXACT, differ, ordered, refuse_shapes, typed
 from hgq_torch._made import Made
 from hgq_torch._ops import TORCH
@@ -21,6 +20,7 @@ from hgq_torch._prepare import prepared
 from hgq_torch._quantizer import Quantizer
 from hgq_torch._slots import Layout, ModuleSlots
 from hgq_torch._wrappers import unwrapped
+from hgq_torch.kernels.fuse import FusedValues, sole_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

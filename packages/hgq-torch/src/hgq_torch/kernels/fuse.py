@@ -13,9 +13,9 @@ from hgq_core.layers.patterns import Chain, joined
 from hgq_core.layers.steps import Feed, Quantized, Step
 from hgq_torch._ops import TORCH
 from hgq_torch._slots import ModuleSlots
-from hgq_torch.kernels.linear import fused_linear
+from hgq_torch.kernels.linear import Product
 from hgq_torch.kernels.plan import Plan, plan_of
-from hgq_torch.kernels.windows import Windows, fused_windows
+from hgq_torch.kernels.windows import Windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,21 +26,6 @@ if TYPE_CHECKING:
     from hgq_torch.nn._base import QModule
 
 __all__ = ["FusedValues", "Pattern", "fused", "sole_pattern"]
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A product with a matrix.
-
-    Attributes:
-        kernel: the stored axis at each place of the matrix ``(out, in)``.
-    """
-
-    kernel: tuple[int, ...]
-
-    def result(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-        """Of quantized tensors, the kernel as it is stored."""
-        return torch.nn.functional.linear(x, kernel.permute(self.kernel), bias)
 
 
 @dataclass(eq=False)
@@ -81,17 +66,14 @@ class Pattern:
         kernel, bias = self.weights
         w: Tensor = getattr(module, kernel)
         b: Tensor | None = None if bias is None else getattr(module, bias)
-        form = self.form
         # A compiler fuses the steps itself.
         if module.training and self.plan is not None and not torch.compiler.is_compiling():
             plan = self.plan if self.plan.holds(*quantizers) else self.read_plan(module)
             if plan is not None and _train(*quantizers):
-                if isinstance(form, Product):
-                    return fused_linear(plan, form.kernel, quantizers, x, w, b)
-                return fused_windows(plan, form, quantizers, x, w, b).movedim(1, -1)
+                return self.form.train(plan, quantizers, x, w, b)
         iq, kq, bq = quantizers
         offset = None if bq is None or b is None else bq.weight_at_hand(b)
-        y = form.result(iq(x), kq.weight_at_hand(w), offset)
+        y = self.form.result(iq(x), kq.weight_at_hand(w), offset)
         return torch.relu(y) if self.relu else y
 
 

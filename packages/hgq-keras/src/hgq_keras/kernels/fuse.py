@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hgq_core.layers import Values
 from hgq_core.layers.patterns import Chain, joined
-from hgq_keras.kernels import chained, joins
+from hgq_keras.kernels import chained
 
 if TYPE_CHECKING:
     from hgq_core.layers import Program
@@ -16,8 +16,8 @@ __all__ = ["FusedValues", "fused"]
 
 
 def fused(program: Program) -> Program:
-    """The program with each such chain as one step; XLA fuses by itself, and gets the program as it is."""
-    return joined(program, lambda chain: chain if joins(chain) else None)
+    """The program with each such chain as one step."""
+    return program if chained is None else joined(program, lambda chain: chain)
 
 
 class FusedValues(Values):
