@@ -44,7 +44,9 @@ def _in_mode(module: torch.nn.Module, mode: Mode, *inputs: Array) -> Array:
         with hgq_torch.calibrating(module):
             result = module(*tensors)
     else:
-        result = module(*tensors)
+        # As users run it: what inference keeps is kept only where nothing asks for gradients.
+        with torch.set_grad_enabled(mode is Mode.TRAIN):
+            result = module(*tensors)
     module.eval()
     return np.asarray(result.detach().numpy())
 
