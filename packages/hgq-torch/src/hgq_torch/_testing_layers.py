@@ -184,8 +184,32 @@ def _pool(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # no
     return quantized.QAvgPool2d(count_include_pad=False, **options, **given)
 
 
-def _add(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
-    return quantized.QAdd(2, **given)
+def _merged(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    make: Any = {
+        "add": quantized.QAdd, "subtract": quantized.QSub, "multiply": quantized.QMul, "maximum": quantized.QMaximum,
+        "minimum": quantized.QMinimum, "average_pow2": quantized.QAverage,
+    }[layer.kind]  # fmt: skip
+    made: nn.Module = make(len(layer.inputs or (0, 0)), **given)
+    return made
+
+
+def _concatenate(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QCat(len(layer.inputs or ()), layer.options["axis"] + 1, **given)
+
+
+def _einsum_of_data(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QEinsum(layer.options["equation"], **given)
+
+
+def _dot(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QDot(tuple(axis + 1 for axis in layer.options["axes"]), **given)
+
+
+def _reduced(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    dim, keep = tuple(axis + 1 for axis in layer.options["axes"]), layer.options.get("keepdims", False)
+    if layer.kind == "mean_pow2":
+        return quantized.QMean(dim, keep, **given)
+    return quantized.QSum(dim, keep, layer.options.get("scale", 1.0), **given)
 
 
 def _lookup(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
@@ -222,7 +246,11 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     "batch_norm": _batch_norm,
     "max_pool2d": _pool,
     "average_pool2d": _pool,
-    "add": _add,
+    **dict.fromkeys(("add", "subtract", "multiply", "maximum", "minimum", "average_pow2"), _merged),
+    "concatenate": _concatenate,
+    "dot": _dot,
+    "einsum": _einsum_of_data,
+    **dict.fromkeys(("sum", "mean_pow2"), _reduced),
     "unary_lut": _lookup,
     "softmax": _softmax,
     "flatten": _flatten,

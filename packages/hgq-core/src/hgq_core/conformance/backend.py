@@ -55,6 +55,16 @@ LAYER_KINDS = (
     "softmax",
     "nested",
     "flatten",
+    "subtract",
+    "multiply",
+    "maximum",
+    "minimum",
+    "average_pow2",
+    "concatenate",
+    "dot",
+    "einsum",
+    "sum",
+    "mean_pow2",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
@@ -90,11 +100,17 @@ class Layer:
     | conv1d, conv2d | filters, kernel_size, strides, padding, dilation_rate, groups | as `keras.layers.Conv2D` |
     | batch_norm | epsilon | gamma, beta, moving_mean, moving_variance |
     | max_pool2d, average_pool2d | pool_size, strides, padding | |
-    | add | (two inputs; ``iq`` serves both) | |
+    | add | (two inputs or more; ``iq`` serves all) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
     | softmax | axes (batch left out, ``(-1,)``), stable, input_scaler; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
+    | subtract | (two inputs) | |
+    | multiply, maximum, minimum, average_pow2 | (two inputs or more) | |
+    | concatenate | axis, batch left out | |
+    | dot | axes, one of each input, batch left out; of two vectors the result is ``(batch, 1)`` | |
+    | einsum | equation, with the batch axis, of two inputs | |
+    | sum, mean_pow2 | axes, batch left out; keepdims; of sum: scale | |
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
     among its weights has none. Options that are absent have Keras' defaults.
