@@ -94,12 +94,28 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "einsum": quantized.QEinsum,
     "sum": quantized.QSum,
     "mean_pow2": quantized.QMeanPow2,
+    "attention": quantized.QMultiHeadAttention,
 }
 WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
 """Kinds whose class takes an activation before its output quantizer."""
-_ARGUMENTS: dict[str, dict[str, str]] = {}
+_ARGUMENTS: dict[str, dict[str, str]] = {
+    "attention": {
+        f"{part}/{slot}": f"qkvo_{slot}_conf"
+        for part in ("query", "key", "value", "output")
+        for slot in ("iq", "kq", "bq", "oq")
+    },
+}
 """By kind, arguments of the class that are not called after the slot."""
-_RENAMED = {("softmax", "axes"): "axis"}
+_RENAMED = {
+    ("softmax", "axes"): "axis",
+    ("attention", "heads"): "num_heads",
+    ("attention", "stable"): "stable_softmax",
+    ("attention", "mask"): "attention_mask",
+    ("attention", "causal"): "use_causal_mask",
+}
+_WITHOUT_IQ = ("attention",)
+"""Kinds whose parts quantize the inputs."""
+_AXES = ("axis", "axes", "attention_axes")
 _PLACES = {"kq": "weight", "bq": "bias"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
@@ -111,9 +127,10 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind == "nested":
         return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
     options = dict(layer.options)
-    for axes in ("axis", "axes"):
-        if axes in options:
-            options[_RENAMED.get((layer.kind, axes), axes)] = _with_batch(options.pop(axes))
+    options = {
+        _RENAMED.get((layer.kind, option), option): _with_batch(value) if option in _AXES else value
+        for option, value in options.items()
+    }
     if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
@@ -127,6 +144,8 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)
         options[argument] = configuration(spec, _place(slot))
     enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
+    if layer.kind in _WITHOUT_IQ:
+        enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)
 
 

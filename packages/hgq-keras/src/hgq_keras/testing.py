@@ -91,7 +91,10 @@ def cost_gradients(model: keras.Model, inputs: Any) -> tuple[list[Any], list[Any
     import torch
 
     model(inputs, training=True)
-    return variables, list(torch.autograd.grad(sum(model.losses), values, allow_unused=True))
+    total = sum(model.losses)
+    if not getattr(total, "requires_grad", False):  # a layer of moves costs nothing, whatever its widths
+        return variables, [None] * len(values)
+    return variables, list(torch.autograd.grad(total, values, allow_unused=True))
 
 
 class KerasQuantizer(JudgedQuantizer):

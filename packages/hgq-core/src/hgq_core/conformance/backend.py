@@ -65,6 +65,7 @@ LAYER_KINDS = (
     "einsum",
     "sum",
     "mean_pow2",
+    "attention",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
@@ -102,7 +103,8 @@ class Layer:
     | max_pool2d, average_pool2d | pool_size, strides, padding | |
     | add | (two inputs or more; ``iq`` serves all) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
-    | softmax | axes (batch left out, ``(-1,)``), stable, input_scaler; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
+    | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
+    | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
     | subtract | (two inputs) | |
@@ -111,6 +113,9 @@ class Layer:
     | dot | axes, one of each input, batch left out; of two vectors the result is ``(batch, 1)`` | |
     | einsum | equation, with the batch axis, of two inputs | |
     | sum, mean_pow2 | axes, batch left out; keepdims; of sum: scale | |
+
+    Inputs of attention are query, value, key. Its weights are ``query/kernel`` (features, heads, key_dim), those of key
+    and value likewise, ``output/kernel`` (heads, value_dim, features), and a ``bias`` of each but the key.
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
     among its weights has none. Options that are absent have Keras' defaults.

@@ -1,6 +1,7 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
 from hgq_core.layers.activation import Activation
+from hgq_core.layers.attention import Fuse, MultiHeadAttention
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -36,11 +37,13 @@ __all__ = [
     "Exported",
     "ExportedSlots",
     "FrameworkFunction",
+    "Fuse",
     "Joined",
     "Layered",
     "Matmul",
     "Mean",
     "Merge",
+    "MultiHeadAttention",
     "Pooling",
     "Program",
     "QuantizerSlot",

@@ -18,6 +18,7 @@ from hgq_keras.layers import (
     QMaxPooling2D,
     QMeanPow2,
     QMinimum,
+    QMultiHeadAttention,
     QMultiply,
     QSoftmax,
     QSubtract,
@@ -43,6 +44,7 @@ from hgq_keras.layers import QMaxPooling2D as MaxPooling2D
 from hgq_keras.layers import QMaxPooling2D as QMaxPool2D
 from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
+from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
@@ -67,6 +69,7 @@ __all__ = [
     "Maximum",
     "MeanPow2",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "QAdd",
     "QAveragePooling2D",
@@ -86,6 +89,7 @@ __all__ = [
     "QMaximum",
     "QMeanPow2",
     "QMinimum",
+    "QMultiHeadAttention",
     "QMultiply",
     "QSoftmax",
     "QSubtract",

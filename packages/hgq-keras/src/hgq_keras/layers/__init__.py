@@ -1,6 +1,7 @@
 """Quantized Keras layers."""
 
 from hgq_keras._quantizer import Quantizer
+from hgq_keras.layers._attention import QMultiHeadAttention
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._conv import QConv1D, QConv2D
 from hgq_keras.layers._linear import QDense, QEinsumDense
@@ -38,6 +39,7 @@ __all__ = [
     "QMaximum",
     "QMeanPow2",
     "QMinimum",
+    "QMultiHeadAttention",
     "QMultiply",
     "QSoftmax",
     "QSubtract",

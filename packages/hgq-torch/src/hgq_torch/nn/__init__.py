@@ -1,5 +1,6 @@
 """Layers whose bit-widths are trained: quantizers around one declared operation."""
 
+from hgq_torch.nn._attention import QMultiheadAttention
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._conv import QConv1d, QConv2d
 from hgq_torch.nn._einsum import QEinsumDense
@@ -32,6 +33,7 @@ __all__ = [
     "QMinimum",
     "QModule",
     "QMul",
+    "QMultiheadAttention",
     "QSoftmax",
     "QSub",
     "QSum",

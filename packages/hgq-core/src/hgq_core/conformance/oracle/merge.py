@@ -10,7 +10,7 @@ import numpy as np
 from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.oracle.tensors import ADD, Array, bits_of
 
-__all__ = ["ebops", "values"]
+__all__ = ["contracted", "ebops", "values"]
 
 
 def values(layer: Layer, inputs: list[Array]) -> Array:
@@ -23,7 +23,7 @@ def _row(layer: Layer, parts: list[Array]) -> Array:
     if kind == "concatenate":
         return np.concatenate(parts, axis=options["axis"])
     if kind in ("dot", "einsum"):
-        return _contracted(_equation(layer, parts[0].ndim), *parts)
+        return contracted(_equation(layer, parts[0].ndim), *parts)
     first, *others = parts
     result = first.copy()
     for other in others:
@@ -48,8 +48,8 @@ def _equation(layer: Layer, rank: int) -> str:
     return f"{first},{second}->{kept}"
 
 
-def _contracted(equation: str, a: Array, b: Array) -> Array:
-    """The sum of products, one by one; a number has shape (1,), as Keras' dot product of two vectors."""
+def contracted(equation: str, a: Array, b: Array) -> Array:
+    """The sum of products, one by one; a number has shape (1,), as the dot product of two vectors in Keras."""
     inputs, output = equation.split("->")
     terms = inputs.split(",")
     sizes = {c: n for term, x in zip(terms, (a, b), strict=True) for c, n in zip(term, x.shape, strict=True)}
@@ -69,7 +69,7 @@ def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ..
         return Fraction(0), np.concatenate([bits] * (others + 1), axis=layer.options["axis"]).shape
     if layer.kind in ("dot", "einsum"):
         whole = np.vectorize(Fraction, otypes=[object])(bits)
-        products = _contracted(_equation(layer, len(shape)), whole, whole)
+        products = contracted(_equation(layer, len(shape)), whole, whole)
         return Fraction(products.sum()), products.shape
     if layer.kind == "multiply":
         return Fraction(int((bits.astype(object) ** (others + 1)).sum())), shape
