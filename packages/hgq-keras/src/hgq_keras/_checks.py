@@ -23,6 +23,7 @@ __all__ = [
     "integer",
     "known_padding",
     "positive_integer",
+    "several_shapes",
     "sizes",
     "start_inside",
 ]
@@ -61,6 +62,14 @@ def sizes(value: Any, number: int, argument: str) -> tuple[int, ...]:
         message = f"{argument}: received {value!r}, expected {number} positive integer(s)"
         raise ConfigError(message)
     return tuple(positive_integer(n, argument) for n in values)
+
+
+def several_shapes(shapes: Any, layer: str) -> list[Any]:
+    """The shapes of several inputs; raises ConfigError for the shape of one."""
+    if not all(isinstance(shape, list | tuple) for shape in shapes):
+        message = f"layer {layer!r}: received one tensor of shape {tuple(shapes)}, expected a list, as in layer([x, y])"
+        raise ConfigError(message)
+    return list(shapes)
 
 
 def channels_last(data_format: str | None, layer: str) -> None:
