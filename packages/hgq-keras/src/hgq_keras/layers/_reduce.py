@@ -143,8 +143,8 @@ class QMeanPow2(_Reduced):
     Raises:
         ConfigError: the batch axis, or an axis that the data do not have.
 
-    >>> float(QMeanPow2()(keras.ops.ones((1, 3)))[0])
-    0.75
+    >>> keras.ops.convert_to_numpy(QMeanPow2()(keras.ops.ones((1, 3)))).tolist()
+    [0.75]
     """
 
     def declaration(self) -> Declaration:
