@@ -25,6 +25,7 @@ LAYERS = (
 """Layers that compute the same; names are those of each framework."""
 OWN = {
     "hgq_keras": {
+        "Dataset": "batches for `fit`; PyTorch has its `DataLoader`",
         "QuantizerConfig": "a quantizer and its place, with what surrounds it; in PyTorch the arguments of `Quantizer`",
         "load_model": "files of Keras; PyTorch has `state_dict`",
         "save_model": "likewise",
