@@ -200,7 +200,12 @@ def conformance_steps(steps: Steps, python: str, *args: str, backends: tuple[str
 
 def hardware_steps(steps: Steps, python: str, *args: str) -> None:
     steps.pytest("hardware: hgq-hw", python, "packages/hgq-hw/tests", "-n", JOBS, *args, skips=False)
-    steps.pytest("hardware: whole chain", python, "tests", *args, skips=False)
+    steps.pytest("hardware: whole chain", python, "tests", "--ignore=tests/test_twins.py", *args, skips=False)
+
+
+def twins_steps(steps: Steps, python: str) -> None:
+    """The layers of both front ends side by side, in one framework."""
+    steps.pytest("twins: hgq-keras and hgq-torch", python, "tests/test_twins.py", keras="torch", skips=False)
 
 
 def docs_steps(steps: Steps, session: nox.Session) -> None:
@@ -257,6 +262,7 @@ def tests(session: nox.Session) -> None:
         unit_steps(steps, python)
         doctest_steps(steps, python)
         conformance_steps(steps, python)
+        twins_steps(steps, python)
         hardware_steps(steps, python, "-m", "not slow")
         docs_steps(steps, session)
         wheels_steps(steps, session, python)

@@ -30,7 +30,7 @@ def broken_loader():
         (lambda: [good(), torch.full((2, 4), float("inf"))], DataError, "batch 2.*NaN or infinity"),
         (lambda: torch.zeros(0, 4), DataError, r"batch 1.*empty.*\(0, 4\)"),
         (lambda: [good(), torch.zeros(2, 5)], ShapeError, r"received \(2, 5\)"),
-        (lambda: torch.zeros(4), ShapeError, r"received \(4,\)"),
+        (lambda: torch.zeros(2, 3, 4), ShapeError, r"received \(2, 3, 4\)"),
         (lambda: 5, ConfigError, "received int.*loader"),
         (lambda: None, ConfigError, "received NoneType.*loader"),
         (lambda: "data", DataError, "batch 1.*str"),

@@ -359,3 +359,12 @@ def test_a_layer_without_features_is_refused(sizes):
         qnn.QLinear(*sizes)
     with pytest.raises(ConfigError, match="input_shape"):
         qnn.QLinear(4, 3, input_shape=(0, 4))
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_one_example_alone_has_no_batch_axis(shape):
+    layer = qnn.QLinear(4, 2, input_shape=shape).eval()
+    x = torch.randn(5, *shape)
+    assert torch.equal(torch.stack([layer(one) for one in x]), layer(x))
+    with pytest.raises(ShapeError, match="received"):
+        layer(torch.randn(5))

@@ -13,12 +13,13 @@ from hgq_core.numbers import sequence
 from hgq_keras.constraints import Constant, Max, Min, MinMax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "channels_last",
     "check_axes",
     "check_start",
+    "inner_axis",
     "integer",
     "known_padding",
     "positive_integer",
@@ -33,6 +34,19 @@ def integer(value: Any, argument: str, expected: str = "an integer", lowest: flo
         message = f"{argument}: received {value!r}, expected {expected}"
         raise ConfigError(message)
     return int(value)
+
+
+def inner_axis(axis: int, shape: Sequence[int], argument: str) -> int:
+    """An axis as Keras counts it, the batch axis being 0, as declarations count: without the batch axis, from 0.
+
+    Raises:
+        ConfigError: the batch axis, or an axis that the data do not have.
+    """
+    rank = len(shape) + 1
+    if not -rank <= axis < rank or axis % rank == 0:
+        message = f"{argument}: received {axis}, expected an axis of data with {rank} axes, and not the batch axis, 0"
+        raise ConfigError(message)
+    return axis % rank - 1
 
 
 def positive_integer(value: Any, argument: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -54,6 +55,11 @@ class CallSlots:
     def function(self, function: Any, x: Any) -> Any:
         """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
         return function(KERAS, x) if self.training else shared_values(_of_tensor(function), x)
+
+    def dropped(self, rate: float, x: Any) -> Any:
+        if not self.training:
+            return x
+        return keras.random.dropout(x, rate, seed=self.layer.dropout_seed)
 
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
         return layer(list(args) if layer.many_inputs else args[0], training=self.training)

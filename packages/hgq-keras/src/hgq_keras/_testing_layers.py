@@ -84,11 +84,38 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "add": quantized.QAdd,
     "unary_lut": quantized.QUnaryFunctionLUT,
     "softmax": quantized.QSoftmax,
+    "subtract": quantized.QSubtract,
+    "multiply": quantized.QMultiply,
+    "maximum": quantized.QMaximum,
+    "minimum": quantized.QMinimum,
+    "average_pow2": quantized.QAveragePow2,
+    "concatenate": quantized.QConcatenate,
+    "dot": quantized.QDot,
+    "einsum": quantized.QEinsum,
+    "sum": quantized.QSum,
+    "mean_pow2": quantized.QMeanPow2,
+    "attention": quantized.QMultiHeadAttention,
 }
 WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
 """Kinds whose class takes an activation before its output quantizer."""
-_ARGUMENTS: dict[str, dict[str, str]] = {}
+_ARGUMENTS: dict[str, dict[str, str]] = {
+    "attention": {
+        f"{part}/{slot}": f"qkvo_{slot}_conf"
+        for part in ("query", "key", "value", "output")
+        for slot in ("iq", "kq", "bq", "oq")
+    },
+}
 """By kind, arguments of the class that are not called after the slot."""
+_RENAMED = {
+    ("softmax", "axes"): "axis",
+    ("attention", "heads"): "num_heads",
+    ("attention", "stable"): "stable_softmax",
+    ("attention", "mask"): "attention_mask",
+    ("attention", "causal"): "use_causal_mask",
+}
+_WITHOUT_IQ = ("attention",)
+"""Kinds whose parts quantize the inputs."""
+_AXES = ("axis", "axes", "attention_axes")
 _PLACES = {"kq": "weight", "bq": "bias"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
@@ -100,8 +127,10 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind == "nested":
         return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
     options = dict(layer.options)
-    if "axes" in options:
-        options["axis"] = [axis if axis < 0 else axis + 1 for axis in options.pop("axes")]
+    options = {
+        _RENAMED.get((layer.kind, option), option): _with_batch(value) if option in _AXES else value
+        for option, value in options.items()
+    }
     if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
@@ -115,7 +144,16 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)
         options[argument] = configuration(spec, _place(slot))
     enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
+    if layer.kind in _WITHOUT_IQ:
+        enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)
+
+
+def _with_batch(axes: Any) -> Any:
+    """Axes without the batch axis as Keras counts them."""
+    if isinstance(axes, int):
+        return axes if axes < 0 else axes + 1
+    return [_with_batch(axis) for axis in axes]
 
 
 def _place(slot: str) -> str:

@@ -91,7 +91,10 @@ def cost_gradients(model: keras.Model, inputs: Any) -> tuple[list[Any], list[Any
     import torch
 
     model(inputs, training=True)
-    return variables, list(torch.autograd.grad(sum(model.losses), values, allow_unused=True))
+    total = sum(model.losses)
+    if not getattr(total, "requires_grad", False):  # a layer of moves costs nothing, whatever its widths
+        return variables, [None] * len(values)
+    return variables, list(torch.autograd.grad(total, values, allow_unused=True))
 
 
 class KerasQuantizer(JudgedQuantizer):
@@ -137,8 +140,9 @@ class KerasModel(Model):
         self.layers = layers
 
     def forward(self, *inputs: np.ndarray, mode: Mode = Mode.INFER) -> np.ndarray:
-        if mode is Mode.INFER and keras.backend.backend() == "jax":
-            return _array(self.model.predict_on_batch(_one_or_list(inputs)))  # op by op would compile every operation
+        if mode is Mode.INFER and keras.backend.backend() != "tensorflow":
+            # JAX would compile operation by operation; PyTorch keeps weights only where nothing asks for gradients.
+            return _array(self.model.predict_on_batch(_one_or_list(inputs)))
         with _mode(self.model, mode):
             return _array(self.model(_one_or_list(inputs), training=mode is Mode.TRAIN))
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from hgq_core.errors import ConfigError
+from hgq_core.layers import Bits, output_bits
 from hgq_core.numbers import not_negative
+from hgq_core.ops import NUMPY
 from hgq_torch._calls import calls_of
 from hgq_torch._quantizer import Quantizer
+from hgq_torch._slots import ModuleSlots
 from hgq_torch.kernels.cost import dense_costs
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 __all__ = ["ebops", "ebops_by_layer", "ebops_loss", "set_beta"]
@@ -29,7 +36,29 @@ def ebops_by_layer(model: nn.Module) -> dict[str, float]:
     with torch.no_grad():
         layers = {name: m for name, m in model.named_modules() if isinstance(m, QModule)}
         calls = calls_of(model, list(layers.values()))
-        return {name: n * float(m.ebops()) if n else 0.0 for (name, m), n in zip(layers.items(), calls, strict=True)}
+        return {name: n * _counted(m) if n else 0.0 for (name, m), n in zip(layers.items(), calls, strict=True)}
+
+
+class _Arrays:
+    """The widths of a layer as arrays of float64, in which a sum is exact where one in float32 is not."""
+
+    def __init__(self, layer: QModule) -> None:
+        self.layer = layer
+
+    def bits(self, slot: str) -> NDArray[np.float64] | None:
+        """Widths that EBOPs counts."""
+        return ModuleSlots(self.layer).counted(slot)
+
+    def nested_bits(self, name: str, layer: QModule, args: Sequence[Any]) -> Any:  # noqa: ARG002
+        """Widths of the output of a module inside."""
+        inner = self.layer.inner_module(name)
+        return output_bits(NUMPY, _Arrays(inner), inner.checked_program(), args)
+
+
+def _counted(layer: QModule) -> float:
+    """EBOPs of one call of a layer, without those of layers inside."""
+    program = layer.checked_program()
+    return float(Bits(NUMPY, _Arrays(layer)).count(program)) if layer.enable_ebops else 0.0
 
 
 def ebops(model: nn.Module) -> float:

@@ -149,6 +149,10 @@ class ModuleSlots:
         result: Tensor = function(TORCH, x) if self.module.training else table_values(function, x)
         return result
 
+    def dropped(self, rate: float, x: Tensor) -> Tensor:
+        """Dropout, in training."""
+        return torch.nn.functional.dropout(x, rate, training=self.module.training)
+
     def nested(self, name: str, layer: Any, args: Sequence[Tensor]) -> Tensor:  # noqa: ARG002
         """The output of a module inside: what stands at its place now, a replica or a compiled one."""
         result: Tensor = self.module.get_submodule(self.module.made.paths[name])(*args)

@@ -86,6 +86,8 @@ class SuiteLayer(nn.Module):
         shape = shapes[0]
         self.first = layer.kind in ("conv1d", "conv2d", "max_pool2d", "average_pool2d", "batch_norm") and len(shape) > 1
         self.relu = layer.kind == "add" and layer.options.get("activation") == "relu"
+        # Attention takes query, value, key in the suite, and query, key, value in PyTorch.
+        self.swapped = layer.kind == "attention"
         rank = len(shape) + 1
         self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
         self.back = (0, *range(2, rank), 1)
@@ -108,6 +110,8 @@ class SuiteLayer(nn.Module):
         """The output, channels last."""
         if self.data_axes is not None:
             xs = tuple(x.permute(self.data_axes) for x in xs)
+        if self.swapped and len(xs) == 3:
+            xs = (xs[0], xs[2], xs[1])
         y = cast("Tensor", self.module(*xs))
         y = y.permute(self.back) if self.first else y
         return torch.relu(y) if self.relu else y
@@ -116,6 +120,11 @@ class SuiteLayer(nn.Module):
         """The axis of the suite at each place of the tensor that a quantizer sees."""
         if slot == "kq":
             return self.kernel_axes
+        if slot.endswith("/kq"):
+            # Before the module is made, when its specifications are read: theirs have a width for each element.
+            module = getattr(self, "module", None)
+            turn = module.made.turns.get(slot) if isinstance(module, quantized.QModule) else None
+            return None if turn is None else turn.axes
         return self.data_axes if slot in ("iq", "oq") else None
 
     def quantizers(self, slot: str) -> list[Quantizer]:
@@ -127,6 +136,11 @@ class SuiteLayer(nn.Module):
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
             for name, values in layer.weights.items():
+                if "/" in name:
+                    layout = cast("quantized.QModule", self.module).made.storage[name]
+                    stored = turned(values, None if layout.turn is None else layout.turn.axes)
+                    getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
+                    continue
                 stored = turned(values, self.kernel_axes) if name == "kernel" else values
                 own = "kernel" if layer.kind == "einsum_dense" else "weight"
                 parameter = getattr(self.module, _NAMES.get(name, own if name == "kernel" else name))
@@ -184,8 +198,32 @@ def _pool(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # no
     return quantized.QAvgPool2d(count_include_pad=False, **options, **given)
 
 
-def _add(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
-    return quantized.QAdd(2, **given)
+def _merged(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    make: Any = {
+        "add": quantized.QAdd, "subtract": quantized.QSub, "multiply": quantized.QMul, "maximum": quantized.QMaximum,
+        "minimum": quantized.QMinimum, "average_pow2": quantized.QAverage,
+    }[layer.kind]  # fmt: skip
+    made: nn.Module = make(len(layer.inputs or (0, 0)), **given)
+    return made
+
+
+def _concatenate(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QCat(len(layer.inputs or ()), layer.options["axis"] + 1, **given)
+
+
+def _einsum_of_data(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QEinsum(layer.options["equation"], **given)
+
+
+def _dot(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    return quantized.QDot(tuple(axis + 1 for axis in layer.options["axes"]), **given)
+
+
+def _reduced(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    dim, keep = tuple(axis + 1 for axis in layer.options["axes"]), layer.options.get("keepdims", False)
+    if layer.kind == "mean_pow2":
+        return quantized.QMean(dim, keep, **given)
+    return quantized.QSum(dim, keep, layer.options.get("scale", 1.0), **given)
 
 
 def _lookup(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
@@ -194,7 +232,32 @@ def _lookup(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # 
 
 def _softmax(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
     axes = tuple(axis + 1 if axis >= 0 else axis for axis in layer.options.get("axes", (-1,)))
-    return quantized.QSoftmax(axes, **_several(layer, "stable", "input_scaler", "parallelization_factor"), **given)
+    options = _several(layer, "stable", "input_scaler", "parallelization_factor", "mask")
+    return quantized.QSoftmax(axes, **options, **given)
+
+
+def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options, arguments = layer.options, {}
+    for name, spec in given.items():
+        part, _, slot = name.partition("_")
+        if part in ("query", "key", "value", "output"):
+            arguments["proj_oq" if slot == "oq" else slot] = spec
+        elif name != "enable_iq":
+            arguments[name.replace("softmax_exp", "exp").replace("softmax_inv", "inv")] = spec
+    axes, mask = options.get("attention_axes"), options.get("mask")
+    return quantized.QMultiheadAttention(
+        shape[-1],
+        options["heads"],
+        head_dim=options["key_dim"],
+        v_head_dim=options["value_dim"],
+        key_bias=False,
+        attn_mask=None if mask is None else torch.as_tensor(~mask),
+        is_causal=options.get("causal", False),
+        dims=None if axes is None else tuple(axis + 1 for axis in axes),
+        fuse=options.get("fuse", "none"),
+        stable_softmax=options.get("stable", True),
+        **arguments,
+    )
 
 
 def _flatten(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
@@ -222,9 +285,14 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     "batch_norm": _batch_norm,
     "max_pool2d": _pool,
     "average_pool2d": _pool,
-    "add": _add,
+    **dict.fromkeys(("add", "subtract", "multiply", "maximum", "minimum", "average_pow2"), _merged),
+    "concatenate": _concatenate,
+    "dot": _dot,
+    "einsum": _einsum_of_data,
+    **dict.fromkeys(("sum", "mean_pow2"), _reduced),
     "unary_lut": _lookup,
     "softmax": _softmax,
+    "attention": _attention,
     "flatten": _flatten,
     "nested": _nested,
 }

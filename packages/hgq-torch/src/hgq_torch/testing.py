@@ -44,7 +44,9 @@ def _in_mode(module: torch.nn.Module, mode: Mode, *inputs: Array) -> Array:
         with hgq_torch.calibrating(module):
             result = module(*tensors)
     else:
-        result = module(*tensors)
+        # As users run it: what inference keeps is kept only where nothing asks for gradients.
+        with torch.set_grad_enabled(mode is Mode.TRAIN):
+            result = module(*tensors)
     module.eval()
     return np.asarray(result.detach().numpy())
 
@@ -139,7 +141,9 @@ class TorchModel(Model):
         hgq_torch.set_beta(self.module, 1.0)
         self.module.zero_grad()
         self.module(*(_tensor(x) for x in inputs))
-        hgq_torch.ebops_loss(self.module).backward()
+        loss = hgq_torch.ebops_loss(self.module)
+        if loss.requires_grad:  # a layer of moves costs nothing, whatever its widths
+            loss.backward()
         self.module.eval()
         found: dict[tuple[int, str], dict[str, Array]] = {}
         for n, layer in enumerate(self.layers):

@@ -55,6 +55,17 @@ LAYER_KINDS = (
     "softmax",
     "nested",
     "flatten",
+    "subtract",
+    "multiply",
+    "maximum",
+    "minimum",
+    "average_pow2",
+    "concatenate",
+    "dot",
+    "einsum",
+    "sum",
+    "mean_pow2",
+    "attention",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
@@ -90,11 +101,21 @@ class Layer:
     | conv1d, conv2d | filters, kernel_size, strides, padding, dilation_rate, groups | as `keras.layers.Conv2D` |
     | batch_norm | epsilon | gamma, beta, moving_mean, moving_variance |
     | max_pool2d, average_pool2d | pool_size, strides, padding | |
-    | add | (two inputs; ``iq`` serves both) | |
+    | add | (two inputs or more; ``iq`` serves all) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
-    | softmax | axes (batch left out, ``(-1,)``), stable, input_scaler; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
+    | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
+    | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
+    | subtract | (two inputs) | |
+    | multiply, maximum, minimum, average_pow2 | (two inputs or more) | |
+    | concatenate | axis, batch left out | |
+    | dot | axes, one of each input, batch left out; of two vectors the result is ``(batch, 1)`` | |
+    | einsum | equation, with the batch axis, of two inputs | |
+    | sum, mean_pow2 | axes, batch left out; keepdims; of sum: scale | |
+
+    Inputs of attention are query, value, key. Its weights are ``query/kernel`` (features, heads, key_dim), those of key
+    and value likewise, ``output/kernel`` (heads, value_dim, features), and a ``bias`` of each but the key.
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
     among its weights has none. Options that are absent have Keras' defaults.

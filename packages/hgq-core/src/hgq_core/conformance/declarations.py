@@ -108,6 +108,7 @@ def _softmax(layer: Layer) -> Declaration:
         options.get("stable", True),
         options.get("input_scaler", 1.0),
         parallelization_factor=factor,
+        mask=options.get("mask"),
     )
 
 

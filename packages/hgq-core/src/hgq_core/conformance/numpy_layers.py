@@ -76,6 +76,12 @@ class NumpyLayer:
     def function(self, function: Any, x: Array) -> Array:
         return np.asarray(function(NUMPY, x))
 
+    def dropped(self, rate: float, x: Array) -> Array:
+        if self.mode is Mode.TRAIN:
+            message = f"dropout of rate {rate} in training: the NumPy backend does not train"
+            raise UnsupportedError(message)
+        return x
+
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> NoReturn:
         self._refuse(name)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hgq_core.conformance import compare
+from hgq_core.conformance import compare, oracle
+from hgq_core.conformance.backend import Backend
 from hgq_core.conformance.built import Shelf
-from hgq_core.conformance.cases_layers import cases
+from hgq_core.conformance.cases_layers import case, cases
 
 pytestmark = pytest.mark.feature("layers")
 
@@ -23,6 +26,23 @@ def test_a_batch_of_one(built: Shelf, name: str) -> None:
     chosen = built[name]
     got = chosen.model.forward(*(x[:1] for x in chosen.case.inputs))
     compare.equal(got, chosen.expected[:1], f"{name}: model(x) for a batch of one")
+
+
+@pytest.mark.parametrize("name", cases("dense-relu", "einsum-dense", "conv1d", "conv2d-groups", "batch-norm"))
+def test_inference_follows_widths_that_are_assigned_later(backend: Backend, name: str) -> None:
+    """What an implementation keeps of one inference to the next must not outlive a width."""
+    chosen = case(name)
+    model = backend.model(chosen.layers, chosen.input_shape)
+    before = [model.forward(*chosen.inputs) for _ in range(2)]
+    (layer,) = chosen.layers
+    for slot, width in (("kq", "b"), ("iq", "f")):
+        narrower = np.maximum(np.asarray(layer.widths[slot][width]) - 1, 0)
+        layer = replace(layer, widths={**layer.widths, slot: {**layer.widths[slot], width: narrower}})
+        model.quantizer(0, slot).assign({width: narrower})
+        after = model.forward(*chosen.inputs)
+        compare.equal(after, oracle.forward([layer], chosen.inputs), f"{name}: model(x) after {slot}.{width}")
+        compare.differs(after, before[-1], f"{name}: model(x) after {slot}.{width}")
+        before.append(after)
 
 
 @pytest.mark.parametrize("name", cases())

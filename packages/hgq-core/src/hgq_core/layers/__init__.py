@@ -1,6 +1,7 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
 from hgq_core.layers.activation import Activation
+from hgq_core.layers.attention import Fuse, MultiHeadAttention
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -9,31 +10,40 @@ from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
 from hgq_core.layers.lookup import UnaryFunction
-from hgq_core.layers.merge import Merge
+from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
 from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, output_bits, weight_of
+from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 
 __all__ = [
     "Activation",
+    "Average",
     "BatchNormalization",
     "Bits",
     "ChannelsFirst",
+    "Contraction",
     "Convolution",
     "CountedSlots",
     "Declaration",
     "Dense",
+    "Dot",
     "EinsumDense",
     "Emit",
     "Exponential",
     "Exported",
     "ExportedSlots",
     "FrameworkFunction",
+    "Fuse",
+    "Joined",
     "Layered",
+    "Matmul",
+    "Mean",
     "Merge",
+    "MultiHeadAttention",
     "Pooling",
     "Program",
     "QuantizerSlot",
@@ -42,6 +52,7 @@ __all__ = [
     "ShapedEinsum",
     "Slots",
     "Softmax",
+    "Sum",
     "Trace",
     "Traceable",
     "UnaryFunction",
@@ -52,6 +63,7 @@ __all__ = [
     "append_quantizer",
     "attribute_of",
     "check_factor",
+    "check_scale",
     "input_slots",
     "output_bits",
     "parallel_share",

@@ -17,6 +17,7 @@ from hgq_core.graph.shapes import has_no_batch, output_shape
 from hgq_core.layers.steps import (
     Applied,
     Computed,
+    Dropped,
     Feed,
     Nested,
     Quantized,
@@ -221,6 +222,17 @@ class Trace:
     def applied(self, function: Any, x: Value) -> Value:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""
         return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
+
+    def dropped(self, rate: float, x: Value) -> Value:
+        """Dropout in training; nothing for a rate of 0, and nothing of it in the Graph.
+
+        Raises:
+            ConfigError: a rate that is no probability below 1.
+        """
+        if not 0 <= rate < 1:
+            message = f"dropout: received {rate!r}, expected a number from 0 to below 1"
+            raise ConfigError(message)
+        return x if rate == 0 else self._add(Dropped(rate), (x,), self.shape(x), constant=False)
 
     def constant(self, values: Any, *, name: str = "") -> Value:
         """Exact numbers that are no weight and cost nothing; ``name`` is that of their node in the Graph."""

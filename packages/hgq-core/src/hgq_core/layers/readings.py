@@ -9,7 +9,7 @@ from hgq_core.cost import lookup_cost
 from hgq_core.errors import GraphError
 from hgq_core.graph.kinds import Operand, cost_of, counted_of, evaluate_operation
 from hgq_core.graph.ops import Operation
-from hgq_core.layers.steps import Applied, Computed, Feed, Nested, Quantized, Statistics, Step, Stored, Table
+from hgq_core.layers.steps import Applied, Computed, Dropped, Feed, Nested, Quantized, Statistics, Step, Stored, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,9 @@ class Slots(WeightSlots, Protocol):
 
     def function(self, function: Any, x: Any, /) -> Any:
         """The function of a table; at inference the very numbers that the table holds."""
+
+    def dropped(self, rate: float, x: Any, /) -> Any:
+        """In training x with elements dropped at random, else x."""
 
     def nested(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
         """The output of a layer inside of this one."""
@@ -82,6 +85,8 @@ class Reading(ABC):
                 return self.table(program, step, step.kind, args)
             case Applied():
                 return self.applied(step, step.kind, args)
+            case Dropped():
+                return self.dropped(step.kind, args)
             case Nested():
                 return self.nested(step, step.kind, args)
         if isinstance(step.kind, Operation):
@@ -104,6 +109,10 @@ class Reading(ABC):
     @abstractmethod
     def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:
         """A function of the framework."""
+
+    def dropped(self, kind: Dropped, args: list[Any]) -> Any:  # noqa: ARG002 (for the forward pass)
+        """Dropout: what it is given, in every reading but that of values in training."""
+        return args[0]
 
     @abstractmethod
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:
@@ -132,6 +141,9 @@ class Values(Reading):
 
     def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:  # noqa: ARG002
         return kind.function(self.ops, args[0])
+
+    def dropped(self, kind: Dropped, args: list[Any]) -> Any:
+        return self.slots.dropped(kind.rate, args[0])
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.nested(kind.name, kind.layer, args)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Applied",
     "Computed",
+    "Dropped",
     "Feed",
     "Nested",
     "Quantized",
@@ -134,6 +135,13 @@ class Applied:
     function: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """In training each number is 0 with probability ``rate``, else divided by ``1 - rate``; afterwards it is itself."""
+
+    rate: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Nested:
     """Another layer with slots of its own, which it counts itself.
@@ -147,7 +155,7 @@ class Nested:
     layer: Any
 
 
-StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Applied | Nested | Operation
+StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Applied | Dropped | Nested | Operation
 
 
 @dataclass(frozen=True, slots=True)

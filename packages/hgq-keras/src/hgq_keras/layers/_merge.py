@@ -1,4 +1,4 @@
-"""Layers that combine several tensors element by element."""
+"""Layers that combine several tensors."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.graph.ops import Add
-from hgq_core.layers import Declaration, Merge
+from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
+from hgq_core.layers import Average, Contraction, Declaration, Dot, Joined, Merge, Trace, Value
+from hgq_keras._checks import inner_axis, integer
 from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
@@ -15,17 +16,16 @@ if TYPE_CHECKING:
 
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QAdd"]
+__all__ = ["QAdd", "QAveragePow2", "QConcatenate", "QDot", "QEinsum", "QMaximum", "QMinimum", "QMultiply", "QSubtract"]
 
 
-@keras.saving.register_keras_serializable(package="hgq_keras")
-class QAdd(QLayer):
-    """``y = iq_0(x_0) + iq_1(x_1) + ...``, broadcasting as NumPy.
+class _Merged(QLayer):
+    """A layer of several tensors; abstract over what it declares.
 
     Args:
         iq_confs: one quantizer configuration for all inputs, or one for each.
         oq_conf: output quantizer; giving one enables it.
-        enable_iq: quantize the input; None: if ``iq_confs`` is given, else as the scope says.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
         enable_oq: quantize the output; likewise.
         enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
         beta0: initial beta; None: as the scope says.
@@ -33,8 +33,8 @@ class QAdd(QLayer):
         **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
-        ConfigError: another number of configurations than of inputs; fewer than two inputs.
-        ShapeError: shapes that do not broadcast together.
+        ConfigError: another number of configurations than of inputs; too few or too many inputs.
+        ShapeError: shapes that do not fit together.
     """
 
     many_inputs = True
@@ -62,9 +62,242 @@ class QAdd(QLayer):
             **kwargs,
         )
 
-    def declaration(self) -> Declaration:
-        return Merge(Add())
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return config | {"iq_confs": config.pop("iq_conf")}
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QAdd(_Merged):
+    """``y = iq_0(x_0) + iq_1(x_1) + ...``, broadcasting as NumPy; the arguments are those of every layer of tensors.
+
+    EBOPs: ``0.65 * (sum of bits - sum of the smallest operand's bits)``.
+
+    Args:
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+
+    >>> one = keras.ops.ones((1, 2))
+    >>> QAdd()([one, one], training=True).shape == (1, 2)
+    True
+    """
+
+    def declaration(self) -> Declaration:
+        return Merge(Add())
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QSubtract(_Merged):
+    """``y = iq_0(x_0) - iq_1(x_1)``, of two tensors; see `QAdd`."""
+
+    def declaration(self) -> Declaration:
+        return Merge(Subtract())
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QMultiply(_Merged):
+    """``y = iq_0(x_0) * iq_1(x_1) * ...``; see `QAdd`. EBOPs: the sum of the products of bits."""
+
+    def declaration(self) -> Declaration:
+        return Merge(Multiply())
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QMaximum(_Merged):
+    """``y = max(iq_0(x_0), iq_1(x_1), ...)``; see `QAdd`. EBOPs: sum of bits less the sum of the smallest one's."""
+
+    def declaration(self) -> Declaration:
+        return Merge(Maximum())
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QMinimum(_Merged):
+    """``y = min(iq_0(x_0), iq_1(x_1), ...)``; see `QMaximum`."""
+
+    def declaration(self) -> Declaration:
+        return Merge(Minimum())
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QAveragePow2(_Merged):
+    """``y = (iq_0(x_0) + iq_1(x_1) + ...) * 2**round(log2(1 / n))`` of n tensors; see `QAdd`, whose EBOPs it has."""
+
+    def declaration(self) -> Declaration:
+        return Average()
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QEinsum(_Merged):
+    """``y = einsum(equation, iq_0(x_0), iq_1(x_1))`` of two tensors of data.
+
+    EBOPs: the same contraction of the two tensors of bits, summed.
+
+    Args:
+        equation: of two operands, the batch axis first in each and in the output: ``"bij,bjk->bik"``.
+        iq_confs: one quantizer configuration for both inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: no equation of two operands.
+        ShapeError: the batch axis is not first, or the shapes do not fit.
+
+    >>> x = keras.ops.ones((1, 2, 3))
+    >>> QEinsum("bij,bkj->bik")([x, x]).shape == (1, 2, 2)
+    True
+    """
+
+    def __init__(
+        self,
+        equation: str,
+        iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None,
+        *,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            iq_confs,
+            oq_conf=oq_conf,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            ebops_factor=ebops_factor,
+            **kwargs,
+        )
+        self.equation = str(equation)
+
+    def declaration(self) -> Declaration:
+        return Contraction(self.equation)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"equation": self.equation}
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QDot(_Merged):
+    """The dot products of two tensors along one axis each; all other axes of the first, then of the second.
+
+    With one axis behind the batch the result has shape ``(batch, 1)``, as that of `keras.layers.Dot`.
+
+    Args:
+        axes: one axis for both tensors, or one for each; the batch axis is 0.
+        iq_confs: one quantizer configuration for both inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: an axis that a tensor does not have, or the batch axis.
+        ShapeError: axes of different sizes.
+
+    >>> x = keras.ops.ones((1, 4))
+    >>> QDot()([x, x]).shape == (1, 1)
+    True
+    """
+
+    def __init__(
+        self,
+        axes: int | Sequence[int] = -1,
+        iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None,
+        *,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            iq_confs,
+            oq_conf=oq_conf,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            ebops_factor=ebops_factor,
+            **kwargs,
+        )
+        both = tuple(axes) if isinstance(axes, list | tuple) else (axes, axes)
+        self.axes = tuple(integer(n, f"layer {self.name!r}: axes") for n in both)
+
+    def declaration(self) -> Declaration:
+        return self._declared
+
+    def _declared(self, t: Trace, *xs: Value) -> Value:
+        first, second = (inner_axis(axis, t.shape(x), "axes") for axis, x in zip(self.axes, xs, strict=True))
+        return Dot((first, second))(t, *xs)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"axes": self.axes}
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QConcatenate(_Merged):
+    """The quantized tensors one behind the other along an axis; it costs nothing.
+
+    Args:
+        axis: along which; the batch axis is 0.
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: an axis that the tensors do not have, or the batch axis.
+        ShapeError: shapes that do not fit.
+
+    >>> x = keras.ops.ones((1, 4))
+    >>> QConcatenate()([x, x]).shape == (1, 8)
+    True
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        iq_confs: QuantizerConfig | Sequence[QuantizerConfig] | None = None,
+        *,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            iq_confs,
+            oq_conf=oq_conf,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            ebops_factor=ebops_factor,
+            **kwargs,
+        )
+        self.axis = integer(axis, f"layer {self.name!r}: axis")
+
+    def declaration(self) -> Declaration:
+        return lambda t, *xs: Joined(inner_axis(self.axis, t.shape(xs[0]), "axis"))(t, *xs)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"axis": self.axis}

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import Declaration, Softmax, Trace, Value, check_factor, softmax_table
@@ -43,6 +44,8 @@ class QSoftmax(QLayer):
         input_scaler: factor of the input.
         parallelization_factor: vectors that are normalised in parallel, -1 for all; EBOPs are scaled by ``pf / n``.
         enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says.
+        mask: bools that broadcast to the data without batch axis, True where an element takes part; the others are 0
+            and cost nothing. Hardware has one mask: it is an argument of the layer, not of its call.
         oq_conf: output quantizer; giving one enables it.
         enable_oq: quantize the output; None: if ``oq_conf`` is given, else as the scope says.
         beta0: initial beta; None: as the scope says.
@@ -74,6 +77,7 @@ class QSoftmax(QLayer):
         parallelization_factor: int = -1,
         enable_ebops: bool | None = None,
         *,
+        mask: Any = None,
         oq_conf: QuantizerConfig | None = None,
         enable_oq: bool | None = None,
         beta0: float | None = None,
@@ -100,6 +104,7 @@ class QSoftmax(QLayer):
         check_factor(parallelization_factor)
         self.parallelization_factor = int(parallelization_factor)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
+        self.mask = None if mask is None else np.asarray(mask, bool)
         self._exp_iq_conf = self._of_input(exp_iq_conf, "exp_iq_conf")
         self._exp_oq_conf = self._of_table(exp_oq_conf, "exp_oq_conf")
         self._inv_iq_conf = self._of_input(inv_iq_conf, "inv_iq_conf")
@@ -131,6 +136,7 @@ class QSoftmax(QLayer):
             self.input_scaler,
             self.allow_heterogeneous_table,
             self.parallelization_factor,
+            self.mask,
         )(t, x)
 
     def get_config(self) -> dict[str, Any]:
@@ -145,4 +151,5 @@ class QSoftmax(QLayer):
             "allow_heterogeneous_table": self.allow_heterogeneous_table,
             "input_scaler": self.input_scaler,
             "parallelization_factor": self.parallelization_factor,
+            "mask": None if self.mask is None else self.mask.tolist(),
         }

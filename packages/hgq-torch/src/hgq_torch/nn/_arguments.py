@@ -8,7 +8,7 @@ from typing import Any
 from hgq_core.errors import ConfigError
 from hgq_core.layers import check_factor as check_instances
 
-__all__ = ["check_factor", "per_axis", "positive"]
+__all__ = ["check_factor", "inner_axis", "per_axis", "positive"]
 
 
 def positive(size: Any, name: str) -> int:
@@ -38,3 +38,15 @@ def check_factor(factor: int) -> int:
     """A parallelization factor that some number of instances could have; raises ConfigError for others."""
     check_instances(factor)
     return int(factor)
+
+
+def inner_axis(axis: int, rank: int, name: str) -> int:
+    """An axis as PyTorch counts it, the batch axis being 0, as declarations count: without the batch axis, from 0.
+
+    Raises:
+        ConfigError: the batch axis, or an axis that data of this rank do not have.
+    """
+    if not -rank <= axis < rank or axis % rank == 0:
+        message = f"{name}: received {axis}, expected an axis of data with {rank} axes, and not the batch axis, 0"
+        raise ConfigError(message)
+    return axis % rank - 1

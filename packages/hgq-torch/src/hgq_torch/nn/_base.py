@@ -84,6 +84,8 @@ class QModule(nn.Module):
     """Whether the constructor builds the layer; else a file says the shapes that it was built for."""
     shape_hint: ClassVar[str] = ""
     """What to do about inputs of another shape, after the message."""
+    fewest_axes: ClassVar[int] = 0
+    """Data with no more axes than this have no batch axis, as PyTorch's own layer takes one example alone."""
     momentum: float | None = 0.1
     """How far the moving averages of statistics go to those of each batch; None: they are those of all batches."""
     output_in_declaration: ClassVar[bool] = False
@@ -211,7 +213,7 @@ class QModule(nn.Module):
     # --- readings -----------------------------------------------------------------------------------------------------
 
     def forward(self, *xs: Tensor, **named: Tensor) -> Tensor:
-        """The output for inputs ``(batch, *shape)``.
+        """The output for inputs ``(batch, *shape)``, or for one ``shape`` where PyTorch takes an example alone.
 
         Args:
             *xs: the inputs, in the order of the declaration.
@@ -226,6 +228,8 @@ class QModule(nn.Module):
             xs = self.in_order(xs, named)
         made = self.made
         built, program = made.built_for, made.running
+        if self.fewest_axes and xs[0].ndim <= max(self.fewest_axes, len(built[0]) if built else 0):
+            return QModule.forward(self, *(x.unsqueeze(0) for x in xs)).squeeze(0)
         if built is None or program is None:
             self.build(*(x.shape[1:] for x in xs))
             return QModule.forward(self, *xs)

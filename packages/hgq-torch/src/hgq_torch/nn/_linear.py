@@ -70,6 +70,7 @@ class QLinear(Activated):
     oq: Quantizer | None
     layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout("weight", Turn.of((1, 0)))}
     shapes_from_arguments: ClassVar[bool] = True
+    fewest_axes: ClassVar[int] = 1
     shape_hint: ClassVar[str] = "; give input_shape for data with more axes"
 
     def __init__(

@@ -1,47 +1,27 @@
-"""Sums of several tensors."""
+"""Layers that combine several tensors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hgq_core.errors import ConfigError
-from hgq_core.graph.ops import Add
-from hgq_core.layers import Merge
-from hgq_torch.nn._arguments import positive
+from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
+from hgq_core.layers import Average, Contraction, Dot, Joined, Matmul, Merge
+from hgq_core.linear import Contract
+from hgq_torch.nn._arguments import inner_axis, positive
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
     import torch
 
-    from hgq_core.layers import Declaration
+    from hgq_core.layers import Declaration, Trace, Value
     from hgq_torch._make import QuantizerLike
 
-__all__ = ["QAdd"]
+__all__ = ["QAdd", "QAverage", "QCat", "QDot", "QEinsum", "QMatmul", "QMaximum", "QMinimum", "QMul", "QSub"]
 
 
-class QAdd(QModule):
-    """The sum of several tensors, element by element, each of which has trained widths.
-
-    Args:
-        number: of tensors.
-        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
-        oq: quantizer of the output; giving one enables it.
-        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
-        enable_oq: whether the output is quantized.
-        enable_ebops: whether the layer counts EBOPs.
-        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
-        device: of parameters and buffers.
-        dtype: of parameters and buffers, float32 or float64.
-
-    Raises:
-        ConfigError: fewer than two tensors, one Quantizer for all of them, or low precision.
-
-    Shape: tensors that broadcast together, of one rank.
-
-    >>> import torch
-    >>> QAdd()(torch.ones(2, 3), torch.ones(2, 3)).shape
-    torch.Size([2, 3])
-    """
+class _Elementwise(QModule):
+    """Abstract over the operation: several tensors, element by element; the arguments are those of `QAdd`."""
 
     def __init__(
         self,
@@ -66,16 +46,364 @@ class QAdd(QModule):
             device=device,
             dtype=dtype,
         )
-        self.number = positive(number, "number")
-        if number < 2:
-            message = f"number: received {number}, expected two tensors or more"
-            raise ConfigError(message)
+        self.number = counted(number)
         self.begin(*[(1,)] * number)
+
+    def extra_repr(self) -> str:
+        """Number of tensors."""
+        return str(self.number)
+
+
+class QAdd(_Elementwise):
+    """The sum of several tensors, element by element, each of which has trained widths.
+
+    EBOPs: ``0.65 * (sum of bits - sum of the smallest operand's bits)``.
+
+    Args:
+        number: of tensors.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ConfigError: fewer than two tensors, one Quantizer for all of them, or low precision.
+
+    Shape: tensors that broadcast together, of one rank.
+
+    >>> import torch
+    >>> QAdd()(torch.ones(2, 3), torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
 
     def declaration(self) -> Declaration:
         """Add."""
         return Merge(Add())
 
+
+class QSub(_Elementwise):
+    """The difference of two tensors; the arguments are those of `QAdd`.
+
+    >>> import torch
+    >>> QSub()(torch.ones(2, 3), torch.ones(2, 3)).sum().item()
+    0.0
+    """
+
+    def declaration(self) -> Declaration:
+        """Subtract."""
+        return Merge(Subtract())
+
+
+class QMul(_Elementwise):
+    """The product of several tensors; the arguments are those of `QAdd`. EBOPs: the sum of the products of bits.
+
+    >>> import torch
+    >>> QMul()(torch.ones(2, 3), torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
+
+    def declaration(self) -> Declaration:
+        """Multiply."""
+        return Merge(Multiply())
+
+
+class QMaximum(_Elementwise):
+    """The largest of several tensors; the arguments are those of `QAdd`. EBOPs: ``sum - smallest`` of the bits.
+
+    >>> import torch
+    >>> QMaximum()(torch.ones(2, 3), torch.zeros(2, 3)).sum().item()
+    6.0
+    """
+
+    def declaration(self) -> Declaration:
+        """Maximum."""
+        return Merge(Maximum())
+
+
+class QMinimum(_Elementwise):
+    """The smallest of several tensors; the arguments are those of `QAdd`, EBOPs those of `QMaximum`.
+
+    >>> import torch
+    >>> QMinimum()(torch.ones(2, 3), torch.zeros(2, 3)).sum().item()
+    0.0
+    """
+
+    def declaration(self) -> Declaration:
+        """Minimum."""
+        return Merge(Minimum())
+
+
+class QAverage(_Elementwise):
+    """``2**round(log2(1 / n))`` times the sum of n tensors, their mean where n is a power of two; see `QAdd`.
+
+    >>> import torch
+    >>> QAverage()(torch.ones(2, 3), torch.zeros(2, 3)).sum().item()
+    3.0
+    """
+
+    def declaration(self) -> Declaration:
+        """Add, Multiply."""
+        return Average()
+
+
+class QEinsum(QModule):
+    """``y = einsum(equation, iq_0(x_0), iq_1(x_1))`` of two tensors of data.
+
+    EBOPs: the same contraction of the two tensors of bits, summed.
+
+    Args:
+        equation: of two operands, the batch axis first in each and in the output: ``"bij,bjk->bik"``.
+        iq: what the quantizers ``iq_0`` and ``iq_1`` of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ConfigError: no equation of two operands, or low precision.
+        ShapeError: the batch axis is not first, or the shapes do not fit.
+
+    >>> import torch
+    >>> QEinsum("bij,bkj->bik")(torch.ones(1, 2, 3), torch.ones(1, 4, 3)).shape
+    torch.Size([1, 2, 4])
+    """
+
+    def __init__(
+        self,
+        equation: str,
+        *,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            iq=iq,
+            oq=oq,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            device=device,
+            dtype=dtype,
+        )
+        self.equation = str(equation).replace(" ", "")
+        self.begin(*((1,) * (len(term) - 1) for term in Contract(self.equation).terms[:2]))
+
+    def declaration(self) -> Declaration:
+        """Contract."""
+        return Contraction(self.equation)
+
+    @property
+    def title(self) -> str:
+        """The layer in messages."""
+        return f"QEinsum({self.equation!r})"
+
     def extra_repr(self) -> str:
-        """Number of tensors."""
-        return str(self.number)
+        """The equation."""
+        return repr(self.equation)
+
+
+class QDot(QModule):
+    """The dot products of two tensors along one axis each; all other axes of the first, then of the second.
+
+    Of two vectors the result is ``(batch, 1)``.
+
+    EBOPs: the same contraction of the two tensors of bits, summed.
+
+    Args:
+        dims: one axis for both tensors, or one for each; the batch axis is 0.
+        iq: what the quantizers ``iq_0`` and ``iq_1`` of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ConfigError: the batch axis, an axis that a tensor does not have, or low precision.
+        ShapeError: axes of different sizes.
+
+    >>> import torch
+    >>> QDot()(torch.ones(1, 3), torch.ones(1, 3)).shape
+    torch.Size([1, 1])
+    """
+
+    def __init__(
+        self,
+        dims: int | tuple[int, int] = -1,
+        *,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            iq=iq,
+            oq=oq,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            device=device,
+            dtype=dtype,
+        )
+        self.dims = (dims, dims) if isinstance(dims, int) else tuple(dims)
+        self.begin(*((1,) * max(1, axis, -axis) for axis in self.dims))
+
+    def declaration(self) -> Declaration:
+        """Contract."""
+        return self._declared
+
+    def _declared(self, t: Trace, *xs: Value) -> Value:
+        first, second = (inner_axis(n, len(t.shape(x)) + 1, "dims") for n, x in zip(self.dims, xs, strict=True))
+        return Dot((first, second))(t, *xs)
+
+    @property
+    def title(self) -> str:
+        """The layer in messages."""
+        return f"QDot(dims={self.dims})"
+
+    def extra_repr(self) -> str:
+        """The axes."""
+        return f"dims={self.dims}"
+
+
+class QMatmul(QModule):
+    """The product of two stacks of matrices, as `torch.matmul`: ``(batch, ..., n, m)`` and ``(batch, ..., m, k)``.
+
+    EBOPs: the same product of the two tensors of bits, summed.
+
+    Args:
+        iq: what the quantizers ``iq_0`` and ``iq_1`` of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ShapeError: other numbers of axes than two and more behind the batch, the same in both; sizes that do not fit.
+        ConfigError: low precision.
+
+    >>> import torch
+    >>> QMatmul()(torch.ones(1, 2, 3), torch.ones(1, 3, 4)).shape
+    torch.Size([1, 2, 4])
+    """
+
+    def __init__(
+        self,
+        *,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            iq=iq,
+            oq=oq,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            device=device,
+            dtype=dtype,
+        )
+        self.begin((1, 1), (1, 1))
+
+    def declaration(self) -> Declaration:
+        """Contract."""
+        return Matmul()
+
+
+class QCat(QModule):
+    """The quantized tensors one behind the other along an axis, as `torch.cat`; it costs nothing.
+
+    Args:
+        number: of tensors.
+        dim: along which; the batch axis is 0.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ConfigError: fewer than two tensors, the batch axis, or low precision.
+
+    >>> import torch
+    >>> QCat(dim=1)(torch.ones(2, 3), torch.ones(2, 4)).shape
+    torch.Size([2, 7])
+    """
+
+    def __init__(
+        self,
+        number: int = 2,
+        dim: int = -1,
+        *,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            iq=iq,
+            oq=oq,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            device=device,
+            dtype=dtype,
+        )
+        self.number, self.dim = counted(number), int(dim)
+        self.begin(*[(1,) * max(self.dim, -self.dim, 1)] * self.number)
+
+    def declaration(self) -> Declaration:
+        """Concatenate."""
+        return self._declared
+
+    def _declared(self, t: Trace, *xs: Value) -> Value:
+        return Joined(inner_axis(self.dim, len(t.shape(xs[0])) + 1, "dim"))(t, *xs)
+
+    def extra_repr(self) -> str:
+        """Number of tensors, and the axis."""
+        return f"{self.number}, dim={self.dim}"
+
+
+def counted(number: int) -> int:
+    """A number of tensors; raises ConfigError unless there are two or more."""
+    if positive(number, "number") < 2:
+        message = f"number: received {number}, expected two tensors or more"
+        raise ConfigError(message)
+    return int(number)

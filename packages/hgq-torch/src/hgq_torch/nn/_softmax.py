@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import Softmax
@@ -36,6 +38,8 @@ class QSoftmax(QModule):
         stable: subtract from the maximum first, so that no exponential overflows.
         input_scaler: s above.
         allow_heterogeneous_table: whether elements may have tables of their own; False: one for the whole tensor.
+        mask: bools that broadcast to the data without batch axis, True where an element takes part; the others are 0
+            and cost nothing. Hardware has one mask: it is an argument of the layer, not of its call.
         exp_iq: input quantizer of the table of exponentials; see `QLinear`.
         exp_oq: its output quantizer, by default without a sign, saturating, RND_CONV, of the place ``table``.
         inv_iq: input quantizer of the table of reciprocals.
@@ -70,6 +74,7 @@ class QSoftmax(QModule):
         input_scaler: float = 1.0,
         allow_heterogeneous_table: bool = False,
         *,
+        mask: Any = None,
         exp_iq: QuantizerLike = None,
         exp_oq: QuantizerLike = None,
         inv_iq: QuantizerLike = None,
@@ -106,8 +111,10 @@ class QSoftmax(QModule):
         self.input_scaler = float(input_scaler)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
         self.parallelization_factor = check_factor(parallelization_factor)
+        self.mask = None if mask is None else np.asarray(mask, bool)
         before, behind = max(0, *self.dim), max(0, *(-axis for axis in self.dim))
-        self.begin((*(1,) * before, max(self.parallelization_factor, 1), *(1,) * behind))
+        smallest = (*(1,) * before, max(self.parallelization_factor, 1), *(1,) * behind)
+        self.begin(smallest if self.mask is None else np.broadcast_shapes(smallest, self.mask.shape))
 
     def declaration(self) -> Declaration:
         """Subtract, a table, Reduce, a table, Multiply."""
@@ -117,6 +124,7 @@ class QSoftmax(QModule):
             self.input_scaler,
             self.allow_heterogeneous_table,
             self.parallelization_factor,
+            self.mask,
         )
 
     @property

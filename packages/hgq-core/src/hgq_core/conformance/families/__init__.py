@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hgq_core.conformance.families import attention, merge
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CASES", "KINDS"]
 
-CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {}
+CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
+    **attention.CASES,
+    **merge.CASES,
+}
 """The function that draws a case, by its id."""
-KINDS: dict[str, Callable[[Layer], Declaration]] = {}
+KINDS: dict[str, Callable[[Layer], Declaration]] = {
+    **attention.KINDS,
+    **merge.KINDS,
+}
 """The declaration of a layer, by its kind."""

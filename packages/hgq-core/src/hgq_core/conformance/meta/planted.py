@@ -310,6 +310,21 @@ class WrongFormat(_ModelBackend):
     model_class = _CoarserInput
 
 
+class _Remembering(NumpyModel):
+    """Gives what it gave the first time."""
+
+    first: Any = None
+
+    def forward(self, *inputs: Any, mode: Mode = Mode.INFER) -> Any:
+        if self.first is None:
+            self.first = super().forward(*inputs, mode=mode)
+        return self.first
+
+
+class KeptTooLong(_ModelBackend):
+    model_class = _Remembering
+
+
 class WrongPadding(NumpyBackend):
     """Takes ``same`` for ``valid``."""
 
@@ -344,6 +359,7 @@ PLANTED: dict[type[NumpyBackend], str] = {
     WrongSubnormals: "minifloat",
     WrongRelu: "layers",
     WrongPadding: "layers",
+    KeptTooLong: "layers",
     WrongFormat: "graph",
     WrongBiasCost: "ebops",
 }

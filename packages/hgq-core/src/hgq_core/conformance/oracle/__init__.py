@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from hgq_core.conformance.backend import Layer
-from hgq_core.conformance.oracle import linear, lookup, merge, norm, softmax, windows
+from hgq_core.conformance.oracle import attention, linear, lookup, merge, norm, reduce, softmax, windows
 from hgq_core.conformance.oracle.tensors import Array, quantized
 from hgq_core.conformance.wiring import evaluated, input_count
 
@@ -27,6 +27,11 @@ _FAMILIES: dict[str, ModuleType] = {
     "add": merge,
     "unary_lut": lookup,
     "softmax": softmax,
+    "attention": attention,
+    **dict.fromkeys(
+        ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
+    ),
+    **dict.fromkeys(("sum", "mean_pow2"), reduce),
 }
 
 

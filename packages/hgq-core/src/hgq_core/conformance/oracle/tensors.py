@@ -28,6 +28,11 @@ def _formats(layer: Layer, name: str, shape: Sequence[int]) -> tuple[Array, Arra
     return k, i, f
 
 
+def _is_weight(name: str) -> bool:
+    """Whether this quantizes a weight, which has no batch axis, in a part of a layer too."""
+    return name.rsplit("/", maxsplit=1)[-1] in _WEIGHTS
+
+
 def _modes(layer: Layer, name: str) -> Any:
     spec = layer.quantizers[name]
     if not isinstance(spec, KIF | KBI):
@@ -40,7 +45,7 @@ def quantized(layer: Layer, name: str, x: Array) -> Array:
     """The tensor through the quantizer of this name; unchanged if there is none."""
     if name not in layer.quantizers:
         return x
-    k, i, f = _formats(layer, name, x.shape if name in _WEIGHTS else (1, *x.shape[1:]))
+    k, i, f = _formats(layer, name, x.shape if _is_weight(name) else (1, *x.shape[1:]))
     round_mode, overflow_mode = _modes(layer, name)
     return expected.fixed(x, k, i, f, round_mode, overflow_mode)
 
@@ -48,9 +53,9 @@ def quantized(layer: Layer, name: str, x: Array) -> Array:
 def bits_of(layer: Layer, name: str, shape: Sequence[int]) -> Array:
     """Widths that EBOPs counts, of this shape, which is without the batch axis."""
     _, overflow_mode = _modes(layer, name)
-    full = tuple(shape) if name in _WEIGHTS else (1, *shape)
+    full = tuple(shape) if _is_weight(name) else (1, *shape)
     bits = expected.counted_bits(*_formats(layer, name, full), overflow_mode)
-    return bits if name in _WEIGHTS else bits[0]
+    return bits if _is_weight(name) else bits[0]
 
 
 def rounded_values(function: Any, x: Array) -> Array:

@@ -1,0 +1,205 @@
+"""Attention: projections to heads, products of queries and keys, softmax, and sums of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.layers.instances import parallel_share
+from hgq_core.layers.linear import EinsumDense
+from hgq_core.layers.softmax import Softmax
+from hgq_core.linear import Contract
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hgq_core.graph.ops import Shape
+    from hgq_core.layers.program import Declaration, Trace, Value
+
+__all__ = ["Fuse", "MultiHeadAttention"]
+
+Fuse = Literal["none", "kv", "qkv"]
+_LETTERS = "bcdefgijlmnpqrstuw"
+"""For axes of positions; a is the batch, h the heads, k and v what the heads hold, x and o features."""
+
+
+@dataclass(frozen=True, eq=False)
+class MultiHeadAttention:
+    """``y = W_o softmax(q k / sqrt(key_dim)) v`` of ``q = W_q query``, ``k = W_k key``, ``v = W_v value``, in heads.
+
+    Data are ``(*positions, features)``. By default widths of data are shared along the positions, so that what is
+    computed of a set does not depend on the order of its elements; a quantizer that is given has its own granularity.
+
+    Slots: ``query/iq, query/kq, query/bq, query/oq``, those of key and value likewise, ``softmax/iq``, the tables
+    ``softmax/exp/iq, softmax/exp/oq, softmax/inv/iq, softmax/inv/oq``, ``softmax/oq``, ``output/iq, output/kq,
+    output/bq``.
+
+    Attributes:
+        heads: number of heads.
+        key_dim: size of each head's queries and keys.
+        value_dim: size of each head's values.
+        output_shape: axes of the output's features; None: as many as the query has.
+        attention_axes: positions that attend to each other, batch axis left out; None: all.
+        use_bias: whether queries, values and the output have a bias.
+        key_bias: whether keys have one; it adds the same number to all products of a query, and so changes nothing.
+        fuse: ``"kv"``: key is value and uses its input quantizer; ``"qkv"``: query too.
+        stable: see `Softmax`.
+        heterogeneous_tables: see `Softmax`.
+        mask: see `Softmax`, for the products ``(*other positions, heads, *positions of queries, *of keys)``.
+        causal: whether a query attends to keys at its own position and before only.
+        dropout: rate at which weights of values are dropped in training.
+        parallelization_factor: positions of each projection, and queries of the products, that are built, -1 for all.
+        project: a declared map of keys, and one of values, before they meet the queries; None: none.
+        score: a declared map of the products before softmax; None: none.
+    """
+
+    heads: int
+    key_dim: int
+    value_dim: int
+    output_shape: Shape | None = None
+    attention_axes: tuple[int, ...] | None = None
+    use_bias: bool = True
+    key_bias: bool = False
+    fuse: Fuse = "none"
+    stable: bool = True
+    heterogeneous_tables: bool = False
+    mask: NDArray[np.bool_] | None = None
+    causal: bool = False
+    dropout: float = 0.0
+    parallelization_factor: int = -1
+    project: tuple[Declaration, Declaration] | None = None
+    score: Declaration | None = None
+
+    def __call__(self, t: Trace, query: Value, value: Value | None = None, key: Value | None = None) -> Value:
+        value = query if value is None else value
+        key = value if key is None else key
+        axes = self._axes(t.shape(query), t.shape(value), t.shape(key))
+        part = t.part(composite="attention")
+        of_value = self._quantized(part, "value", value, axes)
+        of_key = self._quantized(part, "key", key, axes) if self.fuse == "none" else of_value
+        of_query = of_value if self.fuse == "qkv" else self._quantized(part, "query", query, axes)
+        q = self._projected(part, "query", of_query, self.key_dim, axes, self.use_bias)
+        k = self._projected(part, "key", of_key, self.key_dim, axes, self.key_bias and self.use_bias)
+        v = self._projected(part, "value", of_value, self.value_dim, axes, self.use_bias)
+        if self.project is not None:
+            k, v = (
+                part.call(n, f, x) for n, f, x in zip(("key_proj", "value_proj"), self.project, (k, v), strict=True)
+            )
+        products, sums = self._equations(len(t.shape(query)) - 1, axes)
+        queries = prod(t.shape(query)[:-1])
+        paired = part.part(share=parallel_share(min(self.parallelization_factor, queries), queries))
+        scores = paired.op(Contract(products), q, k)
+        if self.score is not None:
+            scores = part.call("score", self.score, scores)
+        weights = part.call("softmax", _Weights(self, len(axes)), scores)
+        heads = paired.op(Contract(sums), t.dropped(self.dropout, weights), v)
+        features = t.shape(query)[-1:] if self.output_shape is None else self.output_shape
+        return part.call("output", _Output(self, axes, features), heads)
+
+    def _axes(self, query: Shape, value: Shape, key: Shape) -> tuple[int, ...]:
+        """The positions that attend, counted from 0; raises ShapeError for shapes that do not fit."""
+        rank = len(query) - 1
+        if rank < 1 or len(value) != rank + 1 or len(key) != rank + 1:
+            message = (
+                f"received query {query}, value {value}, key {key} (batch axes left out), expected data of equal "
+                "rank, (*positions, features)"
+            )
+            raise ShapeError(message)
+        given = tuple(range(rank)) if self.attention_axes is None else self.attention_axes
+        axes = tuple(sorted({axis % (rank + 1) for axis in given if -rank - 1 <= axis <= rank}))
+        if len(axes) < len(given) or not axes or axes[-1] >= rank:
+            message = f"attention_axes: received {given}, expected axes of positions of {query} (batch axis left out)"
+            raise ConfigError(message)
+        others = [axis for axis in range(rank) if axis not in axes]
+        if value[:-1] != key[:-1] or any(query[axis] != value[axis] for axis in others):
+            message = f"query {query}, value {value} and key {key} (batch axes left out) have positions that do not fit"
+            raise ShapeError(message)
+        return axes
+
+    def _shared(self, axes: tuple[int, ...]) -> dict[str, Any]:
+        """Granularity of data with these positions: one width along them."""
+        return {"homogeneous_axis": (0, *(axis + 1 for axis in axes))}
+
+    def _quantized(self, t: Trace, name: str, x: Value, axes: tuple[int, ...]) -> Value:
+        return t.call(name, lambda t, x: t.quantized("iq", x, **self._shared(axes)), x)
+
+    def _projected(self, t: Trace, name: str, x: Value, size: int, axes: tuple[int, ...], bias: bool) -> Value:
+        *positions, features = t.shape(x)
+        letters = _LETTERS[: len(positions)]
+        factor = min(self.parallelization_factor, prod(positions))
+        dense = EinsumDense(
+            f"a{letters}x,xhk->a{letters}hk",
+            (features, self.heads, size),
+            (self.heads, size) if bias else None,
+            parallelization_factor=factor,
+        )
+        return t.call(name, lambda t, x: t.quantized("oq", dense(t, x), **self._shared(axes)), x)
+
+    def _equations(self, rank: int, axes: tuple[int, ...]) -> tuple[str, str]:
+        """Of the products of queries and keys, and of the sums of values."""
+        q, rest = _LETTERS[:rank], iter(_LETTERS[rank:])
+        s = "".join(next(rest) if axis in axes else q[axis] for axis in range(rank))
+        others = "".join(q[axis] for axis in range(rank) if axis not in axes)
+        pairs = "".join(q[axis] for axis in axes) + "".join(s[axis] for axis in axes)
+        scores = f"a{others}h{pairs}"
+        return f"a{q}hk,a{s}hk->{scores}", f"{scores},a{s}hv->a{q}hv"
+
+    def softmax_mask(self, scores: Shape, number: int) -> NDArray[np.bool_] | None:
+        """The mask of products of this shape, of which the last axes are positions of queries and of keys."""
+        mask = None if self.mask is None else np.asarray(self.mask, bool)
+        if not self.causal:
+            return mask
+        if number != 1:
+            message = f"a causal mask needs one axis of positions that attend, received {number}"
+            raise ConfigError(message)
+        queries, keys = scores[-2:]
+        before = np.arange(queries)[:, None] >= np.arange(keys)[None, :]
+        return before if mask is None else np.logical_and(mask, before)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Softmax of the products, over the positions of keys."""
+
+    of: MultiHeadAttention
+    number: int
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        rank = len(t.shape(x))
+        axes = tuple(range(rank - self.number, rank))
+        shared: dict[str, Any] = {"homogeneous_axis": (0, *range(rank - 2 * self.number + 1, rank + 1))}
+        queries = prod(t.shape(x)[: rank - self.number])
+        softmax = Softmax(
+            axes,
+            self.of.stable,
+            1.0 / sqrt(self.of.key_dim),
+            self.of.heterogeneous_tables,
+            min(self.of.parallelization_factor, queries),
+            self.of.softmax_mask(t.shape(x), self.number),
+        )
+        return t.quantized("oq", softmax(t, t.quantized("iq", x, **shared)), **shared)
+
+
+@dataclass(frozen=True, eq=False)
+class _Output:
+    """The heads together, projected to the features of the output."""
+
+    of: MultiHeadAttention
+    axes: tuple[int, ...]
+    features: Shape
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        *positions, heads, size = t.shape(x)
+        letters, rest = _LETTERS[: len(positions)], _LETTERS[len(positions) :]
+        out = rest[: len(self.features)]
+        dense = EinsumDense(
+            f"a{letters}hv,hv{out}->a{letters}{out}",
+            (heads, size, *self.features),
+            self.features if self.of.use_bias else None,
+            parallelization_factor=min(self.of.parallelization_factor, prod(positions)),
+        )
+        return dense(t, t.quantized("iq", x, homogeneous_axis=(0, *(axis + 1 for axis in self.axes))))

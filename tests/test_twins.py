@@ -1,0 +1,81 @@
+"""The same layers with the same numbers in hgq-keras and hgq-torch: one output, one cost, one graph."""
+
+import keras
+import numpy as np
+import pytest
+
+from hgq_core.conformance.cases_layers import NAMES, case
+from hgq_core.cost import ebops
+from hgq_core.graph import Graph, Node, run
+from hgq_core.graph.save import content_hash
+from hgq_keras.testing import KerasBackend
+from hgq_torch.testing import TorchBackend
+
+
+def unnamed(graph):
+    """The graph with its nodes numbered, without the words of either framework's user."""
+    names = {node.name: f"node{n}" for n, node in enumerate(graph)}
+    nodes = tuple(
+        Node(names[n.name], n.op, tuple(names[x] for x in n.inputs), n.shape, "", n.composite, n.ebops_factor)
+        for n in graph
+    )
+    return Graph(nodes, tuple(names[name] for name in graph.outputs))
+
+
+@pytest.fixture(scope="module")
+def backends():
+    return KerasBackend(f"keras-{keras.backend.backend()}"), TorchBackend("torch")
+
+
+@pytest.fixture(scope="module")
+def twins(backends):
+    """The models of a case, each made once."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            chosen = case(name)
+            made[name] = [backend.model(chosen.layers, chosen.input_shape) for backend in backends]
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_output_and_one_cost(twins, name):
+    models = twins(name)
+    np.testing.assert_array_equal(*(model.forward(*case(name).inputs) for model in models))
+    assert models[0].ebops() == models[1].ebops()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_gradient_of_the_cost(backends, name):
+    chosen = case(name)
+    models = [backend.model(chosen.layers, chosen.input_shape) for backend in backends]
+    ours, theirs = (model.cost_gradients(*chosen.inputs) for model in models)
+    found = {(place, width) for place in ours for width in ours[place]}
+    assert found == {(place, width) for place in theirs for width in theirs[place]}
+    for place, width in found:
+        a, b = np.broadcast_arrays(ours[place][width], theirs[place][width])
+        np.testing.assert_allclose(a, b, rtol=1e-5, err_msg=f"{place} {width}")
+
+
+def is_channels_first(name):
+    """Whether PyTorch's layer has its channels before the positions, so that its graph has transpositions."""
+    return any(la.kind.startswith(("conv", "max_pool", "average_pool")) for la in case(name).layers) or (
+        case(name).layers[0].kind == "batch_norm" and len(case(name).input_shape) > 1
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not is_channels_first(name)])
+def test_one_graph(twins, name):
+    """Byte for byte, but for the names that users give."""
+    ours, theirs = (unnamed(model.to_graph()) for model in twins(name))
+    assert content_hash(ours) == content_hash(theirs)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if is_channels_first(name)])
+def test_graphs_of_two_layouts_compute_and_cost_the_same(twins, name):
+    graphs = [model.to_graph() for model in twins(name)]
+    np.testing.assert_array_equal(*(run(graph, *case(name).inputs) for graph in graphs))
+    assert ebops(graphs[0]) == ebops(graphs[1])
