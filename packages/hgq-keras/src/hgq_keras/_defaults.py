@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from hgq_core.scope import LAYER_OPTIONS, layer_option, resolved_parameters
+from hgq_core.scope import LAYER_OPTIONS, layer_option, resolve, resolved_parameters
 from hgq_core.spec import PLACES, TYPES
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class _Parameters(Mapping[tuple[str, str], Mapping[str, Any]]):
     def __getitem__(self, key: tuple[str, str]) -> Mapping[str, Any]:
         if key not in list(self):
             raise KeyError(key)
-        return resolved_parameters(*key, {})[2]
+        spec = resolve(*key)
+        return {field.name: getattr(spec, field.name) for field in fields(spec)}
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((q_type, place) for q_type in TYPES for place in PLACES)

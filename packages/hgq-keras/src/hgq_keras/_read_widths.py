@@ -69,10 +69,7 @@ class ReadWidths(StoredWidths):
         if isinstance(self.spec, Float | Dummy):
             return self.bits
         k, i, f = self._expanded_kif()
-        width = i + f
-        # Under SAT one bit remains with a width of 0: the sign alone.
-        alive = k + width > 0 if self._fixed_as is Overflow.SAT else width > 0
-        return ops.where(alive, k + width, ops.zeros_like(width))
+        return self._where_alive(k + i + f)
 
     @property
     @computed
@@ -82,7 +79,7 @@ class ReadWidths(StoredWidths):
             return -self._largest_float()
         k, i, f = self._expanded_kif()
         lowest = ops.power(2.0, i)
-        return -k * (lowest - ops.power(2.0, -f) if self._fixed_as is Overflow.SAT_SYM else lowest)
+        return self._where_alive(-k * (lowest - ops.power(2.0, -f) if self._overflow is Overflow.SAT_SYM else lowest))
 
     @property
     @computed
@@ -91,7 +88,7 @@ class ReadWidths(StoredWidths):
         if isinstance(self.spec, Float):
             return self._largest_float()
         _, i, f = self._expanded_kif()
-        return ops.power(2.0, i) - ops.power(2.0, -f)
+        return self._where_alive(ops.power(2.0, i) - ops.power(2.0, -f))
 
     @property
     @computed
@@ -111,11 +108,11 @@ class ReadWidths(StoredWidths):
         return ops.broadcast_to(self.fbits, tuple(shape))
 
     def min_(self, shape: Sequence[int]) -> Any:
-        """`min` of each element of a tensor of this shape."""
+        """The smallest number of each element of a tensor of this shape."""
         return ops.broadcast_to(self.min, tuple(shape))
 
     def max_(self, shape: Sequence[int]) -> Any:
-        """`max` of each element of a tensor of this shape."""
+        """The largest number of each element of a tensor of this shape."""
         return ops.broadcast_to(self.max, tuple(shape))
 
     def epsilon_(self, shape: Sequence[int]) -> Any:
@@ -124,8 +121,15 @@ class ReadWidths(StoredWidths):
 
     @property
     @computed
-    def _fixed_as(self) -> Overflow:
+    def _overflow(self) -> Overflow:
         return self.fixed_spec.overflow_mode
+
+    def _where_alive(self, values: Any) -> Any:
+        """The values, 0 for an element without bits, which is always 0."""
+        k, i, f = self._expanded_kif()
+        # A sign alone is two numbers, 0 and -2**i, which SAT_SYM does not have.
+        bits = i + f if self._overflow is Overflow.SAT_SYM else k + i + f
+        return ops.where(bits > 0, values, ops.zeros_like(values))
 
     def _expanded(self, name: str) -> Any:
         return self._shared.expand(KERAS, self._tensor_width(name))
