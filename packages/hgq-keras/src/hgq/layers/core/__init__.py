@@ -1,5 +1,10 @@
 """Dense layers; everything lives in hgq_keras."""
 
-from hgq_keras.layers import QDense, QEinsumDense
+from hgq_keras.layers import QBatchNormDense, QDense, QEinsumDense, QEinsumDenseBatchnorm
 
-__all__ = ["QDense", "QEinsumDense"]
+__all__ = [
+    "QBatchNormDense",
+    "QDense",
+    "QEinsumDense",
+    "QEinsumDenseBatchnorm",
+]

@@ -1,5 +1,8 @@
-"""The dense layer; everything lives in hgq_keras."""
+"""Dense layers; everything lives in hgq_keras."""
 
-from hgq_keras.layers import QDense
+from hgq_keras.layers import QBatchNormDense, QDense
 
-__all__ = ["QDense"]
+__all__ = [
+    "QBatchNormDense",
+    "QDense",
+]
