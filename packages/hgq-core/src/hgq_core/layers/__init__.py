@@ -1,7 +1,7 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
 from hgq_core.layers.activation import Activation
-from hgq_core.layers.attention import Fuse, MultiHeadAttention
+from hgq_core.layers.attention import Fuse, MultiHeadAttention, unless_asked
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -69,5 +69,6 @@ __all__ = [
     "parallel_share",
     "softmax_table",
     "trace",
+    "unless_asked",
     "weight_of",
 ]

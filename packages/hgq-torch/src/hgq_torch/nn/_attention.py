@@ -35,7 +35,9 @@ class QMultiheadAttention(QModule):
     tables. It returns the output alone, as `torch.nn.MultiheadAttention` with ``need_weights=False`` its first value.
 
     A set has no order: by default each width of data serves all positions, so that the output moves with the elements
-    of the input. A specification that is given has the granularity that it says.
+    of the input: the quantizers of inputs have one for each feature, those of queries, keys and values for each head
+    and feature, those of products for each head. A specification that is given, a dict or a scope that names axes, has
+    the granularity that it says.
 
     EBOPs: those of the four projections, the two contractions of data, and softmax.
 
@@ -89,6 +91,7 @@ class QMultiheadAttention(QModule):
     torch.Size([1, 3, 4])
     """
 
+    fewest_axes: ClassVar[int] = 2
     layouts: ClassVar[Mapping[str, Layout]] = {
         **{f"{p}/kernel": Layout(f"{_NAMES[p]}_weight", Turn.of((1, 2, 0))) for p in _PARTS[:3]},
         "output/kernel": Layout("out_proj_weight", Turn.of((2, 0, 1))),
@@ -171,6 +174,9 @@ class QMultiheadAttention(QModule):
         self.v_head_dim = self.head_dim if v_head_dim is None else positive(v_head_dim, "v_head_dim")
         self.key_bias = bool(key_bias)
         self.fuse: Fuse = fuse
+        if not 0 <= dropout < 1:
+            message = f"dropout: received {dropout}, expected a rate from 0 to below 1"
+            raise ConfigError(message)
         self.dropout = float(dropout)
         self.use_bias = bool(bias)
         self.attn_mask = None if attn_mask is None else np.asarray(torch.as_tensor(attn_mask).cpu().numpy(), bool)
@@ -179,10 +185,13 @@ class QMultiheadAttention(QModule):
         self.stable_softmax = bool(stable_softmax)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
         self.parallelization_factor = check_factor(parallelization_factor)
+        shared = self._attention().shared_output()
+        if self.enable_oq and (oq is None or (isinstance(oq, dict) and not any(n.endswith("_axis") for n in oq))):
+            self.made.given["oq"] = shared | (oq or {})
+        rank = 1 if self.dims is None else max(1, *self.dims, *(-n - 1 for n in self.dims))
+        others = (1,) * (rank - 1)
         queries, keys = (1, 1) if self.attn_mask is None else self.attn_mask.shape[-2:]
-        rank = 1 if self.dims is None else max(1, *self.dims)
-        query, key = (*(1,) * (rank - 1), queries), (*(1,) * (rank - 1), keys)
-        sizes = ((*query, self.embed_dim), (*key, self.kdim), (*key, self.vdim))
+        sizes = (*others, queries, self.embed_dim), (*others, keys, self.kdim), (*others, keys, self.vdim)
         self.begin(*sizes)
 
     def declaration(self) -> Declaration:
@@ -191,6 +200,9 @@ class QMultiheadAttention(QModule):
 
     def _declared(self, t: Trace, query: Value, key: Value | None = None, value: Value | None = None) -> Value:
         key = query if key is None else key
+        return self._attention()(t, query, key if value is None else value, key)
+
+    def _attention(self) -> MultiHeadAttention:
         return MultiHeadAttention(
             self.num_heads,
             self.head_dim,
@@ -206,7 +218,7 @@ class QMultiheadAttention(QModule):
             causal=self.is_causal,
             dropout=self.dropout,
             parallelization_factor=self.parallelization_factor,
-        )(t, query, key if value is None else value, key)
+        )
 
     @property
     def title(self) -> str:
