@@ -108,3 +108,23 @@ def test_dropout_acts_in_training_only_and_is_not_exported():
 def test_what_it_does_not_take_is_refused(act, error, says):
     with pytest.raises(error, match=says):
         act()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_mapped_positions_are_attended_to(shared):
+    with QuantizerConfigScope(q_type=("kif", "kbi"), i0=6, f0=16):
+        layer = qnn.QMultiheadAttention(8, 2, proj_positions=3, share_proj_positions=shared, fuse="kv").eval()
+        plain = qnn.QMultiheadAttention(8, 2).eval()
+    layer(X, X)
+    kernels = [layer.kv_positions_weight] * 2 if shared else [layer.key_positions_weight, layer.value_positions_weight]
+    assert all(kernel.shape == (5, 3) and kernel.abs().min() > 0 for kernel in kernels)
+    with torch.no_grad():
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            getattr(plain, f"{name}_weight").copy_(getattr(layer, f"{name}_weight"))
+        key, value = (torch.einsum("bsx,sp->bpx", X, kernel) for kernel in kernels)
+    torch.testing.assert_close(layer(X, X), plain(X, key, value), atol=2e-3, rtol=0)
+
+
+def test_a_mask_of_mapped_positions_is_refused():
+    with pytest.raises(ConfigError, match="fewer positions"):
+        qnn.QMultiheadAttention(8, 2, proj_positions=3, is_causal=True)(X, X, X)

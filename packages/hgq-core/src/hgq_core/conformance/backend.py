@@ -66,6 +66,7 @@ LAYER_KINDS = (
     "sum",
     "mean_pow2",
     "attention",
+    "linformer",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
@@ -105,6 +106,7 @@ class Layer:
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
     | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
+    | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
     | subtract | (two inputs) | |

@@ -9,6 +9,7 @@ from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
+from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge
 from hgq_core.layers.norm import BatchNormalization
@@ -49,6 +50,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "SequenceProjection",
     "ShapedEinsum",
     "Slots",
     "Softmax",

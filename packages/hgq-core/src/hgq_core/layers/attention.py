@@ -11,6 +11,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.layers.instances import parallel_share
 from hgq_core.layers.linear import EinsumDense
+from hgq_core.layers.linformer import LETTERS, SequenceProjection
 from hgq_core.layers.program import trace
 from hgq_core.layers.softmax import Softmax
 from hgq_core.linear import Contract
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Fuse", "MultiHeadAttention", "unless_asked"]
 
 Fuse = Literal["none", "kv", "qkv"]
-_LETTERS = "bcdefgijlmnpqrstuw"
-"""For axes of positions; a is the batch, h the heads, k and v what the heads hold, x and o features."""
 
 
 def unless_asked(**granularity: tuple[int, ...]) -> dict[str, Any]:
@@ -66,7 +65,7 @@ class MultiHeadAttention:
         causal: whether a query attends to keys at its own position and before only.
         dropout: rate at which weights of values are dropped in training.
         parallelization_factor: positions of each projection, and queries of the products, that are built, -1 for all.
-        project: a declared map of keys, and one of values, before they meet the queries; None: none.
+        project: a map of the positions of key and value to fewer ones; None: none.
         score: a declared map of the products before softmax; None: none.
     """
 
@@ -84,7 +83,7 @@ class MultiHeadAttention:
     causal: bool = False
     dropout: float = 0.0
     parallelization_factor: int = -1
-    project: tuple[Declaration, Declaration] | None = None
+    project: SequenceProjection | None = None
     score: Declaration | None = None
 
     def __call__(self, t: Trace, query: Value, value: Value | None = None, key: Value | None = None) -> Value:
@@ -92,16 +91,10 @@ class MultiHeadAttention:
         key = value if key is None else key
         axes = self._axes(t.shape(query), t.shape(value), t.shape(key))
         part = t.part(composite="attention")
-        of_value = self._quantized(part, "value", value)
-        of_key = self._quantized(part, "key", key) if self.fuse == "none" else of_value
-        of_query = of_value if self.fuse == "qkv" else self._quantized(part, "query", query)
+        of_query, of_value, of_key = self._read(part, (query, value, key), axes)
         q = self._projected(part, "query", of_query, self.key_dim, self.use_bias)
         k = self._projected(part, "key", of_key, self.key_dim, self.key_bias and self.use_bias)
         v = self._projected(part, "value", of_value, self.value_dim, self.use_bias)
-        if self.project is not None:
-            k, v = (
-                part.call(n, f, x) for n, f, x in zip(("key_proj", "value_proj"), self.project, (k, v), strict=True)
-            )
         products, sums = self._equations(len(t.shape(query)) - 1, axes)
         queries = prod(t.shape(query)[:-1])
         paired = part.part(share=parallel_share(min(self.parallelization_factor, queries), queries))
@@ -112,6 +105,21 @@ class MultiHeadAttention:
         heads = paired.op(Contract(sums), t.dropped(self.dropout, weights), v)
         features = t.shape(query)[-1:] if self.output_shape is None else self.output_shape
         return part.call("output", _Output(self, features), heads)
+
+    def _read(self, t: Trace, inputs: tuple[Value, Value, Value], axes: tuple[int, ...]) -> tuple[Value, Value, Value]:
+        """Query, value and key as their projections to heads read them."""
+        if self.project is not None:
+            if self.mask is not None or self.causal:
+                message = (
+                    "received a mask, expected none: keys that are mapped to fewer positions have none of their own"
+                )
+                raise ConfigError(message)
+            return self.project(t, self, inputs, axes)
+        query, value, key = inputs
+        of_value = self.quantized_data(t, "value", value)
+        of_key = self.quantized_data(t, "key", key) if self.fuse == "none" else of_value
+        of_query = of_value if self.fuse == "qkv" else self.quantized_data(t, "query", query)
+        return of_query, of_value, of_key
 
     def _axes(self, query: Shape, value: Shape, key: Shape) -> tuple[int, ...]:
         """The positions that attend, counted from 0; raises ShapeError for shapes that do not fit."""
@@ -136,7 +144,8 @@ class MultiHeadAttention:
     def smallest(self) -> Program:
         """Traced for the smallest inputs that it takes: its slots do not depend on the sizes of the data."""
         axes = self.attention_axes or ()
-        shape = (1,) * max(2, *(axis + 2 if axis >= 0 else -axis for axis in axes), 0)
+        positions = 1 if self.project is None or axes else len(self.project.sizes)
+        shape = (1,) * max(positions + 1, *(axis + 2 if axis >= 0 else -axis for axis in axes), 0)
         return trace(replace(self, mask=None, causal=False), *[shape] * {"none": 3, "kv": 2, "qkv": 1}[self.fuse])
 
     def shared_output(self) -> dict[str, Any]:
@@ -162,12 +171,13 @@ class MultiHeadAttention:
             return unless_asked(heterogeneous_axis=(1,))
         return unless_asked(homogeneous_axis=(0, *range(-2 * len(self.attention_axes), 0)))
 
-    def _quantized(self, t: Trace, name: str, x: Value) -> Value:
+    def quantized_data(self, t: Trace, name: str, x: Value) -> Value:
+        """Data by the input quantizer of this part, by default with one width along the positions."""
         return t.call(name, lambda t, x: t.quantized("iq", x, **self.shared_data(0)), x)
 
     def _projected(self, t: Trace, name: str, x: Value, size: int, bias: bool) -> Value:
         *positions, features = t.shape(x)
-        letters = _LETTERS[: len(positions)]
+        letters = LETTERS[: len(positions)]
         factor = min(self.parallelization_factor, prod(positions))
         dense = EinsumDense(
             f"a{letters}x,xhk->a{letters}hk",
@@ -179,7 +189,7 @@ class MultiHeadAttention:
 
     def _equations(self, rank: int, axes: tuple[int, ...]) -> tuple[str, str]:
         """Of the products of queries and keys, and of the sums of values."""
-        q, rest = _LETTERS[:rank], iter(_LETTERS[rank:])
+        q, rest = LETTERS[:rank], iter(LETTERS[rank:])
         s = "".join(next(rest) if axis in axes else q[axis] for axis in range(rank))
         others = "".join(q[axis] for axis in range(rank) if axis not in axes)
         pairs = "".join(q[axis] for axis in axes) + "".join(s[axis] for axis in axes)
@@ -232,7 +242,7 @@ class _Output:
 
     def __call__(self, t: Trace, x: Value) -> Value:
         *positions, heads, size = t.shape(x)
-        letters, rest = _LETTERS[: len(positions)], _LETTERS[len(positions) :]
+        letters, rest = LETTERS[: len(positions)], LETTERS[len(positions) :]
         out = rest[: len(self.features)]
         dense = EinsumDense(
             f"a{letters}hv,hv{out}->a{letters}{out}",

@@ -14,6 +14,7 @@ from hgq_keras.layers import (
     QEinsum,
     QEinsumDense,
     QLayer,
+    QLinformerAttention,
     QMaximum,
     QMaxPooling2D,
     QMeanPow2,
@@ -38,6 +39,7 @@ from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
+from hgq_keras.layers import QLinformerAttention as LinformerAttention
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling2D as MaxPool2D
 from hgq_keras.layers import QMaxPooling2D as MaxPooling2D
@@ -64,6 +66,7 @@ __all__ = [
     "Dot",
     "Einsum",
     "EinsumDense",
+    "LinformerAttention",
     "MaxPool2D",
     "MaxPooling2D",
     "Maximum",
@@ -84,6 +87,7 @@ __all__ = [
     "QEinsum",
     "QEinsumDense",
     "QLayer",
+    "QLinformerAttention",
     "QMaxPool2D",
     "QMaxPooling2D",
     "QMaximum",

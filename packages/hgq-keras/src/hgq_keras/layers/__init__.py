@@ -5,6 +5,7 @@ from hgq_keras.layers._attention import QMultiHeadAttention
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._conv import QConv1D, QConv2D
 from hgq_keras.layers._linear import QDense, QEinsumDense
+from hgq_keras.layers._linformer import QLinformerAttention
 from hgq_keras.layers._lookup import QUnaryFunctionLUT
 from hgq_keras.layers._merge import (
     QAdd,
@@ -35,6 +36,7 @@ __all__ = [
     "QEinsum",
     "QEinsumDense",
     "QLayer",
+    "QLinformerAttention",
     "QMaxPooling2D",
     "QMaximum",
     "QMeanPow2",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hgq_core.layers import Fuse, QuantizerSlot
 
-__all__ = ["AttentionLayer"]
+__all__ = ["AttentionLayer", "sizes_of"]
 
 _CONFS = (
     "qkvo_iq_conf", "qkvo_kq_conf", "qkvo_bq_conf", "qkvo_oq_conf", "softmax_iq_conf", "softmax_exp_iq_conf",
@@ -73,11 +73,13 @@ class AttentionLayer(QLayer):
             message = f"{title}: dropout: received {given['dropout']!r}, expected a number from 0 to below 1"
             raise ConfigError(message)
         self.use_bias = bool(given["use_bias"])
-        self.output_features = _several(given["output_shape"], f"{title}: output_shape", 1)
-        self.attention_axes = _several(given["attention_axes"], f"{title}: attention_axes")
+        made, axes = given["output_shape"], given["attention_axes"]
+        self.output_features = None if made is None else sizes_of(made, f"{title}: output_shape", 1)
+        self.attention_axes = None if axes is None else sizes_of(axes, f"{title}: attention_axes")
         if 0 in (self.attention_axes or ()):
             message = f"{title}: attention_axes: received {self.attention_axes}, expected axes behind the batch axis, 0"
             raise ConfigError(message)
+        self.project: Any = given.get("project")
         self.seed = given["seed"]
         if given["fuse"] not in _INPUTS:
             message = f"{title}: fuse: received {given['fuse']!r}, expected one of {tuple(_INPUTS)}"
@@ -277,9 +279,7 @@ class AttentionLayer(QLayer):
         }
 
 
-def _several(value: int | Sequence[int] | None, argument: str, lowest: float = -inf) -> tuple[int, ...] | None:
-    """One number or several as a tuple; None as it is."""
-    if value is None:
-        return None
+def sizes_of(value: int | Sequence[int], argument: str, lowest: float = -inf) -> tuple[int, ...]:
+    """One number or several as a tuple."""
     given = tuple(value) if isinstance(value, list | tuple) else (value,)
     return tuple(integer(n, argument, "an integer, or several", lowest) for n in given)

@@ -28,6 +28,7 @@ _FAMILIES: dict[str, ModuleType] = {
     "unary_lut": lookup,
     "softmax": softmax,
     "attention": attention,
+    "linformer": attention,
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),
