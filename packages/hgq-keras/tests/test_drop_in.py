@@ -9,8 +9,10 @@ import pytest
 
 import hgq_keras
 from hgq_core.cost import ebops as graph_ebops
+from hgq_core.errors import ConfigError, DataError
+from hgq_keras import Dataset
 from hgq_keras.callbacks import BetaPID, FreeEBOPs, ParetoFront
-from hgq_keras.config import QuantizerConfig, QuantizerConfigScope
+from hgq_keras.config import HardSigmoidConfig, HardTanhConfig, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.constraints import Max
 from hgq_keras.layers import QBatchNormalization, QDense, QSoftmax, Quantizer, QUnaryFunctionLUT
 
@@ -109,3 +111,49 @@ def test_16_counts_beyond_32_bits_a_disabled_layer_and_weakly_dominated_points(t
     for epoch, (a, b) in enumerate([(1.0, 5.0), (1.0, 4.0)]):
         front.on_epoch_end(epoch, {"a": a, "b": b})
     assert len(list(tmp_path.glob("*.keras"))) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"symmetric": True}])
+def test_6_a_hard_tanh_is_what_it_was_after_a_reload(options):
+    conf = HardTanhConfig(f0=3, **options)
+    back = QuantizerConfig.from_config(conf.get_config())
+    x = np.array([[-3.0, -1.0, -0.4, 0.4, 1.0, 3.0]], "float32")
+    outputs = [numbers(Quantizer(one)(x, training=False)) for one in (conf, back)]
+    np.testing.assert_array_equal(*outputs)
+    np.testing.assert_array_equal(outputs[0][0, [0, 1, 4, 5]], [-0.875 if options else -1.0] * 2 + [0.875] * 2)
+    with pytest.raises(ConfigError, match="HardTanhConfig: received overflow_mode, which it fixes"):
+        HardTanhConfig(overflow_mode="WRAP")
+
+
+def test_a_hard_sigmoid_has_a_slope_of_a_quarter():
+    quantizer = Quantizer(HardSigmoidConfig(f0=4))
+    x = np.array([[-3.0, -2.0, 0.0, 1.0, 3.0]], "float32")
+    np.testing.assert_array_equal(numbers(quantizer(x, training=False)), [[0, 0, 0.5, 0.75, 0.984375]])
+
+
+def test_16_a_shuffled_dataset_draws_rows_anew_in_each_epoch_and_keeps_pairs():
+    x = np.arange(10, dtype="float32")[:, None]
+    data = Dataset(x, x[:, 0], batch_size=4, shuffle=True)
+    epochs = []
+    for _ in range(2):
+        batches = [data[n] for n in range(len(data))]
+        for inputs, targets in batches:
+            np.testing.assert_array_equal(numbers(inputs)[:, 0], numbers(targets))
+        epochs.append(np.concatenate([numbers(targets) for _, targets in batches]))
+        data.on_epoch_end()
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(10))
+    assert list(epochs[0]) != list(epochs[1])
+    # Neighbours in the arrays are no longer neighbours in a batch, as in a dataset that shuffles batches alone.
+    assert any(abs(a - b) != 1 for a, b in zip(epochs[0][:3], epochs[0][1:4], strict=True))
+
+
+def test_a_dataset_trains_evaluates_and_calibrates():
+    model = dense_model(4, 3)
+    data = Dataset(X, X[:, :3], batch_size=4, drop_last=True, shuffle=True)
+    model.compile("sgd", "mse")
+    model.fit(data, epochs=2, verbose=0)
+    assert np.isfinite(model.evaluate(data, verbose=0))
+    assert model.predict(Dataset(X).batch(3), verbose=0).shape == (10, 3)
+    assert hgq_keras.trace_minmax(model, Dataset(X)) == hgq_keras.ebops(model)
+    with pytest.raises(DataError, match="the same number of rows"):
+        Dataset(X, X[:3])

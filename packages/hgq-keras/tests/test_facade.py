@@ -15,8 +15,11 @@ from hgq_keras import _peer
 
 HOME = Path(hgq.__file__).parent
 FILES = sorted(HOME.rglob("*.py"))
-MODULES = ["hgq", *(f"hgq.{name}" for name in ("callbacks", "config", "constraints", "layers", "quantizer"))]
-MODULES += [f"hgq.{name}" for name in ("quantizers", "regularizers", "utils", "utils.sugar")]
+MODULES = [
+    ".".join(["hgq", *(part for part in file.relative_to(HOME).with_suffix("").parts if part != "__init__")])
+    for file in FILES
+    if file.stem not in ("torch", "hw")
+]
 ELSEWHERE = {"torch": "hgq-torch", "hw": "hgq-hw"}
 
 

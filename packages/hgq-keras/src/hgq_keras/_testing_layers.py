@@ -79,8 +79,24 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "conv1d": quantized.QConv1D,
     "conv2d": quantized.QConv2D,
     "batch_norm": quantized.QBatchNormalization,
+    "conv3d": quantized.QConv3D,
+    "max_pool1d": quantized.QMaxPooling1D,
     "max_pool2d": quantized.QMaxPooling2D,
+    "max_pool3d": quantized.QMaxPooling3D,
+    "average_pool1d": quantized.QAveragePooling1D,
     "average_pool2d": quantized.QAveragePooling2D,
+    "average_pool3d": quantized.QAveragePooling3D,
+    "global_max_pool1d": quantized.QGlobalMaxPooling1D,
+    "global_max_pool2d": quantized.QGlobalMaxPooling2D,
+    "global_max_pool3d": quantized.QGlobalMaxPooling3D,
+    "global_average_pool1d": quantized.QGlobalAveragePooling1D,
+    "global_average_pool2d": quantized.QGlobalAveragePooling2D,
+    "global_average_pool3d": quantized.QGlobalAveragePooling3D,
+    "einsum_dense_norm": quantized.QEinsumDenseBatchnorm,
+    "norm_dense": quantized.QBatchNormDense,
+    "conv1d_norm": quantized.QConv1DBatchNorm,
+    "conv2d_norm": quantized.QConv2DBatchNorm,
+    "conv3d_norm": quantized.QConv3DBatchNorm,
     "add": quantized.QAdd,
     "unary_lut": quantized.QUnaryFunctionLUT,
     "softmax": quantized.QSoftmax,
@@ -97,7 +113,16 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "attention": quantized.QMultiHeadAttention,
     "linformer": quantized.QLinformerAttention,
 }
-WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
+WITH_ACTIVATION: tuple[str, ...] = (
+    "dense",
+    "einsum_dense",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "norm_dense",
+    "einsum_dense_norm",
+)
+WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
 """Kinds whose class takes an activation before its output quantizer."""
 _QKVO = {
     f"{part}/{slot}": f"qkvo_{slot}_conf"
@@ -140,7 +165,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif "kernel" in layer.weights and layer.kind != "einsum_dense":
+    elif "kernel" in layer.weights and layer.kind in ("dense", "conv1d", "conv2d", "conv3d"):
         options["use_bias"] = "bias" in layer.weights
     made: Any = _CLASSES[layer.kind]
     for slot, spec in layer.quantizers.items():

@@ -5,6 +5,7 @@ from hgq_core.layers.attention import Fuse, MultiHeadAttention, unless_asked
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
+from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layout import ChannelsFirst
@@ -13,7 +14,7 @@ from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge
 from hgq_core.layers.norm import BatchNormalization
-from hgq_core.layers.pooling import Pooling
+from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
 from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, output_bits, weight_of
 from hgq_core.layers.reduce import Mean, Sum, check_scale
@@ -23,6 +24,7 @@ from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 __all__ = [
     "Activation",
     "Average",
+    "BatchNormDense",
     "BatchNormalization",
     "Bits",
     "ChannelsFirst",
@@ -37,8 +39,10 @@ __all__ = [
     "Exponential",
     "Exported",
     "ExportedSlots",
+    "FoldedNorm",
     "FrameworkFunction",
     "Fuse",
+    "GlobalPooling",
     "Joined",
     "Layered",
     "Matmul",

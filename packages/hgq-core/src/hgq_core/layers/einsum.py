@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.activation import Activation
+    from hgq_core.layers.fused_norm import FoldedNorm
     from hgq_core.layers.program import Trace, Value
 
 __all__ = ["ShapedEinsum"]
@@ -30,6 +31,7 @@ class ShapedEinsum:
         bias_axes: letters of the output along which the bias varies; None: no bias.
         activation: see `Activation`.
         parallelization_factor: instances that are built in hardware, -1 for all.
+        norm: see `EinsumDense`; needs axes of the bias.
     """
 
     equation: str
@@ -37,6 +39,7 @@ class ShapedEinsum:
     bias_axes: str | None = None
     activation: Activation = None
     parallelization_factor: int = -1
+    norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
         shape = t.shape(x)
@@ -56,7 +59,11 @@ class ShapedEinsum:
             message = f"the kernel's shape {tuple(sizes.get(c) for c in kernel)} must be fixed"
             raise ShapeError(message)
         bias = self._bias(output, sizes)
-        return EinsumDense(operation.equation, known, bias, self.activation, self.parallelization_factor)(t, x)
+        if self.norm is not None and bias is None:
+            message = f"a norm needs axes along which it normalises; expected letters of {output!r}"
+            raise ConfigError(message)
+        dense = EinsumDense(operation.equation, known, bias, self.activation, self.parallelization_factor, self.norm)
+        return dense(t, x)
 
     def _take_output(self, sizes: dict[str, int | None], explicit: list[str]) -> None:
         """Add the sizes of the output's own axes to those that are known."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.layers import Declaration, Dense, ShapedEinsum
-from hgq_keras._checks import positive_integer
+from hgq_keras._checks import partial_shape, positive_integer
 from hgq_keras.layers._kernel import KernelLayer, declared_activation
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class QEinsumDense(KernelLayer):
             },
         )
         self.equation = equation
-        self.partial_output_shape = _partial_shape(output_shape)
+        self.partial_output_shape = partial_shape(output_shape)
         self.bias_axes = bias_axes
 
     def declaration(self) -> Declaration:
@@ -204,9 +204,3 @@ class QEinsumDense(KernelLayer):
             "output_shape": self.partial_output_shape,
             "bias_axes": self.bias_axes,
         }
-
-
-def _partial_shape(value: Any) -> tuple[int | None, ...]:
-    """Sizes of the output's own axes; raises ConfigError for anything but positive integers and None."""
-    sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
-    return tuple(None if size is None else positive_integer(size, "output_shape") for size in sizes)

@@ -8,7 +8,7 @@ from typing import Any
 from hgq_core.errors import ConfigError
 from hgq_core.layers import check_factor as check_instances
 
-__all__ = ["check_factor", "inner_axis", "per_axis", "positive"]
+__all__ = ["averaging", "check_factor", "inner_axis", "per_axis", "positive"]
 
 
 def positive(size: Any, name: str) -> int:
@@ -50,3 +50,15 @@ def inner_axis(axis: int, rank: int, name: str) -> int:
         message = f"{name}: received {axis}, expected an axis of data with {rank} axes, and not the batch axis, 0"
         raise ConfigError(message)
     return axis % rank - 1
+
+
+def averaging(eps: float, momentum: float | None) -> tuple[float, float | None]:
+    """Eps and momentum of a batch normalisation; raises ConfigError for numbers that no average has."""
+    for number, name, expected, right in (
+        (eps, "eps", "a finite number above 0", 0.0 < eps < float("inf")),
+        (momentum, "momentum", "None or a number from 0 to 1", momentum is None or 0.0 <= momentum <= 1.0),
+    ):
+        if not right:
+            message = f"{name}: received {number!r}, expected {expected}"
+            raise ConfigError(message)
+    return float(eps), None if momentum is None else float(momentum)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, merge
+from hgq_core.conformance.families import attention, fused_norm, merge, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,11 +22,15 @@ __all__ = ["CASES", "KINDS"]
 
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **attention.CASES,
+    **fused_norm.CASES,
     **merge.CASES,
+    **windows.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **attention.KINDS,
+    **fused_norm.KINDS,
     **merge.KINDS,
+    **windows.KINDS,
 }
 """The declaration of a layer, by its kind."""

@@ -1,5 +1,6 @@
-"""Keras callbacks; everything lives in hgq_keras."""
+"""Keras callbacks, and a dataset; everything lives in hgq_keras."""
 
+from hgq_keras._dataset import Dataset
 from hgq_keras.callbacks import (
     BetaPID,
     BetaScheduler,
@@ -14,6 +15,7 @@ from hgq_keras.callbacks import (
 __all__ = [
     "BetaPID",
     "BetaScheduler",
+    "Dataset",
     "EarlyStoppingWithEbopsThres",
     "FreeEBOPs",
     "PBar",

@@ -1,0 +1,5 @@
+"""Defaults for layers; everything lives in hgq_keras."""
+
+from hgq_keras.config import LayerConfigScope
+
+__all__ = ["LayerConfigScope"]

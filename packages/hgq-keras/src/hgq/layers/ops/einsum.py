@@ -1,0 +1,5 @@
+"""Layers by the module that users know; everything lives in hgq_keras."""
+
+from hgq_keras.layers import QEinsum
+
+__all__ = ["QEinsum"]

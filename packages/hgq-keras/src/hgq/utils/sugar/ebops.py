@@ -1,0 +1,5 @@
+"""A Keras callback; everything lives in hgq_keras."""
+
+from hgq_keras.callbacks import FreeEBOPs
+
+__all__ = ["FreeEBOPs"]
