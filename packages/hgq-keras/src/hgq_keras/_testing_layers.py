@@ -111,6 +111,7 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "sum": quantized.QSum,
     "mean_pow2": quantized.QMeanPow2,
     "attention": quantized.QMultiHeadAttention,
+    "linformer": quantized.QLinformerAttention,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -123,22 +124,25 @@ WITH_ACTIVATION: tuple[str, ...] = (
 )
 WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
 """Kinds whose class takes an activation before its output quantizer."""
-_ARGUMENTS: dict[str, dict[str, str]] = {
-    "attention": {
-        f"{part}/{slot}": f"qkvo_{slot}_conf"
-        for part in ("query", "key", "value", "output")
-        for slot in ("iq", "kq", "bq", "oq")
-    },
+_QKVO = {
+    f"{part}/{slot}": f"qkvo_{slot}_conf"
+    for part in ("query", "key", "value", "output", "key_proj", "value_proj", "kv_proj")
+    for slot in ("iq", "kq", "bq", "oq")
 }
+_ARGUMENTS: dict[str, dict[str, str]] = {"attention": _QKVO, "linformer": _QKVO}
 """By kind, arguments of the class that are not called after the slot."""
 _RENAMED = {
     ("softmax", "axes"): "axis",
+    ("linformer", "heads"): "num_heads",
+    ("linformer", "stable"): "stable_softmax",
+    ("linformer", "positions"): "lin_kv_proj_dim",
+    ("linformer", "shared"): "share_kv_proj",
     ("attention", "heads"): "num_heads",
     ("attention", "stable"): "stable_softmax",
     ("attention", "mask"): "attention_mask",
     ("attention", "causal"): "use_causal_mask",
 }
-_WITHOUT_IQ = ("attention",)
+_WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
 _AXES = ("axis", "axes", "attention_axes")
 _PLACES = {"kq": "weight", "bq": "bias"}

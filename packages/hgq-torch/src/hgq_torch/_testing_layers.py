@@ -94,7 +94,7 @@ class SuiteLayer(nn.Module):
         self.first = _is_channels_first(layer, shape)
         self.relu = layer.kind == "add" and layer.options.get("activation") == "relu"
         # Attention takes query, value, key in the suite, and query, key, value in PyTorch.
-        self.swapped = layer.kind == "attention"
+        self.swapped = layer.kind in ("attention", "linformer")
         rank = len(shape) + 1
         self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
         self.back = (0, *range(2, rank), 1)
@@ -144,13 +144,17 @@ class SuiteLayer(nn.Module):
         """Those that a name of the suite stands for: ``iq`` for all inputs."""
         children = dict(self.module.named_children())
         several = [child for name, child in children.items() if slot == "iq" and name.startswith("iq_")]
+        if isinstance(self.module, quantized.QModule) and not several and not self.module.made.quantizers:
+            return []  # they are made when a file says the shapes
         return cast("list[Quantizer]", several or [children[attribute_of(slot)]])
 
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
             for name, values in layer.weights.items():
                 if "/" in name:
-                    layout = cast("quantized.QModule", self.module).made.storage[name]
+                    layout = cast("quantized.QModule", self.module).made.storage.get(name)
+                    if layout is None:  # it is made, and filled, when the file says the shapes
+                        continue
                     stored = turned(values, None if layout.turn is None else layout.turn.axes)
                     getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
                     continue
@@ -273,8 +277,8 @@ def _softmax(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  #
 def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     options, arguments = layer.options, {}
     for name, spec in given.items():
-        part, _, slot = name.partition("_")
-        if part in ("query", "key", "value", "output"):
+        part, _, slot = name.rpartition("_")
+        if part and not name.startswith(("softmax", "enable")):
             arguments["proj_oq" if slot == "oq" else slot] = spec
         elif name != "enable_iq":
             arguments[name.replace("softmax_exp", "exp").replace("softmax_inv", "inv")] = spec
@@ -290,6 +294,8 @@ def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
         dims=None if axes is None else tuple(axis + 1 for axis in axes),
         fuse=options.get("fuse", "none"),
         stable_softmax=options.get("stable", True),
+        proj_positions=options.get("positions"),
+        share_proj_positions=options.get("shared", False),
         **arguments,
     )
 
@@ -330,7 +336,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("sum", "mean_pow2"), _reduced),
     "unary_lut": _lookup,
     "softmax": _softmax,
-    "attention": _attention,
+    **dict.fromkeys(("attention", "linformer"), _attention),
     "flatten": _flatten,
     "nested": _nested,
 }

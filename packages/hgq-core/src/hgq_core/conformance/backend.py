@@ -66,6 +66,7 @@ LAYER_KINDS = (
     "sum",
     "mean_pow2",
     "attention",
+    "linformer",
     "conv3d",
     *(f"{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 3)),
     *(f"global_{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 2, 3)),
@@ -114,6 +115,7 @@ class Layer:
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
     | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
+    | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
     | subtract | (two inputs) | |

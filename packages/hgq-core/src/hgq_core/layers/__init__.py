@@ -1,7 +1,7 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
 from hgq_core.layers.activation import Activation
-from hgq_core.layers.attention import Fuse, MultiHeadAttention
+from hgq_core.layers.attention import Fuse, MultiHeadAttention, unless_asked
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -10,6 +10,7 @@ from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
+from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
 from hgq_core.layers.norm import BatchNormalization
@@ -53,6 +54,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "SequenceProjection",
     "ShapedEinsum",
     "Slots",
     "Softmax",
@@ -74,5 +76,6 @@ __all__ = [
     "parallel_share",
     "softmax_table",
     "trace",
+    "unless_asked",
     "weight_of",
 ]

@@ -28,6 +28,7 @@ from hgq_keras.layers import (
     QGlobalMaxPooling2D,
     QGlobalMaxPooling3D,
     QLayer,
+    QLinformerAttention,
     QMaximum,
     QMaxPooling1D,
     QMaxPooling2D,
@@ -84,6 +85,7 @@ from hgq_keras.layers import QGlobalMaxPooling2D as QGlobalMaxPool2D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPool3D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
 from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
+from hgq_keras.layers import QLinformerAttention as LinformerAttention
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
 from hgq_keras.layers import QMaxPooling1D as MaxPooling1D
@@ -138,6 +140,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "LinformerAttention",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -184,6 +187,7 @@ __all__ = [
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
     "QLayer",
+    "QLinformerAttention",
     "QMaxPool1D",
     "QMaxPool2D",
     "QMaxPool3D",

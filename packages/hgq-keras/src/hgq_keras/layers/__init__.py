@@ -15,6 +15,7 @@ from hgq_keras.layers._global_pooling import (
     QGlobalMaxPooling3D,
 )
 from hgq_keras.layers._linear import QDense, QEinsumDense
+from hgq_keras.layers._linformer import QLinformerAttention
 from hgq_keras.layers._lookup import QUnaryFunctionLUT
 from hgq_keras.layers._merge import (
     QAdd,
@@ -66,6 +67,7 @@ __all__ = [
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
     "QLayer",
+    "QLinformerAttention",
     "QMaxPooling1D",
     "QMaxPooling2D",
     "QMaxPooling3D",

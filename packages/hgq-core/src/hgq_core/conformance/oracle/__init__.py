@@ -28,6 +28,7 @@ _FAMILIES: dict[str, ModuleType] = {
     "unary_lut": lookup,
     "softmax": softmax,
     "attention": attention,
+    "linformer": attention,
     "conv3d": linear,
     **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
     **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
