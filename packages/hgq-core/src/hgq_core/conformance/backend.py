@@ -66,6 +66,8 @@ LAYER_KINDS = (
     "sum",
     "mean_pow2",
     "attention",
+    "table_dense",
+    "table_einsum",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 

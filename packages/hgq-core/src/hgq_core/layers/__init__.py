@@ -14,9 +14,10 @@ from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Mer
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
-from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, output_bits, weight_of
+from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, constants_of, output_bits, weight_of
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
+from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "CountedSlots",
     "Declaration",
     "Dense",
+    "EdgeNetwork",
     "Dot",
     "EinsumDense",
     "Emit",
@@ -53,6 +55,8 @@ __all__ = [
     "Slots",
     "Softmax",
     "Sum",
+    "TableDense",
+    "TableEinsum",
     "Trace",
     "Traceable",
     "UnaryFunction",
@@ -63,6 +67,7 @@ __all__ = [
     "append_quantizer",
     "attribute_of",
     "check_factor",
+    "constants_of",
     "check_scale",
     "input_slots",
     "output_bits",

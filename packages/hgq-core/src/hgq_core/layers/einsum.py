@@ -16,7 +16,26 @@ if TYPE_CHECKING:
     from hgq_core.layers.activation import Activation
     from hgq_core.layers.program import Trace, Value
 
-__all__ = ["ShapedEinsum"]
+__all__ = ["ExplicitEinsum", "ShapedEinsum"]
+
+
+@dataclass(frozen=True)
+class ExplicitEinsum:
+    """An equation without ellipsis, for data of one shape.
+
+    Attributes:
+        equation: of data and kernel.
+        terms: letters of data, kernel and output.
+        sizes: of the axes by letter, without the batch.
+        kernel: shape of the kernel.
+        bias: shape of the bias; None: no bias.
+    """
+
+    equation: str
+    terms: tuple[str, ...]
+    sizes: Mapping[str, int]
+    kernel: Shape
+    bias: Shape | None
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,11 @@ class ShapedEinsum:
     parallelization_factor: int = -1
 
     def __call__(self, t: Trace, x: Value) -> Value:
-        shape = t.shape(x)
+        found = self.explicit(t.shape(x))
+        return EinsumDense(found.equation, found.kernel, found.bias, self.activation, self.parallelization_factor)(t, x)
+
+    def explicit(self, shape: Shape) -> ExplicitEinsum:
+        """The equation for data of this shape, the batch axis left out, with all sizes."""
         operation, elided = _explicit(self.equation, len(shape) + 1)
         data, kernel, output = operation.terms
         if len(data) != len(shape) + 1:
@@ -55,8 +78,8 @@ class ShapedEinsum:
         if len(known) < len(kernel):
             message = f"the kernel's shape {tuple(sizes.get(c) for c in kernel)} must be fixed"
             raise ShapeError(message)
-        bias = self._bias(output, sizes)
-        return EinsumDense(operation.equation, known, bias, self.activation, self.parallelization_factor)(t, x)
+        fixed = {letter: int(n) for letter, n in sizes.items() if n is not None}
+        return ExplicitEinsum(operation.equation, operation.terms, fixed, known, self._bias(output, sizes))
 
     def _take_output(self, sizes: dict[str, int | None], explicit: list[str]) -> None:
         """Add the sizes of the output's own axes to those that are known."""

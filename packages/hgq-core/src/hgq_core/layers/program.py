@@ -20,6 +20,7 @@ from hgq_core.layers.steps import (
     Dropped,
     Feed,
     Nested,
+    Observed,
     Quantized,
     QuantizerSlot,
     Statistics,
@@ -89,8 +90,12 @@ class Program:
         if not found or not self.steps[found[0]].constant:
             message = f"slot {slot!r} quantizes no weight; expected one of {self.weight_quantizers}"
             raise ConfigError(message)
+        return self.constants_before(self.steps[found[0]].args)
+
+    def constants_before(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """The constant steps, in order, that those of these numbers are computed by, they among them."""
         needed: set[int] = set()
-        pending = list(self.steps[found[0]].args)
+        pending = list(numbers)
         while pending:
             number = pending.pop()
             if self.steps[number].constant and number not in needed:
@@ -213,11 +218,24 @@ class Trace:
         """A quantized weight: `stored`, then `quantized`."""
         return self.quantized(quantizer, self.stored(slot, shape, start=start), place=place, name=slot)
 
-    def table(self, slot: str, function: Any, x: Value, **overrides: Any) -> Value:
-        """A function of one number, ``function(ops, x)``, quantized by a slot at the place ``table``."""
+    def table(
+        self,
+        slot: str,
+        function: Any,
+        x: Value,
+        *weights: Value,
+        table_idxs: tuple[int, int] | None = None,
+        **overrides: Any,
+    ) -> Value:
+        """A function of one number, ``function(ops, x, *weights)``, quantized by a slot at the place ``table``."""
         what = QuantizerSlot(self.shape(x), "table", constant=False, overrides=overrides)
         self._reserve(self.record.quantizers, slot, what)
-        return self._add(Table(self.prefix + slot, function), (x,), self.shape(x), constant=False)
+        kind = Table(self.prefix + slot, function, table_idxs)
+        return self._add(kind, (x, *weights), self.shape(x), constant=False)
+
+    def observed(self, function: Any, x: Value, *weights: Value) -> Value:
+        """Data for `statistics` alone, ``function(ops, x, *weights)``, of the shape of x."""
+        return self._add(Observed(function), (x, *weights), self.shape(x), constant=False)
 
     def applied(self, function: Any, x: Value) -> Value:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""

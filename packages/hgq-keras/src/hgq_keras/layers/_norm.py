@@ -25,7 +25,29 @@ if TYPE_CHECKING:
     from hgq_core.layers.steps import Statistics
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QBatchNormalization"]
+__all__ = ["QBatchNormalization", "moving_statistics"]
+
+
+def moving_statistics(
+    layer: QLayer, kind: Statistics, x: Any, momentum: float, *, training: bool, synchronized: bool = False
+) -> tuple[Any, Any]:
+    """Mean and variance: of the batch in training, which moves the averages; else the moving averages.
+
+    Args:
+        layer: that holds the averages.
+        kind: their slots and axes.
+        x: data.
+        momentum: of the averages.
+        training: whether the layer trains.
+        synchronized: whether the statistics are those of all replicas.
+    """
+    mean, variance = (ops.convert_to_tensor(layer.weight_of_slot(slot)) for slot in (kind.mean, kind.variance))
+    if not training or not layer.trainable:
+        return mean, variance
+    batch = ops.moments(x, axes=kind.axes, synchronized=synchronized)
+    for slot, old, new in zip((kind.mean, kind.variance), (mean, variance), batch, strict=True):
+        layer.weight_of_slot(slot).assign(old * momentum + new * (1.0 - momentum))
+    return batch[0], batch[1]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -149,13 +171,7 @@ class QBatchNormalization(QLayer):
 
     def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:
         """Mean and variance: of the batch in training, which moves the averages; else the moving averages."""
-        mean, variance = (ops.convert_to_tensor(self.weight_of_slot(slot)) for slot in (kind.mean, kind.variance))
-        if not training or not self.trainable:
-            return mean, variance
-        batch = ops.moments(x, axes=kind.axes, synchronized=self.synchronized)
-        for slot, old, new in zip((kind.mean, kind.variance), (mean, variance), batch, strict=True):
-            self.weight_of_slot(slot).assign(old * self.momentum + new * (1.0 - self.momentum))
-        return batch[0], batch[1]
+        return moving_statistics(self, kind, x, self.momentum, training=training, synchronized=self.synchronized)
 
     @property
     @computed

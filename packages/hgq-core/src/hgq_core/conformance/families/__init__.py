@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, merge
+from hgq_core.conformance.families import attention, merge, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +23,12 @@ __all__ = ["CASES", "KINDS"]
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **attention.CASES,
     **merge.CASES,
+    **table.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **attention.KINDS,
     **merge.KINDS,
+    **table.KINDS,
 }
 """The declaration of a layer, by its kind."""
