@@ -109,7 +109,7 @@ class GraphSlots:
         bits = CountSlots(self.layer, NUMPY).bits(slot)
         return None if bits is None else np.asarray(bits)
 
-    def full_width(self, slot: str) -> np.ndarray | None:
+    def counted_with_sign(self, slot: str) -> np.ndarray | None:
         width = CountSlots(self.layer, NUMPY).full_width(slot)
         return None if width is None else np.asarray(width)
 

@@ -95,8 +95,10 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "sum": quantized.QSum,
     "mean_pow2": quantized.QMeanPow2,
     "attention": quantized.QMultiHeadAttention,
+    "table_dense": quantized.QDenseT,
+    "table_einsum": quantized.QEinsumDenseT,
 }
-WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d")
+WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d", "table_dense", "table_einsum")
 """Kinds whose class takes an activation before its output quantizer."""
 _ARGUMENTS: dict[str, dict[str, str]] = {
     "attention": {
@@ -108,6 +110,7 @@ _ARGUMENTS: dict[str, dict[str, str]] = {
 """By kind, arguments of the class that are not called after the slot."""
 _RENAMED = {
     ("softmax", "axes"): "axis",
+    ("table_dense", "units"): "n_out",
     ("attention", "heads"): "num_heads",
     ("attention", "stable"): "stable_softmax",
     ("attention", "mask"): "attention_mask",
@@ -116,7 +119,7 @@ _RENAMED = {
 _WITHOUT_IQ = ("attention",)
 """Kinds whose parts quantize the inputs."""
 _AXES = ("axis", "axes", "attention_axes")
-_PLACES = {"kq": "weight", "bq": "bias"}
+_PLACES = {"kq": "weight", "bq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -136,7 +139,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif "kernel" in layer.weights and layer.kind != "einsum_dense":
+    elif layer.kind == "table_dense" or ("kernel" in layer.weights and layer.kind != "einsum_dense"):
         options["use_bias"] = "bias" in layer.weights
     made: Any = _CLASSES[layer.kind]
     for slot, spec in layer.quantizers.items():

@@ -230,6 +230,12 @@ class ModuleSlots:
             bits = self.bits(slot)
         return None if bits is None else np.asarray(bits.double().cpu().numpy())
 
+    def counted_with_sign(self, slot: str) -> NDArray[np.float64] | None:
+        """The widths of `full_width` as an array."""
+        with torch.no_grad():
+            width = self.full_width(slot)
+        return None if width is None else np.asarray(width.double().cpu().numpy())
+
     def tabulate(self, function: Any, weights: Sequence[int]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
         """The function on an array, as `function` has it at inference."""
         device = self.module.beta.device

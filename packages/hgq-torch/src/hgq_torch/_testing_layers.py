@@ -177,6 +177,22 @@ def _einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     return quantized.QEinsumDense(input_shape=shape, **options, **given)
 
 
+def _network(layer: Layer) -> dict[str, Any]:
+    options = layer.options
+    given = _several(layer, "batch_norm", "table_idxs", "activation", "parallelization_factor")
+    return {"hidden_layers": options["n_hl"], "hidden_units": options["d_hl"], **given}
+
+
+def _tables(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    units, bias = layer.options["units"], "bias" in layer.weights
+    return quantized.QLinearT(shape[-1], units, bias, input_shape=shape, **_network(layer), **given)
+
+
+def _table_einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "equation", "output_shape", "bias_axes")
+    return quantized.QEinsumDenseT(input_shape=shape, **options, **_network(layer), **given)
+
+
 def _convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     names = ("kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "parallelization_factor")
     options = {"padding": "valid", **_several(layer, *names)}
@@ -293,6 +309,8 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     "unary_lut": _lookup,
     "softmax": _softmax,
     "attention": _attention,
+    "table_dense": _tables,
+    "table_einsum": _table_einsum,
     "flatten": _flatten,
     "nested": _nested,
 }

@@ -119,6 +119,9 @@ class NumpyLayer:
         signed = isinstance(spec, KIF | KBI) and spec.overflow_mode is not Overflow.SAT
         return bits + np.where(bits > 0, self.quantizers[slot].formats().k, 0) if signed else bits
 
+    def counted_with_sign(self, slot: str) -> Array:
+        return self.full_width(slot)
+
     def tabulate(self, function: Any, weights: Sequence[int]) -> Callable[[Array], Array]:
         given = constants_of(NUMPY, self, self.program, weights)
         return lambda x: np.asarray(function(NUMPY, x.astype(np.float64), *given))

@@ -58,7 +58,7 @@ class ExportedSlots(Protocol):
     def counted(self, slot: str, /) -> NDArray[np.float64] | None:
         """Widths that EBOPs counts, as of `hgq_core.layers.readings.CountedSlots.bits`, as an array."""
 
-    def full_width(self, slot: str, /) -> Any:
+    def counted_with_sign(self, slot: str, /) -> NDArray[np.float64] | None:
         """Widths with their sign, likewise."""
 
     def tabulate(
@@ -176,7 +176,7 @@ class Emit(Reading):
             self.slots.exported(slot, step.shape),
             self.slots.exported(kind.slot, step.shape),
             step.shape,
-            self.slots.counted(kind.slot) if kind.table_idxs is None else self.slots.full_width(kind.slot),
+            self.slots.counted(kind.slot) if kind.table_idxs is None else self.slots.counted_with_sign(kind.slot),
             self._under(step),
             each=len(step.args) > 1,
             table_idxs=kind.table_idxs,

@@ -10,9 +10,11 @@ from hgq_keras.layers import (
     QConv1D,
     QConv2D,
     QDense,
+    QDenseT,
     QDot,
     QEinsum,
     QEinsumDense,
+    QEinsumDenseT,
     QLayer,
     QMaximum,
     QMaxPooling2D,
@@ -46,6 +48,8 @@ from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
+from hgq_keras.layers import QDenseT as DenseT
+from hgq_keras.layers import QEinsumDenseT as EinsumDenseT
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -79,10 +83,14 @@ __all__ = [
     "QConcatenate",
     "QConv1D",
     "QConv2D",
+    "DenseT",
+    "EinsumDenseT",
     "QDense",
+    "QDenseT",
     "QDot",
     "QEinsum",
     "QEinsumDense",
+    "QEinsumDenseT",
     "QLayer",
     "QMaxPool2D",
     "QMaxPooling2D",

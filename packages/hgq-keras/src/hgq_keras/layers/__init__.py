@@ -21,6 +21,7 @@ from hgq_keras.layers._norm import QBatchNormalization
 from hgq_keras.layers._pooling import QAveragePooling2D, QMaxPooling2D
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._softmax import QSoftmax
+from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 
 __all__ = [
     "QAdd",
@@ -31,9 +32,11 @@ __all__ = [
     "QConv1D",
     "QConv2D",
     "QDense",
+    "QDenseT",
     "QDot",
     "QEinsum",
     "QEinsumDense",
+    "QEinsumDenseT",
     "QLayer",
     "QMaxPooling2D",
     "QMaximum",

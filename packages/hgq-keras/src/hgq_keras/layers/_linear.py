@@ -13,7 +13,7 @@ from hgq_keras.layers._kernel import KernelLayer, declared_activation
 if TYPE_CHECKING:
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QDense", "QEinsumDense"]
+__all__ = ["QDense", "QEinsumDense", "partial_shape"]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -189,7 +189,7 @@ class QEinsumDense(KernelLayer):
             },
         )
         self.equation = equation
-        self.partial_output_shape = _partial_shape(output_shape)
+        self.partial_output_shape = partial_shape(output_shape)
         self.bias_axes = bias_axes
 
     def declaration(self) -> Declaration:
@@ -206,7 +206,7 @@ class QEinsumDense(KernelLayer):
         }
 
 
-def _partial_shape(value: Any) -> tuple[int | None, ...]:
+def partial_shape(value: Any) -> tuple[int | None, ...]:
     """Sizes of the output's own axes; raises ConfigError for anything but positive integers and None."""
     sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
     return tuple(None if size is None else positive_integer(size, "output_shape") for size in sizes)

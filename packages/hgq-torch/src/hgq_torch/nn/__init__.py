@@ -11,6 +11,7 @@ from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d
 from hgq_torch.nn._pooling import QAvgPool2d, QMaxPool2d
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
+from hgq_torch.nn._table import QEinsumDenseT, QLinearT
 
 __all__ = [
     "QLUT",
@@ -34,6 +35,8 @@ __all__ = [
     "QModule",
     "QMul",
     "QMultiheadAttention",
+    "QEinsumDenseT",
+    "QLinearT",
     "QSoftmax",
     "QSub",
     "QSum",
