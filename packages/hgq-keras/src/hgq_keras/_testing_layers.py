@@ -108,6 +108,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "concatenate": quantized.QConcatenate,
     "dot": quantized.QDot,
     "einsum": quantized.QEinsum,
+    "layer_norm": quantized.QLayerNormalization,
+    "rms_norm": quantized.QRMSNormalization,
     "sum": quantized.QSum,
     "mean_pow2": quantized.QMeanPow2,
     "attention": quantized.QMultiHeadAttention,
@@ -137,6 +139,8 @@ _ARGUMENTS: dict[str, dict[str, str]] = {"attention": _QKVO, "linformer": _QKVO}
 """By kind, arguments of the class that are not called after the slot."""
 _RENAMED = {
     ("softmax", "axes"): "axis",
+    ("layer_norm", "axes"): "axis",
+    ("rms_norm", "axes"): "axis",
     ("linformer", "heads"): "num_heads",
     ("linformer", "stable"): "stable_softmax",
     ("linformer", "positions"): "lin_kv_proj_dim",

@@ -149,7 +149,7 @@ class SuiteLayer(nn.Module):
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
             for name, values in layer.weights.items():
-                if "/" in name or name.startswith("bn_"):
+                if "/" in name or name.startswith(("bn_", "ln_")):
                     layout = cast("quantized.QModule", self.module).made.storage.get(name)
                     if layout is None:  # it is made, and filled, when the file says the shapes
                         continue
@@ -314,6 +314,13 @@ def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     )
 
 
+def _layer_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    sizes, eps = shape[-len(layer.options["axes"]) :], layer.options["epsilon"]
+    if layer.kind == "rms_norm":
+        return quantized.QRMSNorm(sizes, eps, **given)
+    return quantized.QLayerNorm(sizes, eps, **given)
+
+
 def _flatten(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
     return nn.Flatten()
 
@@ -353,6 +360,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("attention", "linformer"), _attention),
     "table_dense": _tables,
     "table_einsum": _table_einsum,
+    **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     "flatten": _flatten,
     "nested": _nested,
 }

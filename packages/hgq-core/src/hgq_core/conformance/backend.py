@@ -70,6 +70,8 @@ LAYER_KINDS = (
     "conv3d",
     *(f"{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 3)),
     *(f"global_{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 2, 3)),
+    "layer_norm",
+    "rms_norm",
     "einsum_dense_norm",
     "norm_dense",
     *(f"conv{rank}d_norm" for rank in (1, 2, 3)),
@@ -118,6 +120,7 @@ class Layer:
     | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
     | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
+    | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
     | subtract | (two inputs) | |
@@ -126,6 +129,8 @@ class Layer:
     | dot | axes, one of each input, batch left out; of two vectors the result is ``(batch, 1)`` | |
     | einsum | equation, with the batch axis, of two inputs | |
     | sum, mean_pow2 | axes, batch left out; keepdims; of sum: scale | |
+
+    Norms of an example need ``nq, inv/iq, inv/oq``, and layer_norm ``mq, cq`` and ``bq`` too.
 
     A folded norm has ``bn_gamma, bn_beta, moving_mean, moving_variance`` along the axes of the bias, of the inputs in
     norm_dense.

@@ -8,6 +8,7 @@ from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
+from hgq_core.layers.layer_norm import LayerNormalization
 from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
 from hgq_core.layers.linformer import SequenceProjection
@@ -56,6 +57,7 @@ __all__ = [
     "Fuse",
     "GlobalPooling",
     "Joined",
+    "LayerNormalization",
     "Layered",
     "Matmul",
     "Mean",

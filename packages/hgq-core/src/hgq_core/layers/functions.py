@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hgq_core.ops import Ops
 
-__all__ = ["Exponential", "FrameworkFunction", "Reciprocal"]
+__all__ = ["Exponential", "FrameworkFunction", "Reciprocal", "ReciprocalRoot"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,14 @@ class Reciprocal:
 
     def __call__(self, ops: Ops, x: Any) -> Any:  # noqa: ARG002 (every function of a table is called so)
         return 1.0 / (x + self.epsilon)
+
+
+@dataclass(frozen=True)
+class ReciprocalRoot:
+    """``1 / sqrt(factor * x + epsilon)``."""
+
+    factor: float
+    epsilon: float
+
+    def __call__(self, ops: Ops, x: Any) -> Any:
+        return ops.rsqrt(x * self.factor + self.epsilon)

@@ -30,6 +30,7 @@ from hgq_keras.layers import (
     QGlobalMaxPooling2D,
     QGlobalMaxPooling3D,
     QLayer,
+    QLayerNormalization,
     QLinformerAttention,
     QMaximum,
     QMaxPooling1D,
@@ -39,6 +40,7 @@ from hgq_keras.layers import (
     QMinimum,
     QMultiHeadAttention,
     QMultiply,
+    QRMSNormalization,
     QSoftmax,
     QSubtract,
     QSum,
@@ -89,6 +91,7 @@ from hgq_keras.layers import QGlobalMaxPooling2D as QGlobalMaxPool2D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPool3D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
 from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
+from hgq_keras.layers import QLayerNormalization as LayerNormalization
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
@@ -104,6 +107,7 @@ from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
+from hgq_keras.layers import QRMSNormalization as RMSNormalization
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -146,6 +150,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "LayerNormalization",
     "LinformerAttention",
     "MaxPool1D",
     "MaxPool2D",
@@ -195,6 +200,7 @@ __all__ = [
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
     "QLayer",
+    "QLayerNormalization",
     "QLinformerAttention",
     "QMaxPool1D",
     "QMaxPool2D",
@@ -207,11 +213,13 @@ __all__ = [
     "QMinimum",
     "QMultiHeadAttention",
     "QMultiply",
+    "QRMSNormalization",
     "QSoftmax",
     "QSubtract",
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
+    "RMSNormalization",
     "Softmax",
     "Subtract",
     "Sum",

@@ -14,6 +14,7 @@ from hgq_keras.layers._global_pooling import (
     QGlobalMaxPooling2D,
     QGlobalMaxPooling3D,
 )
+from hgq_keras.layers._layer_norm import QLayerNormalization, QRMSNormalization
 from hgq_keras.layers._linear import QDense, QEinsumDense
 from hgq_keras.layers._linformer import QLinformerAttention
 from hgq_keras.layers._lookup import QUnaryFunctionLUT
@@ -70,6 +71,7 @@ __all__ = [
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
     "QLayer",
+    "QLayerNormalization",
     "QLinformerAttention",
     "QMaxPooling1D",
     "QMaxPooling2D",
@@ -79,6 +81,7 @@ __all__ = [
     "QMinimum",
     "QMultiHeadAttention",
     "QMultiply",
+    "QRMSNormalization",
     "QSoftmax",
     "QSubtract",
     "QSum",

@@ -142,7 +142,7 @@ class QSoftmax(QLayer):
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return super().get_config() | {
-            "axis": self.axis,
+            "axes": self.axis,
             "stable": self.stable,
             "exp_iq_conf": serialize(self._exp_iq_conf),
             "exp_oq_conf": serialize(self._exp_oq_conf),
@@ -153,3 +153,10 @@ class QSoftmax(QLayer):
             "parallelization_factor": self.parallelization_factor,
             "mask": None if self.mask is None else self.mask.tolist(),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QSoftmax:
+        config = dict(config)
+        # Not under "axis", of which Keras, where it reads HDF5, keeps the first alone; the first versions wrote it so.
+        config["axis"] = config.pop("axes", config.get("axis", -1))
+        return super().from_config(config)  # type: ignore[return-value]

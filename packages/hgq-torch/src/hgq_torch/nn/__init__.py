@@ -20,6 +20,7 @@ from hgq_torch.nn._fused_norm import (
     QEinsumDenseBatchNorm,
     QLinearBatchNorm,
 )
+from hgq_torch.nn._layer_norm import QLayerNorm, QRMSNorm
 from hgq_torch.nn._linear import QLinear
 from hgq_torch.nn._lookup import QLUT
 from hgq_torch.nn._merge import QAdd, QAverage, QCat, QDot, QEinsum, QMatmul, QMaximum, QMinimum, QMul, QSub
@@ -58,6 +59,7 @@ __all__ = [
     "QEinsumDense",
     "QEinsumDenseBatchNorm",
     "QEinsumDenseT",
+    "QLayerNorm",
     "QLinear",
     "QLinearBatchNorm",
     "QLinearT",
@@ -71,6 +73,7 @@ __all__ = [
     "QModule",
     "QMul",
     "QMultiheadAttention",
+    "QRMSNorm",
     "QSoftmax",
     "QSub",
     "QSum",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, fused_norm, merge, table, windows
+from hgq_core.conformance.families import attention, fused_norm, layer_norm, merge, table, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ __all__ = ["CASES", "KINDS"]
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **attention.CASES,
     **fused_norm.CASES,
+    **layer_norm.CASES,
     **merge.CASES,
     **windows.CASES,
     **table.CASES,
@@ -31,6 +32,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **attention.KINDS,
     **fused_norm.KINDS,
+    **layer_norm.KINDS,
     **merge.KINDS,
     **windows.KINDS,
     **table.KINDS,

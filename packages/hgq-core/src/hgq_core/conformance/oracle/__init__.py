@@ -13,6 +13,7 @@ from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.oracle import (
     attention,
     fused_norm,
+    layer_norm,
     linear,
     lookup,
     merge,
@@ -41,6 +42,8 @@ _FAMILIES: dict[str, ModuleType] = {
     "attention": attention,
     "linformer": attention,
     "conv3d": linear,
+    "layer_norm": layer_norm,
+    "rms_norm": layer_norm,
     **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
     **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
     **dict.fromkeys(("einsum_dense_norm", "norm_dense", "conv1d_norm", "conv2d_norm", "conv3d_norm"), fused_norm),
