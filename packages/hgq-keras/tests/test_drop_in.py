@@ -9,8 +9,7 @@ import pytest
 
 import hgq_keras
 from hgq_core.cost import ebops as graph_ebops
-from hgq_core.errors import ConfigError, DataError
-from hgq_keras import Dataset
+from hgq_core.errors import ConfigError
 from hgq_keras.callbacks import BetaPID, FreeEBOPs, ParetoFront
 from hgq_keras.config import HardSigmoidConfig, HardTanhConfig, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.constraints import Max
@@ -129,31 +128,3 @@ def test_a_hard_sigmoid_has_a_slope_of_a_quarter():
     quantizer = Quantizer(HardSigmoidConfig(f0=4))
     x = np.array([[-3.0, -2.0, 0.0, 1.0, 3.0]], "float32")
     np.testing.assert_array_equal(numbers(quantizer(x, training=False)), [[0, 0, 0.5, 0.75, 0.984375]])
-
-
-def test_16_a_shuffled_dataset_draws_rows_anew_in_each_epoch_and_keeps_pairs():
-    x = np.arange(10, dtype="float32")[:, None]
-    data = Dataset(x, x[:, 0], batch_size=4, shuffle=True)
-    epochs = []
-    for _ in range(2):
-        batches = [data[n] for n in range(len(data))]
-        for inputs, targets in batches:
-            np.testing.assert_array_equal(numbers(inputs)[:, 0], numbers(targets))
-        epochs.append(np.concatenate([numbers(targets) for _, targets in batches]))
-        data.on_epoch_end()
-    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(10))
-    assert list(epochs[0]) != list(epochs[1])
-    # Neighbours in the arrays are no longer neighbours in a batch, as in a dataset that shuffles batches alone.
-    assert any(abs(a - b) != 1 for a, b in zip(epochs[0][:3], epochs[0][1:4], strict=True))
-
-
-def test_a_dataset_trains_evaluates_and_calibrates():
-    model = dense_model(4, 3)
-    data = Dataset(X, X[:, :3], batch_size=4, drop_last=True, shuffle=True)
-    model.compile("sgd", "mse")
-    model.fit(data, epochs=2, verbose=0)
-    assert np.isfinite(model.evaluate(data, verbose=0))
-    assert model.predict(Dataset(X).batch(3), verbose=0).shape == (10, 3)
-    assert hgq_keras.trace_minmax(model, Dataset(X)) == hgq_keras.ebops(model)
-    with pytest.raises(DataError, match="the same number of rows"):
-        Dataset(X, X[:3])

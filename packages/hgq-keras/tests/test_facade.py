@@ -15,12 +15,12 @@ from hgq_keras import _peer
 
 HOME = Path(hgq.__file__).parent
 FILES = sorted(HOME.rglob("*.py"))
-MODULES = [
-    ".".join(["hgq", *(part for part in file.relative_to(HOME).with_suffix("").parts if part != "__init__")])
-    for file in FILES
-    if file.stem not in ("torch", "hw")
-]
 ELSEWHERE = {"torch": "hgq-torch", "hw": "hgq-hw"}
+MODULES = [
+    ".".join(["hgq", *file.relative_to(HOME).with_suffix("").parts]).removesuffix(".__init__")
+    for file in FILES
+    if file.stem not in ELSEWHERE
+]
 
 
 def is_declaration(node):

@@ -26,6 +26,7 @@ __all__ = [
     "partial_shape",
     "positive_integer",
     "replicas",
+    "several_shapes",
     "sizes",
     "start_inside",
 ]
@@ -70,11 +71,18 @@ def data_format_of(data_format: str | None, layer: str) -> str:
     """Where channels are, as the layer or Keras says; raises ConfigError for another word."""
     chosen = data_format or keras.config.image_data_format()
     if chosen not in ("channels_last", "channels_first"):
-        message = (
-            f"layer {layer!r}: data_format: received {data_format!r}, expected 'channels_last' or 'channels_first'"
-        )
+        expected = "'channels_last' or 'channels_first'"
+        message = f"layer {layer!r}: data_format: received {data_format!r}, expected {expected}"
         raise ConfigError(message)
     return str(chosen)
+
+
+def several_shapes(shapes: Any, layer: str) -> list[Any]:
+    """The shapes of several inputs; raises ConfigError for the shape of one."""
+    if not all(isinstance(shape, list | tuple) for shape in shapes):
+        message = f"layer {layer!r}: received one tensor of shape {tuple(shapes)}, expected a list, as in layer([x, y])"
+        raise ConfigError(message)
+    return list(shapes)
 
 
 def known_padding(padding: Any, known: tuple[str, ...], layer: str) -> str:

@@ -1,11 +1,13 @@
-"""Arrays as a dataset of Keras, in the order and on the device that training wants."""
+"""`Dataset`: arrays that are put on a device once and given out in batches, to Keras and to calibration."""
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from typing import Any, Self
 
 import keras
 import numpy as np
+from keras import ops
 
 from hgq_core.errors import ConfigError, DataError
 from hgq_keras._checks import positive_integer
@@ -14,24 +16,30 @@ __all__ = ["Dataset"]
 
 
 class Dataset(keras.utils.PyDataset):
-    """Batches of arrays for ``fit``, ``evaluate``, ``predict`` and calibration, without copies of single rows.
+    """Batches of arrays that lie on one device, for ``fit``, ``evaluate``, ``predict`` and `hgq_keras.trace_minmax`.
+
+    With ``shuffle`` the rows are in another order in each epoch, so that the batches differ too. The order follows from
+    ``keras.utils.set_random_seed``, called before the dataset is made. Leave ``shuffle`` off for ``predict``: its rows
+    would come in that order.
 
     Args:
-        x_set: inputs ``(n, ...)``, an array or a nested list, tuple or dict of arrays with n rows each.
-        y_set: targets, likewise; None: NaN for each row, for what reads inputs only.
-        batch_size: rows of a batch; None: all rows in one.
-        device: where the arrays are kept, as Keras names it: ``"cpu:0"``, ``"gpu:0"``.
-        drop_last: leave out the rows that fill no batch; they are others in each epoch.
-        shuffle: draw the rows in a new order for each epoch, by Keras' random seed.
-        **kwargs: ``workers, use_multiprocessing, max_queue_size`` of `keras.utils.PyDataset`.
+        x_set: inputs: an array (n, ...), or a list, tuple or dict of arrays.
+        y_set: targets likewise; without them a batch is ``(x,)``.
+        batch_size: rows of a batch; `batch` sets it later.
+        device: where the data lie, such as ``"cpu:0"`` or ``"gpu:0"``.
+        drop_last: whether rows that fill no batch are left out. Without ``shuffle`` the first row is drawn anew for
+            each epoch, so that these are not always the same.
+        shuffle: whether the rows are in another order in each epoch.
+        **kwargs: ``workers``, ``use_multiprocessing`` and ``max_queue_size`` of a ``keras.utils.PyDataset``.
 
     Raises:
-        ConfigError: a batch size that is no positive integer.
-        DataError: no rows, or arrays with different numbers of rows.
+        ConfigError: arrays of different lengths, a batch size that is no positive integer, or none when it is needed.
+        DataError: no rows.
 
-    >>> data = Dataset(np.zeros((10, 3), "float32"), np.zeros(10, "float32"), batch_size=4)
+    >>> import numpy as np
+    >>> data = Dataset(np.zeros((5, 3)), np.zeros(5), batch_size=2)
     >>> len(data), tuple(data[2][0].shape)
-    (3, (2, 3))
+    (3, (1, 3))
     """
 
     def __init__(
@@ -45,58 +53,67 @@ class Dataset(keras.utils.PyDataset):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        rows = {len(array) for array in keras.tree.flatten((x_set, y_set)) if array is not None}
-        if len(rows) != 1 or not min(rows):
-            message = f"received arrays with {sorted(rows)} rows, expected the same number of rows in each, from 1"
-            raise DataError(message)
-        (self.rows,) = rows
-        self.device = device
-        self.drop_last = bool(drop_last)
-        self.shuffle = bool(shuffle)
-        self.batch_size = self.rows if batch_size is None else positive_integer(batch_size, "batch_size")
-        if self.drop_last and self.batch_size > self.rows:
-            message = f"batch_size: received {batch_size} with drop_last=True, expected at most {self.rows}, the rows"
-            raise ConfigError(message)
-        y_set = np.full(self.rows, np.nan, "float32") if y_set is None else y_set
+        self._rows = _rows(x_set, y_set)
+        self.device, self.drop_last, self.shuffle = device, drop_last, shuffle
+        self.batch_size = None if batch_size is None else positive_integer(batch_size, "batch_size")
         with keras.device(device):
-            self.x_set = keras.tree.map_structure(keras.ops.convert_to_tensor, x_set)
-            self.y_set = keras.tree.map_structure(keras.ops.convert_to_tensor, y_set)
-        self._seed = keras.random.SeedGenerator()
+            self._parts = tuple(
+                keras.tree.map_structure(ops.convert_to_tensor, part) for part in (x_set, y_set) if part is not None
+            )
         self._order: np.ndarray | None = None
+        self._first = 0
         self._draw()
 
-    def _draw(self) -> None:
-        """The order of the next epoch."""
-        if self.shuffle:
-            drawn = keras.random.shuffle(keras.ops.arange(self.rows), seed=self._seed)
-            self._order = np.asarray(keras.ops.convert_to_numpy(drawn))
-        elif self.drop_last:
-            start = int(keras.random.randint((), 0, self.rows % self.batch_size + 1, seed=self._seed))
-            self._order = np.arange(start, self.rows)
+    def batch(self, batch_size: int) -> Self:
+        """Give out batches of this many rows from now on; returns the dataset."""
+        self.batch_size = positive_integer(batch_size, "batch_size")
+        self._draw()
+        return self
 
     def __len__(self) -> int:
-        whole, rest = divmod(self.rows, self.batch_size)
-        return whole if self.drop_last else whole + bool(rest)
+        size = self._size
+        return self._rows // size if self.drop_last else -(-self._rows // size)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         if not 0 <= index < len(self):
-            message = f"received batch {index}, expected 0 to {len(self) - 1}"
+            message = f"batch {index} of a Dataset of {len(self)} batches; expected 0 to {len(self) - 1}"
             raise IndexError(message)
-        chosen = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        if self._order is None:
-            return tuple(keras.tree.map_structure(lambda array: array[chosen], part) for part in self._parts())
-        rows = self._order[chosen]
-        return tuple(
-            keras.tree.map_structure(lambda array: keras.ops.take(array, rows, axis=0), part) for part in self._parts()
-        )
-
-    def _parts(self) -> tuple[Any, Any]:
-        return self.x_set, self.y_set
+        start = self._first + index * self._size
+        stop = min(start + self._size, self._rows)
+        with keras.device(self.device):
+            if self._order is None:
+                return tuple(keras.tree.map_structure(lambda part: part[start:stop], part) for part in self._parts)
+            rows = ops.convert_to_tensor(self._order[start:stop])
+            return tuple(
+                keras.tree.map_structure(lambda part: ops.take(part, rows, axis=0), part) for part in self._parts
+            )
 
     def on_epoch_end(self) -> None:
         """Draw the order of the next epoch; Keras calls it."""
         self._draw()
 
-    def batch(self, batch_size: int) -> Dataset:
-        """The same arrays in batches of another size."""
-        return Dataset(self.x_set, self.y_set, batch_size, self.device, self.drop_last, self.shuffle)
+    @property
+    def _size(self) -> int:
+        if self.batch_size is None:
+            message = "the Dataset has no batch size; give batch_size=, or call dataset.batch(n)"
+            raise ConfigError(message)
+        return self.batch_size
+
+    def _draw(self) -> None:
+        """Order and first row of an epoch, from the generator that ``keras.utils.set_random_seed`` seeds."""
+        if self.shuffle:
+            self._order = np.random.default_rng(random.getrandbits(64)).permutation(self._rows).astype("int32")
+        elif self.drop_last and self.batch_size is not None:
+            self._first = random.randint(0, self._rows % self.batch_size)
+
+
+def _rows(x_set: Any, y_set: Any) -> int:
+    """Rows of all arrays."""
+    lengths = [len(part) for part in keras.tree.flatten((x_set, y_set)) if part is not None]
+    if not lengths or 0 in lengths:
+        message = "the Dataset received no rows; expected at least one"
+        raise DataError(message)
+    if len(set(lengths)) > 1:
+        message = f"the arrays of the Dataset have different lengths: {lengths}; expected as many rows of each"
+        raise ConfigError(message)
+    return lengths[0]

@@ -109,6 +109,11 @@ class QuantizerConfig(Mapping[str, Any]):
         inner = ", ".join(f"{name}={value!r}" for name, value in self._parameters.items())
         return f"QuantizerConfig({self.q_type!r}, {self.place!r}, {inner})"
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """A copy of the parameters; to change one write `replaced`, since a quantizer may share this configuration."""
+        return dict(self._parameters)
+
     def replaced(self, **parameters: Any) -> QuantizerConfig:
         """A copy with other parameters; this one does not change."""
         axes = {"homogeneous_axis", "heterogeneous_axis"}

@@ -247,6 +247,8 @@ def _concatenate(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module
 
 
 def _einsum_of_data(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    if layer.options["equation"] == "bij,bjk->bik":
+        return quantized.QMatmul(**given)
     return quantized.QEinsum(layer.options["equation"], **given)
 
 
@@ -255,7 +257,8 @@ def _dot(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noq
 
 
 def _reduced(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
-    dim, keep = tuple(axis + 1 for axis in layer.options["axes"]), layer.options.get("keepdims", False)
+    dim = tuple(axis if axis < 0 else axis + 1 for axis in layer.options["axes"])
+    keep = layer.options.get("keepdims", False)
     if layer.kind == "mean_pow2":
         return quantized.QMean(dim, keep, **given)
     return quantized.QSum(dim, keep, layer.options.get("scale", 1.0), **given)

@@ -12,7 +12,7 @@ from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
 from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
-from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge
+from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
@@ -68,6 +68,7 @@ __all__ = [
     "WeightSlots",
     "append_quantizer",
     "attribute_of",
+    "check_equation",
     "check_factor",
     "check_scale",
     "input_slots",

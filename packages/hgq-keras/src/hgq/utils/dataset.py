@@ -1,5 +1,5 @@
-"""Arrays as a dataset; everything lives in hgq_keras."""
+"""Batches of arrays; everything lives in hgq_keras."""
 
-from hgq_keras._dataset import Dataset
+from hgq_keras import Dataset
 
 __all__ = ["Dataset"]

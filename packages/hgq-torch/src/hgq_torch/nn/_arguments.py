@@ -8,7 +8,7 @@ from typing import Any
 from hgq_core.errors import ConfigError
 from hgq_core.layers import check_factor as check_instances
 
-__all__ = ["averaging", "check_factor", "inner_axis", "per_axis", "positive"]
+__all__ = ["averaging", "check_factor", "data_dims", "inner_axis", "per_axis", "positive"]
 
 
 def positive(size: Any, name: str) -> int:
@@ -38,6 +38,19 @@ def check_factor(factor: int) -> int:
     """A parallelization factor that some number of instances could have; raises ConfigError for others."""
     check_instances(factor)
     return int(factor)
+
+
+def data_dims(dim: Any) -> tuple[int, ...]:
+    """The axes of data that were given, one or several; raises ConfigError for anything else, the batch axis too.
+
+    >>> data_dims(-1), data_dims([1, 2])
+    ((-1,), (1, 2))
+    """
+    given = tuple(dim) if isinstance(dim, Sequence) and not isinstance(dim, str) else (dim,)
+    if not given or any(isinstance(n, bool) or not hasattr(n, "__index__") or n == 0 for n in given):
+        message = f"dim: received {dim!r}, expected axes of the data, and not the batch axis, 0"
+        raise ConfigError(message)
+    return tuple(int(n) for n in given)
 
 
 def inner_axis(axis: int, rank: int, name: str) -> int:

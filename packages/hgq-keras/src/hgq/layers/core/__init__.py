@@ -1,5 +1,10 @@
-"""Layers by the module that users know; everything lives in hgq_keras."""
+"""Dense layers; everything lives in hgq_keras."""
 
 from hgq_keras.layers import QBatchNormDense, QDense, QEinsumDense, QEinsumDenseBatchnorm
 
-__all__ = ["QBatchNormDense", "QDense", "QEinsumDense", "QEinsumDenseBatchnorm"]
+__all__ = [
+    "QBatchNormDense",
+    "QDense",
+    "QEinsumDense",
+    "QEinsumDenseBatchnorm",
+]

@@ -1,5 +1,6 @@
-"""The base of layers; everything lives in hgq_keras."""
+"""What layers are made of; everything lives in hgq_keras."""
 
+from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import QLayer
 
-__all__ = ["QLayer"]
+__all__ = ["QLayer", "Quantizer"]

@@ -1,4 +1,4 @@
-"""Layers by the module that users know; everything lives in hgq_keras."""
+"""The dense layer by an equation; everything lives in hgq_keras."""
 
 from hgq_keras.layers import QEinsumDense
 

@@ -1,5 +1,7 @@
-"""Layers by the module that users know; everything lives in hgq_keras."""
+"""The dense layer by an equation with batch normalisation; everything lives in hgq_keras."""
 
 from hgq_keras.layers import QEinsumDenseBatchnorm
 
-__all__ = ["QEinsumDenseBatchnorm"]
+__all__ = [
+    "QEinsumDenseBatchnorm",
+]

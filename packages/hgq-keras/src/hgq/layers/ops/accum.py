@@ -1,4 +1,4 @@
-"""Layers by the module that users know; everything lives in hgq_keras."""
+"""Sums and means; everything lives in hgq_keras."""
 
 from hgq_keras.layers import QMeanPow2, QSum
 

@@ -1,4 +1,4 @@
-"""Layers by the module that users know; everything lives in hgq_keras."""
+"""Merges of tensors; everything lives in hgq_keras."""
 
 from hgq_keras.layers import QAdd, QAveragePow2, QDot, QMaximum, QMinimum, QMultiply, QSubtract
 

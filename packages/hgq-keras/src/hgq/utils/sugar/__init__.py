@@ -1,6 +1,6 @@
-"""Keras callbacks, and a dataset; everything lives in hgq_keras."""
+"""Batches of arrays and Keras callbacks; everything lives in hgq_keras."""
 
-from hgq_keras._dataset import Dataset
+from hgq_keras import Dataset
 from hgq_keras.callbacks import (
     BetaPID,
     BetaScheduler,

@@ -1,4 +1,4 @@
-"""A Keras callback; everything lives in hgq_keras."""
+"""Schedules of beta; everything lives in hgq_keras."""
 
 from hgq_keras.callbacks import BetaScheduler, PieceWiseSchedule
 

@@ -1,4 +1,4 @@
-"""A Keras callback; everything lives in hgq_keras."""
+"""Early stopping below a limit of EBOPs; everything lives in hgq_keras."""
 
 from hgq_keras.callbacks import EarlyStoppingWithEbopsThres
 

@@ -1,4 +1,4 @@
-"""A Keras callback; everything lives in hgq_keras."""
+"""The front of metrics and EBOPs; everything lives in hgq_keras."""
 
 from hgq_keras.callbacks import ParetoFront
 

@@ -1,4 +1,4 @@
-"""A Keras callback; everything lives in hgq_keras."""
+"""A progress bar; everything lives in hgq_keras."""
 
 from hgq_keras.callbacks import PBar
 

@@ -1,4 +1,4 @@
-"""A Keras callback; everything lives in hgq_keras."""
+"""Stopping on a condition; everything lives in hgq_keras."""
 
 from hgq_keras.callbacks import StopIf
 
