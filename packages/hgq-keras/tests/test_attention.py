@@ -47,7 +47,7 @@ def model_of(layer, shape=X.shape[1:]):
     ("options", "call"),
     [
         ({}, {}),
-        ({"value_dim": 3, "output_shape": (2, 3)}, {}),
+        ({"value_dim": 3, "output_shape": 6}, {}),
         ({"attention_axes": (1,)}, {}),
         ({}, {"use_causal_mask": True}),
         ({}, {"attention_mask": np.tri(5, k=1, dtype=bool) & (np.arange(5) != 1)}),
@@ -210,6 +210,15 @@ def test_fused_projections_read_one_tensor():
     with pytest.raises(ConfigError, match="fuse='none'"):
         QMultiHeadAttention(2, 4, fuse="qkv")(X, X + 1)
     assert QMultiHeadAttention(2, 4, fuse="kv")(X, X + 1).shape == X.shape
+
+
+def test_several_axes_of_output_are_those_of_one_in_another_shape():
+    one, several = (QMultiHeadAttention(2, 4, output_shape=shape) for shape in (6, (2, 3)))
+    one(X), several(X)
+    for part in ("query", "key", "value"):
+        getattr(several, f"{part}_kernel").assign(getattr(one, f"{part}_kernel"))
+    several.output_kernel.assign(keras.ops.reshape(one.output_kernel, (2, 4, 2, 3)))
+    np.testing.assert_array_equal(numpy(several(X)).reshape(8, 5, 6), numpy(one(X)))
 
 
 def test_a_row_without_keys_is_refused():

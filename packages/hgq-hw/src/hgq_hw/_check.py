@@ -14,6 +14,7 @@ from hgq_core.errors import HGQError, HGQWarning, MissingDependencyError
 from hgq_core.graph import Graph, acts_on_real, prove, real_tensors
 from hgq_core.graph.ops import Constant, Input, Lookup, Quantize
 from hgq_hw._models import as_graph
+from hgq_hw._sets import granularities
 from hgq_hw._size import REMEDY, SLOW, size_problem, sizes, time_in_words
 from hgq_hw._targets import Target
 from hgq_hw._tools import missing_da4ml
@@ -85,6 +86,7 @@ def check(model: Graph | Any, target: str = "da4ml") -> list[Issue]:
     issues += _graph_as_a_whole(graph, chosen)
     issues += _widths(graph, proof, chosen)
     issues += _overflows(proof)
+    issues += _sets(graph)
     issues += _da4ml(graph) if chosen.engine == "da4ml" else _hls4ml(graph, chosen)
     order = {node.name: number for number, node in enumerate(graph)}
     return sorted(issues, key=lambda issue: (_SEVERITIES.index(issue.severity), order.get(issue.node, -1)))
@@ -102,6 +104,14 @@ def _graph_as_a_whole(graph: Graph, target: Target) -> Iterator[Issue]:
             if layer.seconds > SLOW:
                 problem = f"{layer.products:,} multiplications take da4ml {time_in_words(layer.seconds)}"
                 yield Issue("info", "", layer.label, problem, "train with a higher beta, or use hls4ml", "size")
+
+
+def _sets(graph: Graph) -> Iterator[Issue]:
+    """Whether what is computed of a set depends on the order of its elements."""
+    for label, quantizers in granularities(graph):
+        if quantizers:
+            problem = f"widths of {', '.join(quantizers)} differ from position to position: the order of a set matters"
+            yield Issue("info", "", label, problem, "leave their configurations to the default for a set", "set")
 
 
 def _unquantized(graph: Graph) -> Iterator[Issue]:
