@@ -12,7 +12,17 @@ from hgq_core.calibration import fingerprint
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.formats import Formats
 from hgq_core.ops import NUMPY, Ops
-from hgq_core.quantizer import Mode, Width, counted, full_width, declared, fraction, second, straight_through, width_names
+from hgq_core.quantizer import (
+    Mode,
+    Width,
+    counted,
+    declared,
+    fraction,
+    full_width,
+    second,
+    straight_through,
+    width_names,
+)
 from hgq_core.quantizer.range import follows_data, fresh, is_weight_range, tracks
 from hgq_core.spec import KBI, KIF, Dummy, Spec
 from hgq_keras._computed import ComputedProperties, computed

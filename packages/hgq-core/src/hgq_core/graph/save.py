@@ -35,8 +35,8 @@ __all__ = ["SCHEMA", "content_hash", "load", "save"]
 SCHEMA = 3
 """Newest version of the file format; all versions are read.
 
-A file gets the lowest version that holds its graph: 3 has `Lookup.table_idxs`, 2 `Graph.uncalibrated`, 1 neither, so that a graph of
-calibrated layers gives the same bytes as ever and is read by older readers.
+A file gets the lowest version that holds its graph: 3 has `Lookup.table_idxs`, 2 `Graph.uncalibrated`, 1 neither, so
+that a graph of calibrated layers without tables of edges gives the same bytes as ever and is read by older readers.
 """
 
 _SHOWN = 120

@@ -14,11 +14,21 @@ from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Mer
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
-from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, constants_of, output_bits, weight_of
+from hgq_core.layers.readings import (
+    Bits,
+    CountedSlots,
+    Reading,
+    Slots,
+    Values,
+    WeightSlots,
+    constants_of,
+    output_bits,
+    weight_of,
+)
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
-from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
+from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 
 __all__ = [
     "Activation",
@@ -31,8 +41,8 @@ __all__ = [
     "CountedSlots",
     "Declaration",
     "Dense",
-    "EdgeNetwork",
     "Dot",
+    "EdgeNetwork",
     "EinsumDense",
     "Emit",
     "Exponential",
@@ -67,8 +77,8 @@ __all__ = [
     "append_quantizer",
     "attribute_of",
     "check_factor",
-    "constants_of",
     "check_scale",
+    "constants_of",
     "input_slots",
     "output_bits",
     "parallel_share",

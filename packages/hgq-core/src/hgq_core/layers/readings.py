@@ -9,7 +9,19 @@ from hgq_core.cost import edge_cost, lookup_cost
 from hgq_core.errors import GraphError
 from hgq_core.graph.kinds import Operand, cost_of, counted_of, evaluate_operation
 from hgq_core.graph.ops import Operation
-from hgq_core.layers.steps import Applied, Computed, Dropped, Feed, Nested, Observed, Quantized, Statistics, Step, Stored, Table
+from hgq_core.layers.steps import (
+    Applied,
+    Computed,
+    Dropped,
+    Feed,
+    Nested,
+    Observed,
+    Quantized,
+    Statistics,
+    Step,
+    Stored,
+    Table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +29,17 @@ if TYPE_CHECKING:
     from hgq_core.layers.program import Program
     from hgq_core.ops import Ops
 
-__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "WeightSlots", "constants_of", "output_bits", "weight_of"]
+__all__ = [
+    "Bits",
+    "CountedSlots",
+    "Reading",
+    "Slots",
+    "Values",
+    "WeightSlots",
+    "constants_of",
+    "output_bits",
+    "weight_of",
+]
 
 
 class WeightSlots(Protocol):
@@ -250,7 +272,7 @@ class Bits(Reading):
     def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
         return None
 
-    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:  # noqa: ARG002
+    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:
         if kind.table_idxs is not None:
             return self._tables(program, step, kind, args)
         bits = self.slots.bits(kind.slot)

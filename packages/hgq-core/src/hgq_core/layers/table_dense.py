@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ class _Observed:
     network: _Network
 
     def __call__(self, ops: Ops, x: Any, *weights: Any) -> Any:
-        return self.network._edges(ops, x, weights)  # noqa: SLF001 (the same network)
+        return self.network._edges(ops, x, weights)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class TableEinsum:
         x = t.quantized("iq", x)
         sizes = [1, *[net.units] * net.hidden, 1]
         weights: list[Value] = []
-        for n, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for n, (inputs, outputs) in enumerate(pairwise(sizes)):
             weights.append(t.stored(f"kernel_{n}", (*own, inputs, outputs), start="edge"))
             weights.append(t.stored(f"bias_{n}", (*own, outputs), start="zeros"))
         function = _Network(net, 1.0 / sqrt(fan_in))

@@ -37,9 +37,11 @@ from hgq_keras.layers import QConcatenate as Concatenate
 from hgq_keras.layers import QConv1D as Conv1D
 from hgq_keras.layers import QConv2D as Conv2D
 from hgq_keras.layers import QDense as Dense
+from hgq_keras.layers import QDenseT as DenseT
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
+from hgq_keras.layers import QEinsumDenseT as EinsumDenseT
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling2D as MaxPool2D
 from hgq_keras.layers import QMaxPooling2D as MaxPooling2D
@@ -48,8 +50,6 @@ from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
-from hgq_keras.layers import QDenseT as DenseT
-from hgq_keras.layers import QEinsumDenseT as EinsumDenseT
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -65,9 +65,11 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Dense",
+    "DenseT",
     "Dot",
     "Einsum",
     "EinsumDense",
+    "EinsumDenseT",
     "MaxPool2D",
     "MaxPooling2D",
     "Maximum",
@@ -83,8 +85,6 @@ __all__ = [
     "QConcatenate",
     "QConv1D",
     "QConv2D",
-    "DenseT",
-    "EinsumDenseT",
     "QDense",
     "QDenseT",
     "QDot",

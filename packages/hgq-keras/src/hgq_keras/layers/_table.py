@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,8 @@ from hgq_keras.layers._linear import partial_shape
 from hgq_keras.layers._norm import moving_statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hgq_core.layers.steps import Statistics
     from hgq_keras.config import QuantizerConfig
 
@@ -218,7 +219,7 @@ class QEinsumDenseT(_TableLayer):
         bq_conf = kwargs.pop("bq_conf", None)
         super().__init__(options, toq_conf, kwargs)
         if normalize_axes is not None:
-            message = f"layer {self.name!r}: received normalize_axes={normalize_axes!r}, expected None: one for each edge"
+            message = f"layer {self.name!r}: received normalize_axes={normalize_axes!r}, expected None"
             raise ConfigError(message)
         self.equation, self.partial_output_shape, self.bias_axes = equation, partial_shape(output_shape), bias_axes
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")

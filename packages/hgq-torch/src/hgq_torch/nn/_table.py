@@ -140,7 +140,10 @@ class QLinearT(_Tables):
             activation, iq=iq, oq=oq, enable_iq=enable_iq, enable_oq=enable_oq, enable_ebops=enable_ebops, beta0=beta0,
             quantizers={"toq": toq, "bq": bq}, device=device, dtype=dtype,
         )  # fmt: skip
-        self.in_features, self.out_features = positive(in_features, "in_features"), positive(out_features, "out_features")
+        self.in_features, self.out_features = (
+            positive(in_features, "in_features"),
+            positive(out_features, "out_features"),
+        )
         self.use_bias = bool(bias)
         hidden = hidden_layers, hidden_units
         self.set_network(hidden, function, (bool(batch_norm), eps, momentum), table_idxs, parallelization_factor)

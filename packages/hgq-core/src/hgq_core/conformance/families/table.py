@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,14 @@ def _table(
     own = (*(1,) * rows, *edges[rows:])
     sizes = [1, *[options["d_hl"]] * options["n_hl"], 1]
     weights: dict[str, Any] = {}
-    for n, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for n, (inputs, outputs) in enumerate(pairwise(sizes)):
         weights[f"kernel_{n}"], weights[f"bias_{n}"] = numbers(rng, *own, inputs, outputs), numbers(rng, *own, outputs)
     if options.get("batch_norm"):
         weights |= {"bn_gamma": numbers(rng, *own), "bn_beta": numbers(rng, *own)}
-        weights |= {"moving_mean": numbers(rng, *own[rows:]), "moving_variance": np.abs(numbers(rng, *own[rows:])) + 0.5}
+        weights |= {
+            "moving_mean": numbers(rng, *own[rows:]),
+            "moving_variance": np.abs(numbers(rng, *own[rows:])) + 0.5,
+        }
     toq = KBI(round_mode=OUTPUT[0], overflow_mode=OUTPUT[1], homogeneous_axis=tuple(range(rows + 1)))
     outputs_b = rng.integers(0, 6, (1, *own))
     specs: dict[str, Any] = {"iq": data_spec((Round.RND, overflow)), "toq": toq}
@@ -77,7 +81,6 @@ def network(layer: Layer) -> EdgeNetwork:
 
 
 def _common(layer: Layer) -> dict[str, Any]:
-
 
     return {
         "network": network(layer),

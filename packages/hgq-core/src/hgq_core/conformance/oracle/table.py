@@ -10,6 +10,7 @@ import numpy as np
 
 from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.oracle.tensors import Array, bits_of, quantized
+from hgq_core.modes import Overflow
 
 __all__ = ["ebops", "values"]
 
@@ -20,9 +21,7 @@ def _network(layer: Layer, edge: tuple[int, ...], x: float, inputs: int) -> floa
     h = [x]
     for n in range(options["n_hl"] + 1):
         kernel, bias = weights[f"kernel_{n}"][own], weights[f"bias_{n}"][own]
-        h = [
-            sum(float(h[a]) * float(kernel[a, b]) for a in range(len(h))) + float(bias[b]) for b in range(len(bias))
-        ]
+        h = [sum(float(h[a]) * float(kernel[a, b]) for a in range(len(h))) + float(bias[b]) for b in range(len(bias))]
         if n < options["n_hl"]:
             h = [tanh(v) for v in h]
     y = h[0]
@@ -59,7 +58,7 @@ def values(layer: Layer, inputs: list[Array]) -> Array:
 def _full(layer: Layer, name: str, shape: tuple[int, ...]) -> Array:
     """Widths with their sign; counted ones have it under SAT."""
     counted = bits_of(layer, name, shape)
-    if getattr(layer.quantizers[name], "overflow_mode", None).name == "SAT":
+    if getattr(layer.quantizers[name], "overflow_mode", None) is Overflow.SAT:
         return counted
     k = np.broadcast_to(layer.widths[name]["k"], (1, *shape))[0]
     return np.where(counted > 0, counted + k, 0)
