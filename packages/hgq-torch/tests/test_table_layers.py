@@ -57,3 +57,19 @@ def test_what_it_refuses() -> None:
         QLinearT(4, 3, input_shape=(3,))
     with pytest.raises(ConfigError, match="summed over"):
         QEinsumDenseT("bi,i->bi", (3,), input_shape=(3,))
+
+
+def test_the_cost_and_its_derivative_to_the_widths() -> None:
+    layer = QLinearT(1, 1, bias=False, enable_ebops=True)
+    layer(torch.randn(4, 1))
+    with torch.no_grad():
+        layer.iq.assign(k=1.0, i=2.0, f=4.0)  # 7 bits with the sign: 2**(7 - 5) tables of 5 inputs
+        layer.toq.assign(k=1.0, b=5.0)
+    cost = layer.ebops()
+    assert cost.item() == 4 * 6 / 2 + 6
+    cost.backward()
+    of_input, of_output = (dict(q.named_parameters()) for q in (layer.iq, layer.toq))
+    assert of_output["b"].grad is not None
+    assert of_output["b"].grad.item() == pytest.approx(4 / 2 + 1)
+    assert of_input["f"].grad is not None
+    assert of_input["f"].grad.item() == pytest.approx(4 * 0.693147 * 6 / 2, rel=1e-4)
