@@ -25,7 +25,7 @@ HINTS = (
     # An exported table is a function's values in the formats of what was exported.
     "hgq_core.layers: emit tables",
     # What is made for a module, held, fused and saved is that of a module.
-    "hgq_torch: _build _files _fuse _made _prepare _slots nn._base",
+    "hgq_torch: _build _files _made _prepare _slots kernels.fuse nn._base",
 )
 """Circles over type hints, each with these modules; one that is gone, or a module of it, has to leave this list too."""
 

@@ -166,6 +166,23 @@ def test_a_kernel_wider_than_float32_is_exact():
     assert equal(graph, da4ml.lower(graph), vectors(graph))
 
 
+@pytest.mark.parametrize("equation", ["bij,bkl->bkj", "bij,bkl->b", "bij,jl->bl", "bij,kl->bjl"])
+def test_a_contraction_may_sum_an_axis_that_one_operand_has_alone(equation):
+    rng = np.random.default_rng(3)
+    builder = GraphBuilder()
+    operands = [builder.add(Input((2, 3), Formats.of(1, 2, 2)))]
+    second, output = equation.partition(",")[2].split("->")
+    if second[0] == "b":
+        operands.append(builder.add(Input((2, 3), Formats.of(1, 1, 3))))
+    else:
+        sizes = (3, 2) if second[0] == "j" else (2, 3)
+        operands.append(builder.add(Constant.of(rng.integers(-9, 10, sizes) / 4)))
+    y = builder.add(Contract(equation), *operands)
+    graph = builder.build([builder.add(Reshape((1,)), y) if output == "b" else y])
+    inputs = vectors(graph, random=50)
+    assert np.array_equal(da4ml.lower(graph).predict(*inputs), run(graph, *inputs))
+
+
 @pytest.mark.parametrize("latency_cutoff", [None, 2], ids=["combinational", "pipelined"])
 @pytest.mark.parametrize("bits", [31, 32, 33, 40, 46])
 def test_numbers_of_more_than_32_bits_are_emulated_exactly(bits, latency_cutoff):

@@ -9,8 +9,9 @@ import pytest
 
 import hgq_keras
 from hgq_core.cost import ebops as graph_ebops
+from hgq_core.errors import ConfigError
 from hgq_keras.callbacks import BetaPID, FreeEBOPs, ParetoFront
-from hgq_keras.config import QuantizerConfig, QuantizerConfigScope
+from hgq_keras.config import HardSigmoidConfig, HardTanhConfig, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.constraints import Max
 from hgq_keras.layers import QBatchNormalization, QDense, QSoftmax, Quantizer, QUnaryFunctionLUT
 
@@ -109,3 +110,21 @@ def test_16_counts_beyond_32_bits_a_disabled_layer_and_weakly_dominated_points(t
     for epoch, (a, b) in enumerate([(1.0, 5.0), (1.0, 4.0)]):
         front.on_epoch_end(epoch, {"a": a, "b": b})
     assert len(list(tmp_path.glob("*.keras"))) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"symmetric": True}])
+def test_6_a_hard_tanh_is_what_it_was_after_a_reload(options):
+    conf = HardTanhConfig(f0=3, **options)
+    back = QuantizerConfig.from_config(conf.get_config())
+    x = np.array([[-3.0, -1.0, -0.4, 0.4, 1.0, 3.0]], "float32")
+    outputs = [numbers(Quantizer(one)(x, training=False)) for one in (conf, back)]
+    np.testing.assert_array_equal(*outputs)
+    np.testing.assert_array_equal(outputs[0][0, [0, 1, 4, 5]], [-0.875 if options else -1.0] * 2 + [0.875] * 2)
+    with pytest.raises(ConfigError, match="HardTanhConfig: received overflow_mode, which it fixes"):
+        HardTanhConfig(overflow_mode="WRAP")
+
+
+def test_a_hard_sigmoid_has_a_slope_of_a_quarter():
+    quantizer = Quantizer(HardSigmoidConfig(f0=4))
+    x = np.array([[-3.0, -2.0, 0.0, 1.0, 3.0]], "float32")
+    np.testing.assert_array_equal(numbers(quantizer(x, training=False)), [[0, 0, 0.5, 0.75, 0.984375]])

@@ -15,9 +15,12 @@ from hgq_keras import _peer
 
 HOME = Path(hgq.__file__).parent
 FILES = sorted(HOME.rglob("*.py"))
-MODULES = ["hgq", *(f"hgq.{name}" for name in ("callbacks", "config", "constraints", "layers", "quantizer"))]
-MODULES += [f"hgq.{name}" for name in ("quantizers", "regularizers", "utils", "utils.sugar")]
 ELSEWHERE = {"torch": "hgq-torch", "hw": "hgq-hw"}
+MODULES = [
+    ".".join(["hgq", *file.relative_to(HOME).with_suffix("").parts]).removesuffix(".__init__")
+    for file in FILES
+    if file.stem not in ELSEWHERE
+]
 
 
 def is_declaration(node):

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-__all__ = ["LayerConfigScope", "QuantizerConfigScope", "layer_option", "resolve", "resolved_parameters"]
+__all__ = [
+    "LAYER_OPTIONS",
+    "LayerConfigScope",
+    "QuantizerConfigScope",
+    "layer_option",
+    "resolve",
+    "resolved_parameters",
+]
 
 _LAYER_DEFAULTS: dict[str, Any] = {
     "beta0": 1e-5,
@@ -40,6 +47,10 @@ _LAYER_DEFAULTS: dict[str, Any] = {
     "enable_oq": False,
     "enable_sq": True,
 }
+
+
+LAYER_OPTIONS = tuple(_LAYER_DEFAULTS)
+"""Names of the options that a `LayerConfigScope` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +79,18 @@ class _Scope:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Blocks nest, so the last entry of this thread is ours; a token would belong to whichever thread entered last.
-        self._variable.set(self._variable.get()[:-1])
+        # The last one of ours: `override` may have put others behind it. A token would belong to whichever thread
+        # entered last.
+        entries = self._variable.get()
+        last = max(n for n, entry in enumerate(entries) if entry is self._entry)
+        self._variable.set(entries[:last] + entries[last + 1 :])
+
+    def override(self) -> None:
+        """Enter for good: until the end of this thread or asynchronous task, and in tasks that it starts.
+
+        No block has to be open. Other threads keep their defaults: there is none that all of them share.
+        """
+        self.__enter__()
 
 
 class QuantizerConfigScope(_Scope):

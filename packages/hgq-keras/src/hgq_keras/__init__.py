@@ -7,6 +7,7 @@ from hgq_keras._beta import set_beta
 from hgq_keras._calibrate import calibrate, calibrating, trace_minmax
 from hgq_keras._calibrated import uncalibrated
 from hgq_keras._calls import ebops, ebops_by_layer
+from hgq_keras._dataset import Dataset
 from hgq_keras._decay import width_variables
 from hgq_keras._export import to_graph
 from hgq_keras._health import dead_layers, warn_if_dead
@@ -16,6 +17,7 @@ from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigS
 from hgq_keras.layers import quantized_layers
 
 __all__ = [
+    "Dataset",
     "LayerConfigScope",
     "Quantizer",
     "QuantizerConfig",

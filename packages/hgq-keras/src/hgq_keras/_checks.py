@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nextafter
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_core.numbers import sequence
+from hgq_core.numbers import checked, sequence
 from hgq_keras.constraints import Constant, Max, Min, MinMax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
-    "channels_last",
+    "averaging",
     "check_axes",
     "check_start",
+    "data_format_of",
     "inner_axis",
     "integer",
     "known_padding",
+    "partial_shape",
     "positive_integer",
+    "replicas",
+    "several_shapes",
     "sizes",
     "start_inside",
 ]
@@ -63,11 +67,22 @@ def sizes(value: Any, number: int, argument: str) -> tuple[int, ...]:
     return tuple(positive_integer(n, argument) for n in values)
 
 
-def channels_last(data_format: str | None, layer: str) -> None:
-    """Raise ConfigError unless data of a layer are channels-last, as it or Keras says."""
-    if (data_format or keras.config.image_data_format()) != "channels_last":
-        message = f"layer {layer!r}: received data_format={data_format!r}, expected 'channels_last'; permute the data"
+def data_format_of(data_format: str | None, layer: str) -> str:
+    """Where channels are, as the layer or Keras says; raises ConfigError for another word."""
+    chosen = data_format or keras.config.image_data_format()
+    if chosen not in ("channels_last", "channels_first"):
+        expected = "'channels_last' or 'channels_first'"
+        message = f"layer {layer!r}: data_format: received {data_format!r}, expected {expected}"
         raise ConfigError(message)
+    return str(chosen)
+
+
+def several_shapes(shapes: Any, layer: str) -> list[Any]:
+    """The shapes of several inputs; raises ConfigError for the shape of one."""
+    if not all(isinstance(shape, list | tuple) for shape in shapes):
+        message = f"layer {layer!r}: received one tensor of shape {tuple(shapes)}, expected a list, as in layer([x, y])"
+        raise ConfigError(message)
+    return list(shapes)
 
 
 def known_padding(padding: Any, known: tuple[str, ...], layer: str) -> str:
@@ -134,3 +149,35 @@ def _limits(constraint: keras.constraints.Constraint | None) -> tuple[float, flo
     low = constraint.min_value if isinstance(constraint, Min | MinMax) else -inf
     high = constraint.max_value if isinstance(constraint, Max | MinMax) else inf
     return low, high
+
+
+def averaging(momentum: Any, epsilon: Any, layer: str) -> tuple[float, float]:
+    """Momentum and epsilon of a batch normalisation; raises ConfigError for numbers that no average has."""
+    found = []
+    for value, argument, expected, low, high in (
+        (momentum, "momentum", "a number from 0 to 1", 0.0, 1.0),
+        (epsilon, "epsilon", "a finite number above 0", nextafter(0.0, 1.0), nextafter(inf, 0.0)),
+    ):
+        number = checked(value, f"layer {layer!r}: {argument}", expected)
+        if not low <= number <= high:
+            message = f"layer {layer!r}: {argument}: received {value!r}, expected {expected}"
+            raise ConfigError(message)
+        found.append(number)
+    return found[0], found[1]
+
+
+def replicas(synchronized: Any, layer: str) -> bool:
+    """Whether statistics are those of all replicas; raises ConfigError where Keras cannot do that."""
+    if synchronized and keras.backend.backend() != "tensorflow":
+        message = (
+            f"layer {layer!r}: received synchronized=True on {keras.backend.backend()}; only TensorFlow has it, "
+            "expected False"
+        )
+        raise ConfigError(message)
+    return bool(synchronized)
+
+
+def partial_shape(value: Any) -> tuple[int | None, ...]:
+    """Sizes of the output's own axes; raises ConfigError for anything but positive integers and None."""
+    sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return tuple(None if size is None else positive_integer(size, "output_shape") for size in sizes)

@@ -16,9 +16,9 @@ from hgq_core.spec import KBI, KIF, Dummy, Float
 from hgq_keras._computed import computed
 from hgq_keras._kept import kept, may_keep
 from hgq_keras._ops import KERAS, cast, read
+from hgq_keras._read_widths import ReadWidths
 from hgq_keras._start import in_trace
 from hgq_keras._tracking import follow, observe
-from hgq_keras._variables import StoredWidths
 from hgq_keras.config import QuantizerConfig, check_format
 from hgq_keras.kernels import on_grid
 from hgq_keras.kernels.quantize import minifloat_op, quantize_op
@@ -38,7 +38,7 @@ _MOST = 126.0
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class Quantizer(StoredWidths):
+class Quantizer(ReadWidths):
     """Quantizes a tensor element by element, with widths that are trained by gradient.
 
     ``q(x) = affine[0] * (scaler * Q(x / scaler)) + affine[1]`` with Q the format of each element; of a dummy Q is the

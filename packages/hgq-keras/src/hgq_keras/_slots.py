@@ -40,8 +40,8 @@ class CallSlots:
     def stored(self, slot: str) -> Any:
         return read(self.layer.weight_of_slot(slot))
 
-    def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:
-        return self.layer.statistics(kind, x, bool(self.training))
+    def statistics(self, kind: Statistics, data: Callable[[], Any] | None) -> tuple[Any, Any]:
+        return self.layer.statistics(kind, data, bool(self.training))
 
     def quantized(self, slot: str, x: Any) -> Any:
         quantizer = self.layer.quantizer_of_slot(slot)

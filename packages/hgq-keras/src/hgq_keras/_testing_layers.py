@@ -79,8 +79,24 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "conv1d": quantized.QConv1D,
     "conv2d": quantized.QConv2D,
     "batch_norm": quantized.QBatchNormalization,
+    "conv3d": quantized.QConv3D,
+    "max_pool1d": quantized.QMaxPooling1D,
     "max_pool2d": quantized.QMaxPooling2D,
+    "max_pool3d": quantized.QMaxPooling3D,
+    "average_pool1d": quantized.QAveragePooling1D,
     "average_pool2d": quantized.QAveragePooling2D,
+    "average_pool3d": quantized.QAveragePooling3D,
+    "global_max_pool1d": quantized.QGlobalMaxPooling1D,
+    "global_max_pool2d": quantized.QGlobalMaxPooling2D,
+    "global_max_pool3d": quantized.QGlobalMaxPooling3D,
+    "global_average_pool1d": quantized.QGlobalAveragePooling1D,
+    "global_average_pool2d": quantized.QGlobalAveragePooling2D,
+    "global_average_pool3d": quantized.QGlobalAveragePooling3D,
+    "einsum_dense_norm": quantized.QEinsumDenseBatchnorm,
+    "norm_dense": quantized.QBatchNormDense,
+    "conv1d_norm": quantized.QConv1DBatchNorm,
+    "conv2d_norm": quantized.QConv2DBatchNorm,
+    "conv3d_norm": quantized.QConv3DBatchNorm,
     "add": quantized.QAdd,
     "unary_lut": quantized.QUnaryFunctionLUT,
     "softmax": quantized.QSoftmax,
@@ -97,26 +113,41 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "attention": quantized.QMultiHeadAttention,
     "table_dense": quantized.QDenseT,
     "table_einsum": quantized.QEinsumDenseT,
+    "linformer": quantized.QLinformerAttention,
 }
-WITH_ACTIVATION = ("dense", "einsum_dense", "conv1d", "conv2d", "table_dense", "table_einsum")
+WITH_ACTIVATION: tuple[str, ...] = (
+    "dense",
+    "einsum_dense",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "norm_dense",
+    "einsum_dense_norm",
+    "table_dense",
+    "table_einsum",
+)
+WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
 """Kinds whose class takes an activation before its output quantizer."""
-_ARGUMENTS: dict[str, dict[str, str]] = {
-    "attention": {
-        f"{part}/{slot}": f"qkvo_{slot}_conf"
-        for part in ("query", "key", "value", "output")
-        for slot in ("iq", "kq", "bq", "oq")
-    },
+_QKVO = {
+    f"{part}/{slot}": f"qkvo_{slot}_conf"
+    for part in ("query", "key", "value", "output", "key_proj", "value_proj", "kv_proj")
+    for slot in ("iq", "kq", "bq", "oq")
 }
+_ARGUMENTS: dict[str, dict[str, str]] = {"attention": _QKVO, "linformer": _QKVO}
 """By kind, arguments of the class that are not called after the slot."""
 _RENAMED = {
     ("softmax", "axes"): "axis",
     ("table_dense", "units"): "n_out",
+    ("linformer", "heads"): "num_heads",
+    ("linformer", "stable"): "stable_softmax",
+    ("linformer", "positions"): "lin_kv_proj_dim",
+    ("linformer", "shared"): "share_kv_proj",
     ("attention", "heads"): "num_heads",
     ("attention", "stable"): "stable_softmax",
     ("attention", "mask"): "attention_mask",
     ("attention", "causal"): "use_causal_mask",
 }
-_WITHOUT_IQ = ("attention",)
+_WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
 _AXES = ("axis", "axes", "attention_axes")
 _PLACES = {"kq": "weight", "bq": "bias", "toq": "table"}
@@ -139,7 +170,9 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif layer.kind == "table_dense" or ("kernel" in layer.weights and layer.kind != "einsum_dense"):
+    elif layer.kind == "table_dense" or (
+        "kernel" in layer.weights and layer.kind in ("dense", "conv1d", "conv2d", "conv3d")
+    ):
         options["use_bias"] = "bias" in layer.weights
     made: Any = _CLASSES[layer.kind]
     for slot, spec in layer.quantizers.items():

@@ -12,6 +12,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.modes import Overflow
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
+from hgq_core.presets import HARD_SIGMOID_AFFINE, hard_sigmoid, hard_tanh
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
 from hgq_keras._checks import check_axes, check_start, start_inside
@@ -21,7 +22,7 @@ from hgq_keras.regularizers import as_regularizer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["LayerConfigScope", "QuantizerConfig", "QuantizerConfigScope"]
+__all__ = ["HardSigmoidConfig", "HardTanhConfig", "LayerConfigScope", "QuantizerConfig", "QuantizerConfigScope"]
 
 FORMAT = 1
 """Version of the configurations that are written; newer ones are refused."""
@@ -108,6 +109,11 @@ class QuantizerConfig(Mapping[str, Any]):
         inner = ", ".join(f"{name}={value!r}" for name, value in self._parameters.items())
         return f"QuantizerConfig({self.q_type!r}, {self.place!r}, {inner})"
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """A copy of the parameters; to change one write `replaced`, since a quantizer may share this configuration."""
+        return dict(self._parameters)
+
     def replaced(self, **parameters: Any) -> QuantizerConfig:
         """A copy with other parameters; this one does not change."""
         axes = {"homogeneous_axis", "heterogeneous_axis"}
@@ -192,3 +198,51 @@ def configured(conf: Any, place: str, argument: str) -> QuantizerConfig:
         message = f"{argument}: received {conf!r}, expected a QuantizerConfig such as QuantizerConfig('kif', {place!r})"
         raise ConfigError(message)
     return conf
+
+
+def HardTanhConfig(  # noqa: N802 (called as the class of that name, which users know)
+    q_type: str = "kif", place: str = "datalane", symmetric: bool = False, **parameters: Any
+) -> QuantizerConfig:
+    """The configuration of a quantizer that is ``clip(x, -1, 1)``: no integer bits, and saturation.
+
+    Args:
+        q_type: ``"kif"`` or ``"kbi"``.
+        place: see `QuantizerConfig`.
+        symmetric: whether the lowest number is that above -1, as the highest is below 1.
+        **parameters: see `QuantizerConfig`; those of the range are fixed.
+
+    Raises:
+        ConfigError: a parameter that is fixed here, or that the type does not have.
+
+    >>> HardTanhConfig(f0=4)["i0"]
+    0
+    """
+    return QuantizerConfig(q_type, place, **_with(hard_tanh(symmetric=symmetric), parameters, "HardTanhConfig"))
+
+
+def HardSigmoidConfig(  # noqa: N802 (called as the class of that name, which users know)
+    q_type: str = "kif", place: str = "datalane", **parameters: Any
+) -> QuantizerConfig:
+    """The configuration of a quantizer that is ``0.25 * clip(x, -2, 2) + 0.5``.
+
+    Args:
+        q_type: ``"kif"`` or ``"kbi"``.
+        place: see `QuantizerConfig`.
+        **parameters: see `QuantizerConfig`; those of the range, and the affine map, are fixed.
+
+    Raises:
+        ConfigError: a parameter that is fixed here, or that the type does not have.
+
+    >>> HardSigmoidConfig().affine
+    (0.25, 0.5)
+    """
+    fixed = hard_sigmoid() | {"affine": HARD_SIGMOID_AFFINE}
+    return QuantizerConfig(q_type, place, **_with(fixed, parameters, "HardSigmoidConfig"))
+
+
+def _with(fixed: dict[str, Any], parameters: dict[str, Any], name: str) -> dict[str, Any]:
+    """Both together; raises ConfigError for a parameter that is fixed."""
+    if taken := sorted(set(fixed) & set(parameters)):
+        message = f"{name}: received {', '.join(taken)}, which it fixes; leave them out, or use QuantizerConfig"
+        raise ConfigError(message)
+    return fixed | parameters

@@ -119,12 +119,12 @@ class ModuleSlots:
         weight: Tensor = getattr(self.module, layout.name)
         return weight if layout.turn is None else weight.permute(layout.turn.back)
 
-    def statistics(self, kind: Statistics, x: Tensor | None) -> tuple[Tensor, Tensor]:
+    def statistics(self, kind: Statistics, data: Callable[[], Tensor] | None) -> tuple[Tensor, Tensor]:
         """Those of the batch in training, which moves the averages, else the averages."""
         mean, variance = self.stored(kind.mean), self.stored(kind.variance)
-        if x is None or not self.module.training:
+        if data is None or not self.module.training:
             return mean, variance
-        return followed_statistics(x, kind.axes, mean, variance, self._averaging())
+        return followed_statistics(data(), kind.axes, mean, variance, self._averaging())
 
     def _averaging(self) -> float | Tensor:
         """How far averages go to those of this batch, which is counted where the module counts them."""

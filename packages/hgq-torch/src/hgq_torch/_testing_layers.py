@@ -31,7 +31,9 @@ __all__ = ["SuiteLayer", "turned"]
 
 _FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
 _NAMES: Mapping[str, str] = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean"} | {
-    "moving_variance": "running_var"
+    "moving_variance": "running_var",
+    "bn_gamma": "bn_weight",
+    "bn_beta": "bn_bias",
 }
 
 
@@ -52,6 +54,11 @@ def _turned_spec(spec: Spec, axes: Sequence[int] | None) -> Spec:
     }
     blocks = {axes.index(axis % len(axes)): size for axis, size in spec.blocks.items()}
     return dataclasses.replace(spec, **given, blocks=blocks)
+
+
+def _is_channels_first(layer: Layer, shape: Shape) -> bool:
+    """Whether PyTorch's layer has the channels before the positions."""
+    return len(shape) > 1 and (layer.kind.startswith("conv") or "_pool" in layer.kind or layer.kind == "batch_norm")
 
 
 class Row(quantized.QModule):
@@ -84,17 +91,21 @@ class SuiteLayer(nn.Module):
     def __init__(self, layer: Layer, shapes: Sequence[Shape], *, build: bool = True) -> None:
         super().__init__()
         shape = shapes[0]
-        self.first = layer.kind in ("conv1d", "conv2d", "max_pool2d", "average_pool2d", "batch_norm") and len(shape) > 1
+        self.first = _is_channels_first(layer, shape)
         self.relu = layer.kind == "add" and layer.options.get("activation") == "relu"
         # Attention takes query, value, key in the suite, and query, key, value in PyTorch.
-        self.swapped = layer.kind == "attention"
+        self.swapped = layer.kind in ("attention", "linformer")
         rank = len(shape) + 1
         self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
         self.back = (0, *range(2, rank), 1)
         window = len(shape) - 1
-        self.kernel_axes = {
-            "dense": (1, 0), "conv1d": (2, 1, 0), "conv2d": (window + 1, window, *range(window))
-        }.get(layer.kind)  # fmt: skip
+        self.kernel_axes: tuple[int, ...] | None = None
+        if layer.kind.startswith("conv"):
+            self.kernel_axes = (window + 1, window, *range(window))
+        elif layer.kind in ("dense", "norm_dense"):
+            self.kernel_axes = (1, 0)
+        self.folded = "norm" in layer.kind
+        self.flat = layer.kind.startswith("global") and not layer.options.get("keepdims")
         self.module = self._made(layer, shape)
         if isinstance(self.module, quantized.QModule):
             if build:
@@ -114,12 +125,14 @@ class SuiteLayer(nn.Module):
             xs = (xs[0], xs[2], xs[1])
         y = cast("Tensor", self.module(*xs))
         y = y.permute(self.back) if self.first else y
+        y = y.flatten(1) if self.flat else y
         return torch.relu(y) if self.relu else y
 
     def axes_of(self, slot: str) -> Sequence[int] | None:
         """The axis of the suite at each place of the tensor that a quantizer sees."""
         if slot == "kq":
-            return self.kernel_axes
+            # A folded kernel is computed in the layout of the declaration.
+            return None if self.folded else self.kernel_axes
         if slot.endswith("/kq"):
             # Before the module is made, when its specifications are read: theirs have a width for each element.
             module = getattr(self, "module", None)
@@ -131,18 +144,22 @@ class SuiteLayer(nn.Module):
         """Those that a name of the suite stands for: ``iq`` for all inputs."""
         children = dict(self.module.named_children())
         several = [child for name, child in children.items() if slot == "iq" and name.startswith("iq_")]
+        if isinstance(self.module, quantized.QModule) and not several and not self.module.made.quantizers:
+            return []  # they are made when a file says the shapes
         return cast("list[Quantizer]", several or [children[attribute_of(slot)]])
 
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
             for name, values in layer.weights.items():
                 if "/" in name:
-                    layout = cast("quantized.QModule", self.module).made.storage[name]
+                    layout = cast("quantized.QModule", self.module).made.storage.get(name)
+                    if layout is None:  # it is made, and filled, when the file says the shapes
+                        continue
                     stored = turned(values, None if layout.turn is None else layout.turn.axes)
                     getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
                     continue
                 stored = turned(values, self.kernel_axes) if name == "kernel" else values
-                own = "kernel" if layer.kind == "einsum_dense" else "weight"
+                own = "kernel" if layer.kind.startswith("einsum_dense") else "weight"
                 parameter = getattr(self.module, _NAMES.get(name, own if name == "kernel" else name))
                 parameter.copy_(torch.as_tensor(np.array(stored)))
         for slot, widths in layer.widths.items():
@@ -196,9 +213,22 @@ def _table_einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Modul
 def _convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     names = ("kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "parallelization_factor")
     options = {"padding": "valid", **_several(layer, *names)}
-    make: Any = quantized.QConv1d if layer.kind == "conv1d" else quantized.QConv2d
-    made: nn.Module = make(shape[-1], layer.options["filters"], bias="bias" in layer.weights, **options, **given)
+    rank, normalised = layer.kind[4], layer.kind.endswith("norm")
+    make: Any = getattr(quantized, f"QConv{rank}d" + "BatchNorm" * normalised)
+    extra = {"eps": layer.options["epsilon"]} if normalised else {"bias": "bias" in layer.weights}
+    made: nn.Module = make(shape[-1], layer.options["filters"], **extra, **options, **given)
     return made
+
+
+def _norm_dense(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "activation")
+    return quantized.QBatchNormLinear(shape[-1], layer.options["units"], layer.options["epsilon"], **options, **given)
+
+
+def _einsum_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "equation", "output_shape", "activation", "center")
+    options["normalize_axes"] = layer.options["bias_axes"]
+    return quantized.QEinsumDenseBatchNorm(eps=layer.options["epsilon"], input_shape=shape, **options, **given)
 
 
 def _batch_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
@@ -207,11 +237,16 @@ def _batch_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
 
 
 def _pool(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    kind, rank = "Max" if "max" in layer.kind else "Avg", layer.kind[-2]
+    if layer.kind.startswith("global"):
+        adaptive: nn.Module = getattr(quantized, f"QAdaptive{kind}Pool{rank}d")(1, **given)
+        return adaptive
     options = {"kernel_size": 2, "padding": "valid", **_several(layer, "pool_size", "strides", "padding")}
     options |= _several(layer, "parallelization_factor")
-    if layer.kind == "max_pool2d":
-        return quantized.QMaxPool2d(**options, **given)
-    return quantized.QAvgPool2d(count_include_pad=False, **options, **given)
+    if kind == "Avg":
+        options["count_include_pad"] = False
+    made: nn.Module = getattr(quantized, f"Q{kind}Pool{rank}d")(**options, **given)
+    return made
 
 
 def _merged(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
@@ -228,6 +263,8 @@ def _concatenate(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module
 
 
 def _einsum_of_data(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    if layer.options["equation"] == "bij,bjk->bik":
+        return quantized.QMatmul(**given)
     return quantized.QEinsum(layer.options["equation"], **given)
 
 
@@ -236,7 +273,8 @@ def _dot(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noq
 
 
 def _reduced(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
-    dim, keep = tuple(axis + 1 for axis in layer.options["axes"]), layer.options.get("keepdims", False)
+    dim = tuple(axis if axis < 0 else axis + 1 for axis in layer.options["axes"])
+    keep = layer.options.get("keepdims", False)
     if layer.kind == "mean_pow2":
         return quantized.QMean(dim, keep, **given)
     return quantized.QSum(dim, keep, layer.options.get("scale", 1.0), **given)
@@ -255,8 +293,8 @@ def _softmax(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  #
 def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     options, arguments = layer.options, {}
     for name, spec in given.items():
-        part, _, slot = name.partition("_")
-        if part in ("query", "key", "value", "output"):
+        part, _, slot = name.rpartition("_")
+        if part and not name.startswith(("softmax", "enable")):
             arguments["proj_oq" if slot == "oq" else slot] = spec
         elif name != "enable_iq":
             arguments[name.replace("softmax_exp", "exp").replace("softmax_inv", "inv")] = spec
@@ -272,6 +310,8 @@ def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
         dims=None if axes is None else tuple(axis + 1 for axis in axes),
         fuse=options.get("fuse", "none"),
         stable_softmax=options.get("stable", True),
+        proj_positions=options.get("positions"),
+        share_proj_positions=options.get("shared", False),
         **arguments,
     )
 
@@ -299,8 +339,12 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     "conv1d": _convolution,
     "conv2d": _convolution,
     "batch_norm": _batch_norm,
-    "max_pool2d": _pool,
-    "average_pool2d": _pool,
+    "conv3d": _convolution,
+    **{f"conv{rank}d_norm": _convolution for rank in (1, 2, 3)},
+    "norm_dense": _norm_dense,
+    "einsum_dense_norm": _einsum_norm,
+    **{f"{kind}_pool{rank}d": _pool for kind in ("max", "average") for rank in (1, 2, 3)},
+    **{f"global_{kind}_pool{rank}d": _pool for kind in ("max", "average") for rank in (1, 2, 3)},
     **dict.fromkeys(("add", "subtract", "multiply", "maximum", "minimum", "average_pow2"), _merged),
     "concatenate": _concatenate,
     "dot": _dot,
@@ -308,9 +352,9 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("sum", "mean_pow2"), _reduced),
     "unary_lut": _lookup,
     "softmax": _softmax,
-    "attention": _attention,
     "table_dense": _tables,
     "table_einsum": _table_einsum,
+    **dict.fromkeys(("attention", "linformer"), _attention),
     "flatten": _flatten,
     "nested": _nested,
 }

@@ -68,6 +68,13 @@ LAYER_KINDS = (
     "attention",
     "table_dense",
     "table_einsum",
+    "linformer",
+    "conv3d",
+    *(f"{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 3)),
+    *(f"global_{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 2, 3)),
+    "einsum_dense_norm",
+    "norm_dense",
+    *(f"conv{rank}d_norm" for rank in (1, 2, 3)),
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
@@ -100,15 +107,19 @@ class Layer:
     |---|---|---|
     | dense | units | kernel ``(in, units)``, bias ``(units,)`` |
     | einsum_dense | equation, output_shape, bias_axes | as `keras.layers.EinsumDense` |
-    | conv1d, conv2d | filters, kernel_size, strides, padding, dilation_rate, groups | as `keras.layers.Conv2D` |
+    | conv1d, conv2d, conv3d | filters, kernel_size, strides, padding, dilation_rate, groups | as of Keras |
     | batch_norm | epsilon | gamma, beta, moving_mean, moving_variance |
-    | max_pool2d, average_pool2d | pool_size, strides, padding | |
+    | max_pool2d, average_pool2d, and over 1 and 3 axes | pool_size, strides, padding | |
+    | global_max_pool1d, global_average_pool1d, and over 2 and 3 axes | keepdims | |
+    | einsum_dense_norm, conv1d_norm, and over 2 and 3 axes | as without norm, and epsilon, center | kernel, norm |
+    | norm_dense, a norm before a dense layer | units, epsilon | kernel, bias, norm without bn_beta |
     | add | (two inputs or more; ``iq`` serves all) | |
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
     | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
     | table_dense | units, n_hl, d_hl, batch_norm, table_idxs; needs ``iq, toq``, both at the edges | see below |
     | table_einsum | equation, output_shape, bias_axes, and as table_dense | see below |
+    | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
     | subtract | (two inputs) | |
@@ -117,6 +128,9 @@ class Layer:
     | dot | axes, one of each input, batch left out; of two vectors the result is ``(batch, 1)`` | |
     | einsum | equation, with the batch axis, of two inputs | |
     | sum, mean_pow2 | axes, batch left out; keepdims; of sum: scale | |
+
+    A folded norm has ``bn_gamma, bn_beta, moving_mean, moving_variance`` along the axes of the bias, of the inputs in
+    norm_dense.
 
     Inputs of attention are query, value, key. Its weights are ``query/kernel`` (features, heads, key_dim), those of key
     and value likewise, ``output/kernel`` (heads, value_dim, features), and a ``bias`` of each but the key.

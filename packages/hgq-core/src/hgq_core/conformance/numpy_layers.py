@@ -68,7 +68,7 @@ class NumpyLayer:
     def stored(self, slot: str) -> Array:
         return self.weights[slot]
 
-    def statistics(self, kind: Statistics, x: Any) -> tuple[Array, Array]:
+    def statistics(self, kind: Statistics, data: Any) -> tuple[Array, Array]:
         return self.stored(kind.mean), self.stored(kind.variance)
 
     def quantized(self, slot: str, x: Array) -> Array:

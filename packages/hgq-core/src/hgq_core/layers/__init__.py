@@ -1,18 +1,20 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
 from hgq_core.layers.activation import Activation
-from hgq_core.layers.attention import Fuse, MultiHeadAttention
+from hgq_core.layers.attention import Fuse, MultiHeadAttention, unless_asked
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
+from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layout import ChannelsFirst
 from hgq_core.layers.linear import Convolution, Dense, EinsumDense
+from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
-from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge
+from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
 from hgq_core.layers.norm import BatchNormalization
-from hgq_core.layers.pooling import Pooling
+from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
 from hgq_core.layers.readings import (
     Bits,
@@ -33,6 +35,7 @@ from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 __all__ = [
     "Activation",
     "Average",
+    "BatchNormDense",
     "BatchNormalization",
     "Bits",
     "ChannelsFirst",
@@ -48,8 +51,10 @@ __all__ = [
     "Exponential",
     "Exported",
     "ExportedSlots",
+    "FoldedNorm",
     "FrameworkFunction",
     "Fuse",
+    "GlobalPooling",
     "Joined",
     "Layered",
     "Matmul",
@@ -61,6 +66,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "SequenceProjection",
     "ShapedEinsum",
     "Slots",
     "Softmax",
@@ -76,6 +82,7 @@ __all__ = [
     "WeightSlots",
     "append_quantizer",
     "attribute_of",
+    "check_equation",
     "check_factor",
     "check_scale",
     "constants_of",
@@ -84,5 +91,6 @@ __all__ = [
     "parallel_share",
     "softmax_table",
     "trace",
+    "unless_asked",
     "weight_of",
 ]

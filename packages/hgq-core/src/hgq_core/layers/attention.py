@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,20 +11,31 @@ import numpy as np
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.layers.instances import parallel_share
 from hgq_core.layers.linear import EinsumDense
+from hgq_core.layers.linformer import LETTERS, SequenceProjection
+from hgq_core.layers.program import trace
 from hgq_core.layers.softmax import Softmax
 from hgq_core.linear import Contract
+from hgq_core.scope import resolved_parameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Declaration, Trace, Value
+    from hgq_core.layers.program import Declaration, Program, Trace, Value
 
-__all__ = ["Fuse", "MultiHeadAttention"]
+__all__ = ["Fuse", "MultiHeadAttention", "unless_asked"]
 
 Fuse = Literal["none", "kv", "qkv"]
-_LETTERS = "bcdefgijlmnpqrstuw"
-"""For axes of positions; a is the batch, h the heads, k and v what the heads hold, x and o features."""
+
+
+def unless_asked(**granularity: tuple[int, ...]) -> dict[str, Any]:
+    """This granularity of data, unless a scope names another one than the default, which is then what the user asks.
+
+    >>> unless_asked(heterogeneous_axis=(-1,))
+    {'heterogeneous_axis': (-1,)}
+    """
+    _, _, parameters = resolved_parameters("default", "datalane", {})
+    return dict(granularity) if parameters.get("homogeneous_axis") == (0,) else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +43,8 @@ class MultiHeadAttention:
     """``y = W_o softmax(q k / sqrt(key_dim)) v`` of ``q = W_q query``, ``k = W_k key``, ``v = W_v value``, in heads.
 
     Data are ``(*positions, features)``. By default widths of data are shared along the positions, so that what is
-    computed of a set does not depend on the order of its elements; a quantizer that is given has its own granularity.
+    computed of a set does not depend on the order of its elements; a quantizer that is given, or a scope that names
+    axes, has its own granularity.
 
     Slots: ``query/iq, query/kq, query/bq, query/oq``, those of key and value likewise, ``softmax/iq``, the tables
     ``softmax/exp/iq, softmax/exp/oq, softmax/inv/iq, softmax/inv/oq``, ``softmax/oq``, ``output/iq, output/kq,
@@ -53,7 +65,7 @@ class MultiHeadAttention:
         causal: whether a query attends to keys at its own position and before only.
         dropout: rate at which weights of values are dropped in training.
         parallelization_factor: positions of each projection, and queries of the products, that are built, -1 for all.
-        project: a declared map of keys, and one of values, before they meet the queries; None: none.
+        project: a map of the positions of key and value to fewer ones; None: none.
         score: a declared map of the products before softmax; None: none.
     """
 
@@ -71,7 +83,7 @@ class MultiHeadAttention:
     causal: bool = False
     dropout: float = 0.0
     parallelization_factor: int = -1
-    project: tuple[Declaration, Declaration] | None = None
+    project: SequenceProjection | None = None
     score: Declaration | None = None
 
     def __call__(self, t: Trace, query: Value, value: Value | None = None, key: Value | None = None) -> Value:
@@ -79,16 +91,10 @@ class MultiHeadAttention:
         key = value if key is None else key
         axes = self._axes(t.shape(query), t.shape(value), t.shape(key))
         part = t.part(composite="attention")
-        of_value = self._quantized(part, "value", value, axes)
-        of_key = self._quantized(part, "key", key, axes) if self.fuse == "none" else of_value
-        of_query = of_value if self.fuse == "qkv" else self._quantized(part, "query", query, axes)
-        q = self._projected(part, "query", of_query, self.key_dim, axes, self.use_bias)
-        k = self._projected(part, "key", of_key, self.key_dim, axes, self.key_bias and self.use_bias)
-        v = self._projected(part, "value", of_value, self.value_dim, axes, self.use_bias)
-        if self.project is not None:
-            k, v = (
-                part.call(n, f, x) for n, f, x in zip(("key_proj", "value_proj"), self.project, (k, v), strict=True)
-            )
+        of_query, of_value, of_key = self._read(part, (query, value, key), axes)
+        q = self._projected(part, "query", of_query, self.key_dim, self.use_bias)
+        k = self._projected(part, "key", of_key, self.key_dim, self.key_bias and self.use_bias)
+        v = self._projected(part, "value", of_value, self.value_dim, self.use_bias)
         products, sums = self._equations(len(t.shape(query)) - 1, axes)
         queries = prod(t.shape(query)[:-1])
         paired = part.part(share=parallel_share(min(self.parallelization_factor, queries), queries))
@@ -98,7 +104,22 @@ class MultiHeadAttention:
         weights = part.call("softmax", _Weights(self, len(axes)), scores)
         heads = paired.op(Contract(sums), t.dropped(self.dropout, weights), v)
         features = t.shape(query)[-1:] if self.output_shape is None else self.output_shape
-        return part.call("output", _Output(self, axes, features), heads)
+        return part.call("output", _Output(self, features), heads)
+
+    def _read(self, t: Trace, inputs: tuple[Value, Value, Value], axes: tuple[int, ...]) -> tuple[Value, Value, Value]:
+        """Query, value and key as their projections to heads read them."""
+        if self.project is not None:
+            if self.mask is not None or self.causal:
+                message = (
+                    "received a mask, expected none: keys that are mapped to fewer positions have none of their own"
+                )
+                raise ConfigError(message)
+            return self.project(t, self, inputs, axes)
+        query, value, key = inputs
+        of_value = self.quantized_data(t, "value", value)
+        of_key = self.quantized_data(t, "key", key) if self.fuse == "none" else of_value
+        of_query = of_value if self.fuse == "qkv" else self.quantized_data(t, "query", query)
+        return of_query, of_value, of_key
 
     def _axes(self, query: Shape, value: Shape, key: Shape) -> tuple[int, ...]:
         """The positions that attend, counted from 0; raises ShapeError for shapes that do not fit."""
@@ -120,16 +141,43 @@ class MultiHeadAttention:
             raise ShapeError(message)
         return axes
 
-    def _shared(self, axes: tuple[int, ...]) -> dict[str, Any]:
-        """Granularity of data with these positions: one width along them."""
-        return {"homogeneous_axis": (0, *(axis + 1 for axis in axes))}
+    def smallest(self) -> Program:
+        """Traced for the smallest inputs that it takes: its slots do not depend on the sizes of the data."""
+        axes = self.attention_axes or ()
+        positions = 1 if self.project is None or axes else len(self.project.sizes)
+        shape = (1,) * max(positions + 1, *(axis + 2 if axis >= 0 else -axis for axis in axes), 0)
+        return trace(replace(self, mask=None, causal=False), *[shape] * {"none": 3, "kv": 2, "qkv": 1}[self.fuse])
 
-    def _quantized(self, t: Trace, name: str, x: Value, axes: tuple[int, ...]) -> Value:
-        return t.call(name, lambda t, x: t.quantized("iq", x, **self._shared(axes)), x)
+    def shared_output(self) -> dict[str, Any]:
+        """Granularity of the output by default, as that of the data inside."""
+        if self.attention_axes is None:
+            return unless_asked(heterogeneous_axis=tuple(range(-len(self.output_shape or (0,)), 0)))
+        return self.shared_data(len(self.output_shape or (0,)) - 1)
 
-    def _projected(self, t: Trace, name: str, x: Value, size: int, axes: tuple[int, ...], bias: bool) -> Value:
+    def shared_data(self, behind: int) -> dict[str, Any]:
+        """Granularity of data by default: one width along the positions that attend.
+
+        It is said without the rank of the data, which is not known when quantizers are made; ``behind`` is the number
+        of axes of data that are behind the positions, less the one of the inputs.
+        """
+        if self.attention_axes is None:
+            return unless_asked(heterogeneous_axis=tuple(range(-1 - behind, 0)))
+        axes = (axis + 1 if axis >= 0 else axis - behind for axis in self.attention_axes)
+        return unless_asked(homogeneous_axis=(0, *axes))
+
+    def shared_scores(self) -> dict[str, Any]:
+        """Granularity of products by default: heads, and positions that do not attend, have their own widths."""
+        if self.attention_axes is None:
+            return unless_asked(heterogeneous_axis=(1,))
+        return unless_asked(homogeneous_axis=(0, *range(-2 * len(self.attention_axes), 0)))
+
+    def quantized_data(self, t: Trace, name: str, x: Value) -> Value:
+        """Data by the input quantizer of this part, by default with one width along the positions."""
+        return t.call(name, lambda t, x: t.quantized("iq", x, **self.shared_data(0)), x)
+
+    def _projected(self, t: Trace, name: str, x: Value, size: int, bias: bool) -> Value:
         *positions, features = t.shape(x)
-        letters = _LETTERS[: len(positions)]
+        letters = LETTERS[: len(positions)]
         factor = min(self.parallelization_factor, prod(positions))
         dense = EinsumDense(
             f"a{letters}x,xhk->a{letters}hk",
@@ -137,11 +185,11 @@ class MultiHeadAttention:
             (self.heads, size) if bias else None,
             parallelization_factor=factor,
         )
-        return t.call(name, lambda t, x: t.quantized("oq", dense(t, x), **self._shared(axes)), x)
+        return t.call(name, lambda t, x: t.quantized("oq", dense(t, x), **self.shared_data(1)), x)
 
     def _equations(self, rank: int, axes: tuple[int, ...]) -> tuple[str, str]:
         """Of the products of queries and keys, and of the sums of values."""
-        q, rest = _LETTERS[:rank], iter(_LETTERS[rank:])
+        q, rest = LETTERS[:rank], iter(LETTERS[rank:])
         s = "".join(next(rest) if axis in axes else q[axis] for axis in range(rank))
         others = "".join(q[axis] for axis in range(rank) if axis not in axes)
         pairs = "".join(q[axis] for axis in axes) + "".join(s[axis] for axis in axes)
@@ -171,7 +219,7 @@ class _Weights:
     def __call__(self, t: Trace, x: Value) -> Value:
         rank = len(t.shape(x))
         axes = tuple(range(rank - self.number, rank))
-        shared: dict[str, Any] = {"homogeneous_axis": (0, *range(rank - 2 * self.number + 1, rank + 1))}
+        shared = self.of.shared_scores()
         queries = prod(t.shape(x)[: rank - self.number])
         softmax = Softmax(
             axes,
@@ -180,6 +228,7 @@ class _Weights:
             self.of.heterogeneous_tables,
             min(self.of.parallelization_factor, queries),
             self.of.softmax_mask(t.shape(x), self.number),
+            saturating=True,
         )
         return t.quantized("oq", softmax(t, t.quantized("iq", x, **shared)), **shared)
 
@@ -189,12 +238,11 @@ class _Output:
     """The heads together, projected to the features of the output."""
 
     of: MultiHeadAttention
-    axes: tuple[int, ...]
     features: Shape
 
     def __call__(self, t: Trace, x: Value) -> Value:
         *positions, heads, size = t.shape(x)
-        letters, rest = _LETTERS[: len(positions)], _LETTERS[len(positions) :]
+        letters, rest = LETTERS[: len(positions)], LETTERS[len(positions) :]
         out = rest[: len(self.features)]
         dense = EinsumDense(
             f"a{letters}hv,hv{out}->a{letters}{out}",
@@ -202,4 +250,4 @@ class _Output:
             self.features if self.of.use_bias else None,
             parallelization_factor=min(self.of.parallelization_factor, prod(positions)),
         )
-        return dense(t, t.quantized("iq", x, homogeneous_axis=(0, *(axis + 1 for axis in self.axes))))
+        return dense(t, t.quantized("iq", x, **self.of.shared_data(1)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.activation import Activation
+    from hgq_core.layers.fused_norm import FoldedNorm
     from hgq_core.layers.program import Trace, Value
 
 __all__ = ["ExplicitEinsum", "ShapedEinsum"]
@@ -49,6 +50,7 @@ class ShapedEinsum:
         bias_axes: letters of the output along which the bias varies; None: no bias.
         activation: see `Activation`.
         parallelization_factor: instances that are built in hardware, -1 for all.
+        norm: see `EinsumDense`; needs axes of the bias.
     """
 
     equation: str
@@ -56,10 +58,15 @@ class ShapedEinsum:
     bias_axes: str | None = None
     activation: Activation = None
     parallelization_factor: int = -1
+    norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
         found = self.explicit(t.shape(x))
-        return EinsumDense(found.equation, found.kernel, found.bias, self.activation, self.parallelization_factor)(t, x)
+        if self.norm is not None and found.bias is None:
+            message = f"a norm needs axes along which it normalises; expected letters of {found.terms[2]!r}"
+            raise ConfigError(message)
+        factor = self.parallelization_factor
+        return EinsumDense(found.equation, found.kernel, found.bias, self.activation, factor, self.norm)(t, x)
 
     def explicit(self, shape: Shape) -> ExplicitEinsum:
         """The equation for data of this shape, the batch axis left out, with all sizes."""

@@ -35,4 +35,5 @@ class ChannelsFirst:
         if rank < 2:
             return checked(self.operation(t, x))
         y = checked(self.operation(t, t.op(Transpose((*range(1, rank), 0)), x)))
-        return t.op(Transpose((rank - 1, *range(rank - 1))), y)
+        # Of positions that are gone nothing is left to move.
+        return t.op(Transpose((rank - 1, *range(rank - 1))), y) if len(t.shape(y)) == rank else y

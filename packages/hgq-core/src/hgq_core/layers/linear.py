@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.graph.ops import Shape
+    from hgq_core.layers.fused_norm import FoldedNorm
     from hgq_core.layers.program import Trace, Value
 
 __all__ = ["Convolution", "Dense", "EinsumDense"]
@@ -31,6 +32,7 @@ class EinsumDense:
         bias: shape of the bias, broadcastable to the output; None: no bias.
         activation: see `Activation`.
         parallelization_factor: instances that are built in hardware, -1 for all.
+        norm: a batch normalisation of the product, folded into kernel and bias, along the axes of the bias.
     """
 
     equation: str
@@ -38,6 +40,7 @@ class EinsumDense:
     bias: Shape | None = None
     activation: Activation = None
     parallelization_factor: int = -1
+    norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
         operation = Contract(self.equation)
@@ -46,10 +49,20 @@ class EinsumDense:
         sizes = dict(zip(data[1:], t.shape(x), strict=False))
         instances = prod(sizes[letter] for letter in sizes if letter in output and letter not in kernel)
         part = t.part(share=parallel_share(self.parallelization_factor, instances))
-        y = part.op(operation, x, t.weight("kernel", "kq", self.kernel))
-        if self.bias is not None:
-            y = part.op(Add(), y, t.weight("bias", "bq", self.bias, place="bias", start="zeros"))
-        return activated(t, y, self.activation)
+        return activated(t, _affine(part, operation, x, self.kernel, self.bias, self.norm), self.activation)
+
+
+def _affine(
+    t: Trace, operation: Contract | Convolve, x: Value, kernel: Shape, bias: Shape | None, norm: FoldedNorm | None
+) -> Value:
+    """The operation on data and a kernel, and a bias."""
+    if norm is not None and bias is not None:
+        weight, offset = norm.weights(t, x, operation, kernel, bias)
+        return t.op(Add(), t.op(operation, x, weight), offset)
+    y = t.op(operation, x, t.weight("kernel", "kq", kernel))
+    if bias is None:
+        return y
+    return t.op(Add(), y, t.weight("bias", "bq", bias, place="bias", start="zeros"))
 
 
 @dataclass(frozen=True)
@@ -61,12 +74,14 @@ class Dense:
         use_bias: whether there is a bias.
         activation: see `Activation`.
         parallelization_factor: instances that are built in hardware, -1 for all.
+        norm: a batch normalisation of the output, folded into kernel and bias.
     """
 
     units: int
     use_bias: bool = True
     activation: Activation = None
     parallelization_factor: int = -1
+    norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
         shape = t.shape(x)
@@ -80,9 +95,10 @@ class Dense:
         return EinsumDense(
             f"{rows}i,io->{rows}o",
             (shape[-1], self.units),
-            (self.units,) if self.use_bias else None,
+            (self.units,) if self.use_bias or self.norm is not None else None,
             self.activation,
             self.parallelization_factor,
+            self.norm,
         )(t, x)
 
 
@@ -100,6 +116,7 @@ class Convolution:
         use_bias: whether there is a bias.
         activation: see `Activation`.
         parallelization_factor: positions that are built in hardware, -1 for all.
+        norm: a batch normalisation of the filters, folded into kernel and bias.
     """
 
     filters: int
@@ -111,6 +128,7 @@ class Convolution:
     use_bias: bool = True
     activation: Activation = None
     parallelization_factor: int = -1
+    norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
         shape, rank = t.shape(x), len(self.kernel_size)
@@ -133,10 +151,8 @@ class Convolution:
         kernel = (*self.kernel_size, channels // self.groups, self.filters)
         positions = prod(int(n or 1) for n in operation.shape((None, *shape), kernel)[1:-1])
         part = t.part(share=parallel_share(self.parallelization_factor, positions))
-        y = part.op(operation, x, t.weight("kernel", "kq", kernel))
-        if self.use_bias:
-            y = part.op(Add(), y, t.weight("bias", "bq", (self.filters,), place="bias", start="zeros"))
-        return activated(t, y, self.activation)
+        bias = (self.filters,) if self.use_bias or self.norm is not None else None
+        return activated(t, _affine(part, operation, x, kernel, bias, self.norm), self.activation)
 
     def _pads(self, spatial: Sequence[int]) -> tuple[tuple[int, int], ...]:
         if isinstance(self.padding, str):

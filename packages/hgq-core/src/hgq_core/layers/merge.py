@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from string import ascii_letters
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from hgq_core.layers.reduce import nearest_power_of_two
 from hgq_core.linear import Contract
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hgq_core.graph.ops import Maximum, Minimum, Shape
     from hgq_core.layers.program import Trace, Value
 
-__all__ = ["Average", "Contraction", "Dot", "Joined", "Matmul", "Merge"]
+__all__ = ["Average", "Contraction", "Dot", "Joined", "Matmul", "Merge", "check_equation"]
 
 
 @dataclass(frozen=True)
@@ -54,16 +57,51 @@ class Contraction:
     """``y = einsum(equation, x_0, x_1)`` of two tensors of data; EBOPs are the same contraction of their bits.
 
     Attributes:
-        equation: as that of `Contract`, the batch axis first in all terms.
+        equation: as that of `Contract`, the batch axis first in all terms; ``...`` stands for the same axes in each.
     """
 
     equation: str
 
     def __call__(self, t: Trace, *xs: Value) -> Value:
+        operation = Contract(_explicit(self.equation, [len(t.shape(x)) + 1 for x in xs]))
         several(xs, 2)
-        operation = Contract(self.equation.replace(" ", ""))
-        operation.check_batch(constant=(False, False))
+        first, second, output = operation.terms
+        if not output or not first[:1] == second[:1] == output[:1]:
+            message = (
+                f"einsum equation {self.equation!r}: expected the batch axis as the first letter of both operands and "
+                "of the output, because each row of a batch is computed alone, such as 'bij,bjk->bik'"
+            )
+            raise ShapeError(message)
         return t.op(operation, *xs)
+
+
+def check_equation(equation: Any, argument: str = "equation") -> str:
+    """The equation; raises ConfigError for anything else than a string.
+
+    >>> check_equation("bi,bj->bij")
+    'bi,bj->bij'
+    """
+    if not isinstance(equation, str):
+        message = f"{argument}: received {equation!r}, expected a string such as 'bij,bjk->bik'"
+        raise ConfigError(message)
+    return equation
+
+
+def _explicit(equation: str, ranks: Sequence[int]) -> str:
+    """The equation without spaces, and with letters in place of the ellipsis, for operands of these ranks."""
+    equation = equation.replace(" ", "")
+    if "..." not in equation:
+        return equation
+    terms = equation.partition("->")[0].split(",")
+    elided = {rank - len(term) + 3 for term, rank in zip(terms, ranks, strict=False) if term.count("...") == 1}
+    if len(elided) != 1 or min(elided) < 0:
+        message = (
+            f"einsum equation {equation!r}: received operands of {list(ranks)} axes, expected as many axes for '...' "
+            "in each operand; name the axes where they differ"
+        )
+        raise ShapeError(message)
+    unused = [letter for letter in ascii_letters if letter not in equation]
+    return equation.replace("...", "".join(unused[: elided.pop()]))
 
 
 @dataclass(frozen=True)
@@ -110,8 +148,12 @@ class Matmul:
         several(xs, 2)
         shapes = [t.shape(x) for x in xs]
         rank = len(shapes[0])
-        if rank < 2 or len(shapes[1]) != rank:
-            message = f"received {shapes} behind the batch axis, expected (..., n, m) and (..., m, k) of equal rank"
+        first, second = shapes
+        if rank < 2 or first[:-2] != second[:-2] or first[-1:] != second[-2:-1]:
+            message = (
+                f"received {shapes} behind the batch axis, expected (..., n, m) and (..., m, k) with the same axes in "
+                "place of the dots; QEinsum takes others"
+            )
             raise ShapeError(message)
         stack = "bcdefgh"[: rank - 1]
         return Contraction(f"{stack}nm,{stack}mk->{stack}nk")(t, *xs)
@@ -134,12 +176,17 @@ class Joined:
         if not -rank <= self.axis < rank:
             message = f"axis: received {self.axis}, expected an axis of {shapes[0]} (batch axis left out)"
             raise ConfigError(message)
-        return t.op(Concatenate(self.axis % rank), *xs)
+        axis = self.axis % rank
+        rest = {(*shape[:axis], None, *shape[axis + 1 :]) for shape in shapes}
+        if len(rest) > 1 or {len(shape) for shape in shapes} != {rank}:
+            message = f"shapes {shapes} (batch axis left out) differ in another axis than the one to join along"
+            raise ShapeError(message)
+        return t.op(Concatenate(axis), *xs)
 
 
 def several(xs: tuple[Value, ...], number: int | None = None) -> None:
     """Raise ConfigError unless there are as many tensors, or two and more."""
     if len(xs) < 2 or number not in (None, len(xs)):
-        expected = "a list of two or more" if number is None else f"a list of {number}"
+        expected = "a list of two or more" if number is None else "a list of two"
         message = f"received {len(xs)} tensor(s), expected {expected}"
         raise ConfigError(message)

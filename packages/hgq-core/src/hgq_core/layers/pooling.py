@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hgq_core.errors import ShapeError
-from hgq_core.graph.ops import Multiply
+from hgq_core.graph.ops import Multiply, Reshape
 from hgq_core.layers.instances import parallel_share
 from hgq_core.linear import Pool, average_scale, explicit_pads
 
 if TYPE_CHECKING:
     from hgq_core.layers.program import Trace, Value
 
-__all__ = ["Pooling"]
+__all__ = ["GlobalPooling", "Pooling"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,27 @@ class Pooling:
             whole = Pool("sum", self.window, self.window, ((0, 0),) * rank)
             scale = np.broadcast_to(average_scale(whole, self.window).reshape(-1)[0], scale.shape)
         return part.op(Multiply(), part.op(pool, x, share=share), part.constant(scale, name="scale"), share=0.0)
+
+
+@dataclass(frozen=True)
+class GlobalPooling:
+    """Maximum or average over all positions of ``(*spatial, channels)``; see `Pooling`.
+
+    Attributes:
+        kind: ``"max"`` or ``"average"``.
+        rank: number of spatial axes.
+        keepdims: keep them with size 1.
+    """
+
+    kind: Literal["max", "average"]
+    rank: int
+    keepdims: bool = False
+
+    def __call__(self, t: Trace, x: Value) -> Value:
+        shape = t.shape(x)
+        if len(shape) != self.rank + 1:
+            sizes = ", ".join(map(str, shape))
+            message = f"received shape (batch, {sizes}), expected (batch, *{self.rank} sizes, channels)"
+            raise ShapeError(message)
+        y = Pooling(self.kind, shape[:-1], shape[:-1], "valid")(t, x)
+        return y if self.keepdims else t.op(Reshape(shape[-1:]), y)

@@ -186,13 +186,34 @@ class Trace:
         self._reserve(self.record.weights, slot, WeightSlot(tuple(shape), start, trainable))
         return self._add(Stored(self.prefix + slot), (), tuple(shape), constant=True)
 
-    def statistics(self, x: Value, mean: str, variance: str, *, axes: Sequence[int]) -> Value:
-        """Mean and variance of data over these axes, the batch axis 0 among them; see `Statistics`."""
+    def statistics(
+        self,
+        x: Value,
+        mean: str,
+        variance: str,
+        *,
+        axes: Sequence[int],
+        product: tuple[Operation, Value, Shape] | None = None,
+    ) -> Value:
+        """Mean and variance of data over these axes, the batch axis 0 among them; see `Statistics`.
+
+        Args:
+            x: the data.
+            mean: slot of the moving average of the mean.
+            variance: slot of that of the variance.
+            axes: over which they are taken.
+            product: an operation, its second operand, and the shape of the statistics of its result.
+        """
         shape = tuple(n for axis, n in enumerate(self.shape(x), start=1) if axis not in axes)
+        operation: Operation | None = None
+        args: tuple[Value, ...] = (x,)
+        if product is not None:
+            operation, other, shape = product
+            args = (x, other)
         self._reserve(self.record.weights, mean, WeightSlot(shape, "zeros", trainable=False))
         self._reserve(self.record.weights, variance, WeightSlot(shape, "ones", trainable=False))
-        kind = Statistics(self.prefix + mean, self.prefix + variance, tuple(axes))
-        return self._add(kind, (x,), shape, constant=True)
+        kind = Statistics(self.prefix + mean, self.prefix + variance, tuple(axes), operation)
+        return self._add(kind, args, shape, constant=True)
 
     def computed(self, function: Callable[..., Any], *values: Value, shape: Sequence[int]) -> Value:
         """Numbers from weights, before they are quantized."""

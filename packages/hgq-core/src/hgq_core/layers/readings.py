@@ -24,7 +24,7 @@ from hgq_core.layers.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hgq_core.layers.program import Program
     from hgq_core.ops import Ops
@@ -48,8 +48,11 @@ class WeightSlots(Protocol):
     def stored(self, slot: str, /) -> Any:
         """A weight, of the shape that the declaration gave it."""
 
-    def statistics(self, kind: Statistics, x: Any, /) -> tuple[Any, Any]:
-        """Mean and variance: of the batch in training, which moves the averages, else the moving averages."""
+    def statistics(self, kind: Statistics, data: Callable[[], Any] | None, /) -> tuple[Any, Any]:
+        """Mean and variance: of the batch in training, which moves the averages, else the moving averages.
+
+        ``data`` gives what they are of, which only training computes; None where there are no data.
+        """
 
 
 class Slots(WeightSlots, Protocol):
@@ -191,9 +194,20 @@ def _unquantized(ops: Ops, slots: WeightSlots, kind: Stored | Statistics | Compu
         case Stored(slot):
             return slots.stored(slot)
         case Statistics():
-            return slots.statistics(kind, args[0])
+            return slots.statistics(kind, None if args[0] is None else _Counted(ops, kind, args))
         case Computed(function):
             return function(ops, *args)
+
+
+class _Counted:
+    """What statistics are of, computed when it is called."""
+
+    def __init__(self, ops: Ops, kind: Statistics, args: Sequence[Any]) -> None:
+        self._given = ops, kind, args
+
+    def __call__(self) -> Any:
+        ops, kind, args = self._given
+        return args[0] if kind.product is None else evaluate_operation(ops, kind.product, args)
 
 
 def weight_of(ops: Ops, slots: WeightSlots, program: Program, slot: str) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import frexp, isfinite, log2, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import ConfigError
 from hgq_core.graph.ops import Multiply, Reduce
+from hgq_core.numbers import checked
 
 if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape
@@ -72,9 +73,10 @@ def nearest_power_of_two(value: float) -> float:
     return float(2.0 ** round(log2(value)))
 
 
-def check_scale(scale: float) -> float:
+def check_scale(scale: Any, argument: str = "scale") -> float:
     """The scale; raises ConfigError unless it is a power of two, which hardware has for nothing."""
-    if not isfinite(scale) or scale <= 0 or frexp(scale)[0] != 0.5:
-        message = f"scale: received {scale!r}, expected a power of two, such as 0.25; others are products: use QDense"
+    value = checked(scale, argument, "a power of two")
+    if not isfinite(value) or frexp(value)[0] != 0.5:
+        message = f"{argument}: received {scale!r}, expected a power of two, such as 0.25; other factors are weights"
         raise ConfigError(message)
-    return scale
+    return value

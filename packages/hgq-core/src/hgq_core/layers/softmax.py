@@ -13,6 +13,7 @@ from hgq_core.graph.ops import Broadcast, Gather, Multiply, Pad, Reduce, Reshape
 from hgq_core.layers.functions import Exponential, Reciprocal
 from hgq_core.layers.instances import parallel_share
 from hgq_core.modes import Overflow, Round
+from hgq_core.scope import resolved_parameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class Softmax:
         heterogeneous_tables: whether each element has a table of its own; else one serves the tensor.
         parallelization_factor: vectors that are normalised in parallel, -1 for all.
         mask: of bools, True where an element takes part, broadcastable to the data without batch axis; None: all do.
+        saturating: whether what is beyond the table of exponentials saturates by default; else as the scope says.
     """
 
     axes: tuple[int, ...] = (-1,)
@@ -47,6 +49,7 @@ class Softmax:
     heterogeneous_tables: bool = False
     parallelization_factor: int = -1
     mask: NDArray[np.bool_] | None = None
+    saturating: bool = False
 
     def __call__(self, t: Trace, x: Value) -> Value:
         shape = t.shape(x)
@@ -66,7 +69,7 @@ class Softmax:
         elif masked is not None:
             x = masked.kept(part, x)
         exponential = Exponential(-self.input_scaler if self.stable else self.input_scaler)
-        e = part.call("exp", _Table(exponential, self.heterogeneous_tables), x)
+        e = part.call("exp", _Table(exponential, self.heterogeneous_tables, self.saturating), x)
         if masked is not None:
             e = masked.restored(part, e)
         total = part.op(Reduce("sum", axes, keepdims=True), e)
@@ -136,8 +139,11 @@ def softmax_table(*, heterogeneous: bool) -> dict[str, Any]:
 class _Table:
     function: Exponential | Reciprocal
     heterogeneous: bool
+    saturating: bool = False
 
     def __call__(self, t: Trace, x: Value) -> Value:
         shared: dict[str, Any] = {} if self.heterogeneous else {"heterogeneous_axis": ()}
+        if self.saturating and "overflow_mode" in resolved_parameters("default", "datalane", {})[2]:
+            shared["overflow_mode"] = Overflow.SAT
         x = t.quantized("iq", x, **shared)
         return t.table("oq", self.function, x, **softmax_table(heterogeneous=self.heterogeneous))

@@ -97,11 +97,14 @@ class Statistics:
         mean: slot of the moving average of the mean.
         variance: slot of that of the variance.
         axes: over which they are taken; the batch axis is 0 here.
+        product: an operation on the data and a weight, of whose result they are; None: of the data. It is computed in
+            training only.
     """
 
     mean: str
     variance: str
     axes: tuple[int, ...]
+    product: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)

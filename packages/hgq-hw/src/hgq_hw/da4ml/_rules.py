@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,12 @@ def _chosen(_graph: Graph, node: Node, operands: list[Any]) -> Any:
 
 
 def _linear(graph: Graph, node: Node, operands: list[Any]) -> Any:
-    """A contraction with a constant kernel.
+    """A contraction or convolution, of data with a constant kernel or with data.
 
     da4ml reads kernels as float32, so that a wider one is split into parts that float32 holds; its solver loses
     constants other than 0 among the data, so that they are contracted here and added.
     """
+    node, operands = _summed_first(node, operands)
     constants = [position for position, name in enumerate(node.inputs) if isinstance(graph[name].op, op.Constant)]
     if not constants:
         return evaluate_node(node, operands)
@@ -66,6 +68,19 @@ def _linear(graph: Graph, node: Node, operands: list[Any]) -> Any:
         rest = rest - part
         if not rest.any():
             return result
+
+
+def _summed_first(node: Node, operands: list[Any]) -> tuple[Node, list[Any]]:
+    """The contraction without the axes that one operand has alone: da4ml's einsum knows no such axis."""
+    if not isinstance(node.op, op.Contract):
+        return node, operands
+    first, second, output = node.op.terms
+    kept, summed = [], []
+    for term, other, x in zip((first, second), (second, first), operands, strict=True):
+        alone = tuple(n for n, letter in enumerate(term) if letter not in other and letter not in output)
+        kept.append("".join(letter for n, letter in enumerate(term) if n not in alone))
+        summed.append(np.sum(x, axis=alone) if alone else x)
+    return replace(node, op=op.Contract(f"{kept[0]},{kept[1]}->{output}")), summed
 
 
 def _constant(graph: Graph, node: Node, operands: list[Any]) -> Any:

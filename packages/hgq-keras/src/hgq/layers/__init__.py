@@ -3,21 +3,38 @@
 from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import (
     QAdd,
+    QAveragePooling1D,
     QAveragePooling2D,
+    QAveragePooling3D,
     QAveragePow2,
     QBatchNormalization,
+    QBatchNormDense,
     QConcatenate,
     QConv1D,
+    QConv1DBatchNorm,
     QConv2D,
+    QConv2DBatchNorm,
+    QConv3D,
+    QConv3DBatchNorm,
     QDense,
     QDenseT,
     QDot,
     QEinsum,
     QEinsumDense,
+    QEinsumDenseBatchnorm,
     QEinsumDenseT,
+    QGlobalAveragePooling1D,
+    QGlobalAveragePooling2D,
+    QGlobalAveragePooling3D,
+    QGlobalMaxPooling1D,
+    QGlobalMaxPooling2D,
+    QGlobalMaxPooling3D,
     QLayer,
+    QLinformerAttention,
     QMaximum,
+    QMaxPooling1D,
     QMaxPooling2D,
+    QMaxPooling3D,
     QMeanPow2,
     QMinimum,
     QMultiHeadAttention,
@@ -28,24 +45,61 @@ from hgq_keras.layers import (
     QUnaryFunctionLUT,
 )
 from hgq_keras.layers import QAdd as Add
+from hgq_keras.layers import QAveragePooling1D as AveragePooling1D
+from hgq_keras.layers import QAveragePooling1D as AvgPool1D
+from hgq_keras.layers import QAveragePooling1D as QAvgPool1D
 from hgq_keras.layers import QAveragePooling2D as AveragePooling2D
 from hgq_keras.layers import QAveragePooling2D as AvgPool2D
 from hgq_keras.layers import QAveragePooling2D as QAvgPool2D
+from hgq_keras.layers import QAveragePooling3D as AveragePooling3D
+from hgq_keras.layers import QAveragePooling3D as AvgPool3D
+from hgq_keras.layers import QAveragePooling3D as QAvgPool3D
 from hgq_keras.layers import QAveragePow2 as AveragePow2
 from hgq_keras.layers import QBatchNormalization as BatchNormalization
+from hgq_keras.layers import QBatchNormDense as BatchNormDense
 from hgq_keras.layers import QConcatenate as Concatenate
 from hgq_keras.layers import QConv1D as Conv1D
+from hgq_keras.layers import QConv1DBatchNorm as Conv1DBatchNorm
 from hgq_keras.layers import QConv2D as Conv2D
+from hgq_keras.layers import QConv2DBatchNorm as Conv2DBatchNorm
+from hgq_keras.layers import QConv3D as Conv3D
+from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
 from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDenseT as DenseT
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
+from hgq_keras.layers import QEinsumDenseBatchnorm as EinsumDenseBatchnorm
 from hgq_keras.layers import QEinsumDenseT as EinsumDenseT
+from hgq_keras.layers import QGlobalAveragePooling1D as GlobalAveragePooling1D
+from hgq_keras.layers import QGlobalAveragePooling1D as GlobalAvgPool1D
+from hgq_keras.layers import QGlobalAveragePooling1D as QGlobalAvgPool1D
+from hgq_keras.layers import QGlobalAveragePooling2D as GlobalAveragePooling2D
+from hgq_keras.layers import QGlobalAveragePooling2D as GlobalAvgPool2D
+from hgq_keras.layers import QGlobalAveragePooling2D as QGlobalAvgPool2D
+from hgq_keras.layers import QGlobalAveragePooling3D as GlobalAveragePooling3D
+from hgq_keras.layers import QGlobalAveragePooling3D as GlobalAvgPool3D
+from hgq_keras.layers import QGlobalAveragePooling3D as QGlobalAvgPool3D
+from hgq_keras.layers import QGlobalMaxPooling1D as GlobalMaxPool1D
+from hgq_keras.layers import QGlobalMaxPooling1D as GlobalMaxPooling1D
+from hgq_keras.layers import QGlobalMaxPooling1D as QGlobalMaxPool1D
+from hgq_keras.layers import QGlobalMaxPooling2D as GlobalMaxPool2D
+from hgq_keras.layers import QGlobalMaxPooling2D as GlobalMaxPooling2D
+from hgq_keras.layers import QGlobalMaxPooling2D as QGlobalMaxPool2D
+from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPool3D
+from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
+from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
+from hgq_keras.layers import QLinformerAttention as LinformerAttention
 from hgq_keras.layers import QMaximum as Maximum
+from hgq_keras.layers import QMaxPooling1D as MaxPool1D
+from hgq_keras.layers import QMaxPooling1D as MaxPooling1D
+from hgq_keras.layers import QMaxPooling1D as QMaxPool1D
 from hgq_keras.layers import QMaxPooling2D as MaxPool2D
 from hgq_keras.layers import QMaxPooling2D as MaxPooling2D
 from hgq_keras.layers import QMaxPooling2D as QMaxPool2D
+from hgq_keras.layers import QMaxPooling3D as MaxPool3D
+from hgq_keras.layers import QMaxPooling3D as MaxPooling3D
+from hgq_keras.layers import QMaxPooling3D as QMaxPool3D
 from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
@@ -57,43 +111,97 @@ from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
 
 __all__ = [
     "Add",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
     "AveragePow2",
+    "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
+    "BatchNormDense",
     "BatchNormalization",
     "Concatenate",
     "Conv1D",
+    "Conv1DBatchNorm",
     "Conv2D",
+    "Conv2DBatchNorm",
+    "Conv3D",
+    "Conv3DBatchNorm",
     "Dense",
     "DenseT",
     "Dot",
     "Einsum",
     "EinsumDense",
+    "EinsumDenseBatchnorm",
     "EinsumDenseT",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "LinformerAttention",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "MeanPow2",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
     "QAdd",
+    "QAveragePooling1D",
     "QAveragePooling2D",
+    "QAveragePooling3D",
     "QAveragePow2",
+    "QAvgPool1D",
     "QAvgPool2D",
+    "QAvgPool3D",
+    "QBatchNormDense",
     "QBatchNormalization",
     "QConcatenate",
     "QConv1D",
+    "QConv1DBatchNorm",
     "QConv2D",
+    "QConv2DBatchNorm",
+    "QConv3D",
+    "QConv3DBatchNorm",
     "QDense",
     "QDenseT",
     "QDot",
     "QEinsum",
     "QEinsumDense",
+    "QEinsumDenseBatchnorm",
     "QEinsumDenseT",
+    "QGlobalAveragePooling1D",
+    "QGlobalAveragePooling2D",
+    "QGlobalAveragePooling3D",
+    "QGlobalAvgPool1D",
+    "QGlobalAvgPool2D",
+    "QGlobalAvgPool3D",
+    "QGlobalMaxPool1D",
+    "QGlobalMaxPool2D",
+    "QGlobalMaxPool3D",
+    "QGlobalMaxPooling1D",
+    "QGlobalMaxPooling2D",
+    "QGlobalMaxPooling3D",
     "QLayer",
+    "QLinformerAttention",
+    "QMaxPool1D",
     "QMaxPool2D",
+    "QMaxPool3D",
+    "QMaxPooling1D",
     "QMaxPooling2D",
+    "QMaxPooling3D",
     "QMaximum",
     "QMeanPow2",
     "QMinimum",

@@ -3,8 +3,19 @@
 from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers._attention import QMultiHeadAttention
 from hgq_keras.layers._base import QLayer, quantized_layers
-from hgq_keras.layers._conv import QConv1D, QConv2D
+from hgq_keras.layers._conv import QConv1D, QConv2D, QConv3D
+from hgq_keras.layers._conv_norm import QConv1DBatchNorm, QConv2DBatchNorm, QConv3DBatchNorm
+from hgq_keras.layers._fused_norm import QBatchNormDense, QEinsumDenseBatchnorm
+from hgq_keras.layers._global_pooling import (
+    QGlobalAveragePooling1D,
+    QGlobalAveragePooling2D,
+    QGlobalAveragePooling3D,
+    QGlobalMaxPooling1D,
+    QGlobalMaxPooling2D,
+    QGlobalMaxPooling3D,
+)
 from hgq_keras.layers._linear import QDense, QEinsumDense
+from hgq_keras.layers._linformer import QLinformerAttention
 from hgq_keras.layers._lookup import QUnaryFunctionLUT
 from hgq_keras.layers._merge import (
     QAdd,
@@ -18,27 +29,51 @@ from hgq_keras.layers._merge import (
     QSubtract,
 )
 from hgq_keras.layers._norm import QBatchNormalization
-from hgq_keras.layers._pooling import QAveragePooling2D, QMaxPooling2D
+from hgq_keras.layers._pooling import (
+    QAveragePooling1D,
+    QAveragePooling2D,
+    QAveragePooling3D,
+    QMaxPooling1D,
+    QMaxPooling2D,
+    QMaxPooling3D,
+)
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 
 __all__ = [
     "QAdd",
+    "QAveragePooling1D",
     "QAveragePooling2D",
+    "QAveragePooling3D",
     "QAveragePow2",
+    "QBatchNormDense",
     "QBatchNormalization",
     "QConcatenate",
     "QConv1D",
+    "QConv1DBatchNorm",
     "QConv2D",
+    "QConv2DBatchNorm",
+    "QConv3D",
+    "QConv3DBatchNorm",
     "QDense",
     "QDenseT",
     "QDot",
     "QEinsum",
     "QEinsumDense",
+    "QEinsumDenseBatchnorm",
     "QEinsumDenseT",
+    "QGlobalAveragePooling1D",
+    "QGlobalAveragePooling2D",
+    "QGlobalAveragePooling3D",
+    "QGlobalMaxPooling1D",
+    "QGlobalMaxPooling2D",
+    "QGlobalMaxPooling3D",
     "QLayer",
+    "QLinformerAttention",
+    "QMaxPooling1D",
     "QMaxPooling2D",
+    "QMaxPooling3D",
     "QMaximum",
     "QMeanPow2",
     "QMinimum",

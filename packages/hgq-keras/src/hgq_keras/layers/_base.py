@@ -17,6 +17,7 @@ from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
 from hgq_core.scope import layer_option
+from hgq_keras._checks import several_shapes
 from hgq_keras._computed import computed
 from hgq_keras._initializers import Filled
 from hgq_keras._ops import KERAS
@@ -164,7 +165,7 @@ class QLayer(Slotted):
         if self.built:
             return
         # Hardware is built, and counted, for one row, whatever the batch of the data that a layer is built on.
-        shapes: list[Shape] = [(None, *tuple(shape)[1:]) for shape in self._as_list(input_shape)]
+        shapes: list[Shape] = [(None, *tuple(shape)[1:]) for shape in self._shapes(input_shape)]
         self._make_input_quantizers(len(shapes))
         with values_at_once():
             self._build(shapes)
@@ -172,6 +173,9 @@ class QLayer(Slotted):
 
     def _as_list(self, inputs: Any) -> list[Any]:
         return list(inputs) if self.many_inputs else [inputs]
+
+    def _shapes(self, given: Any) -> list[Any]:
+        return several_shapes(given, self.name) if self.many_inputs else [given]
 
     def _build(self, shapes: list[Shape]) -> None:
         self._check_hooks()
@@ -237,7 +241,7 @@ class QLayer(Slotted):
         return self.program if known else self._traced(shapes)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        shapes = [tuple(shape) for shape in self._as_list(input_shape)]
+        shapes = [tuple(shape) for shape in self._shapes(input_shape)]
         return (shapes[0][0], *self._program_for(shapes).output_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Convolution layers over one or two spatial axes, channels last."""
+"""Convolution layers over one, two or three spatial axes."""
 
 from __future__ import annotations
 
@@ -6,70 +6,76 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.errors import ConfigError
-from hgq_core.layers import Convolution, Declaration
-from hgq_keras._checks import channels_last, known_padding, positive_integer, sizes
-from hgq_keras.layers._kernel import KernelLayer, declared_activation
+from hgq_keras.layers._window import WindowLayer
 
 if TYPE_CHECKING:
+    from hgq_core.layers import Declaration
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QConv1D", "QConv2D"]
+__all__ = ["QConv1D", "QConv2D", "QConv3D"]
 
 
-class _Conv(KernelLayer):
-    """Convolution over one or two spatial axes, channels last; abstract over their number."""
+class _Conv(WindowLayer):
+    """Abstract over the number of spatial axes; the arguments are those of `QConv2D`."""
 
-    rank: int
-
-    def _take_window(
+    def __init__(
         self,
         filters: int,
         kernel_size: Any,
-        strides: Any,
-        padding: str,
-        data_format: str | None,
-        dilation_rate: Any,
-        groups: int,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        kq_conf: QuantizerConfig | None = None,
+        bq_conf: QuantizerConfig | None = None,
+        parallelization_factor: int = -1,
+        *,
+        iq_conf: QuantizerConfig | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
+        **kwargs: Any,
     ) -> None:
-        channels_last(data_format, self.name)
-        paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        self.padding = known_padding(padding, paddings, self.name)
-        self.filters = positive_integer(filters, f"layer {self.name!r}: filters")
-        self.groups = positive_integer(groups, f"layer {self.name!r}: groups")
-        if self.filters % self.groups:
-            message = (
-                f"layer {self.name!r}: {filters} filters cannot be divided into {groups} groups; "
-                "expected a multiple of the groups"
-            )
-            raise ConfigError(message)
-        self.kernel_size = sizes(kernel_size, self.rank, "kernel_size")
-        self.strides = sizes(strides, self.rank, "strides")
-        self.dilation_rate = sizes(dilation_rate, self.rank, "dilation_rate")
+        super().__init__(
+            activation=activation,
+            use_bias=use_bias,
+            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
+            bias=(bias_initializer, bias_regularizer, bias_constraint),
+            kq_conf=kq_conf,
+            bq_conf=bq_conf,
+            parallelization_factor=parallelization_factor,
+            base={
+                "activity_regularizer": activity_regularizer,
+                "iq_conf": iq_conf,
+                "oq_conf": oq_conf,
+                "enable_iq": enable_iq,
+                "enable_oq": enable_oq,
+                "enable_ebops": enable_ebops,
+                "beta0": beta0,
+                "ebops_factor": ebops_factor,
+                **kwargs,
+            },
+        )
+        self.take_window(filters, kernel_size, strides, padding, data_format, dilation_rate, groups)
 
     def declaration(self) -> Declaration:
-        return Convolution(
-            self.filters,
-            self.kernel_size,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            self.groups,
-            self.use_bias,
-            declared_activation(self.activation),
-            self.parallelization_factor,
-        )
+        return self.convolution()
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": "channels_last",
-            "dilation_rate": self.dilation_rate,
-            "groups": self.groups,
-        }
+        return super().get_config() | self.window_config()
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -81,7 +87,7 @@ class QConv1D(_Conv):
         kernel_size: a number, or a tuple of one.
         strides: a number, or a tuple of one.
         padding: ``valid``, ``same``, or ``causal``, which pads the quantized input.
-        data_format: ``"channels_last"`` or None, if Keras is set so.
+        data_format: ``"channels_last"`` or ``"channels_first"``, ``(batch, channels, ...)``; None: as Keras is set.
         dilation_rate: a number, or a tuple of one.
         groups: number of channel groups.
         activation: ``relu``, None, or another that is not exported.
@@ -111,59 +117,6 @@ class QConv1D(_Conv):
 
     rank = 1
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = 1,
-        groups: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        kq_conf: QuantizerConfig | None = None,
-        bq_conf: QuantizerConfig | None = None,
-        parallelization_factor: int = -1,
-        *,
-        iq_conf: QuantizerConfig | None = None,
-        oq_conf: QuantizerConfig | None = None,
-        enable_iq: bool | None = None,
-        enable_oq: bool | None = None,
-        enable_ebops: bool | None = None,
-        beta0: float | None = None,
-        ebops_factor: float = 1.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            activation=activation,
-            use_bias=use_bias,
-            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
-            bias=(bias_initializer, bias_regularizer, bias_constraint),
-            kq_conf=kq_conf,
-            bq_conf=bq_conf,
-            parallelization_factor=parallelization_factor,
-            base={
-                "activity_regularizer": activity_regularizer,
-                "iq_conf": iq_conf,
-                "oq_conf": oq_conf,
-                "enable_iq": enable_iq,
-                "enable_oq": enable_oq,
-                "enable_ebops": enable_ebops,
-                "beta0": beta0,
-                "ebops_factor": ebops_factor,
-                **kwargs,
-            },
-        )
-        self._take_window(filters, kernel_size, strides, padding, data_format, dilation_rate, groups)
-
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QConv2D(_Conv):
@@ -174,7 +127,7 @@ class QConv2D(_Conv):
         kernel_size: a number, or a pair for height and width.
         strides: a number, or a pair for height and width.
         padding: ``valid`` or ``same``.
-        data_format: ``"channels_last"`` or None, if Keras is set so.
+        data_format: ``"channels_last"`` or ``"channels_first"``, ``(batch, channels, ...)``; None: as Keras is set.
         dilation_rate: a number, or a pair for height and width.
         groups: number of channel groups.
         activation: ``relu``, None, or another that is not exported.
@@ -204,55 +157,42 @@ class QConv2D(_Conv):
 
     rank = 2
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = 1,
-        groups: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        kq_conf: QuantizerConfig | None = None,
-        bq_conf: QuantizerConfig | None = None,
-        parallelization_factor: int = -1,
-        *,
-        iq_conf: QuantizerConfig | None = None,
-        oq_conf: QuantizerConfig | None = None,
-        enable_iq: bool | None = None,
-        enable_oq: bool | None = None,
-        enable_ebops: bool | None = None,
-        beta0: float | None = None,
-        ebops_factor: float = 1.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            activation=activation,
-            use_bias=use_bias,
-            kernel=(kernel_initializer, kernel_regularizer, kernel_constraint),
-            bias=(bias_initializer, bias_regularizer, bias_constraint),
-            kq_conf=kq_conf,
-            bq_conf=bq_conf,
-            parallelization_factor=parallelization_factor,
-            base={
-                "activity_regularizer": activity_regularizer,
-                "iq_conf": iq_conf,
-                "oq_conf": oq_conf,
-                "enable_iq": enable_iq,
-                "enable_oq": enable_oq,
-                "enable_ebops": enable_ebops,
-                "beta0": beta0,
-                "ebops_factor": ebops_factor,
-                **kwargs,
-            },
-        )
-        self._take_window(filters, kernel_size, strides, padding, data_format, dilation_rate, groups)
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QConv3D(_Conv):
+    """``y = activation(convolve(iq(x), kq(kernel)) + bq(bias))`` over ``(batch, depth, height, width, channels)``.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or one for each of depth, height and width.
+        strides: a number, or one for each of depth, height and width.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or ``"channels_first"``, ``(batch, channels, ...)``; None: as Keras is set.
+        dilation_rate: a number, or one for each of depth, height and width.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        use_bias: add a bias.
+        kernel_initializer: as in Keras, and so are the next ones.
+        bias_initializer: of the bias.
+        kernel_regularizer: added to the loss for the kernel.
+        bias_regularizer: for the bias.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        bias_constraint: to the bias.
+        kq_conf: kernel quantizer; None: the scope's weight quantizer.
+        bq_conf: bias quantizer; None: the scope's bias quantizer.
+        parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format.
+    """
+
+    rank = 3

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.graph.ops import Clip, Relu
-from hgq_core.layers import Activation, FrameworkFunction, check_factor
+from hgq_core.layers import Activation, FrameworkFunction, check_factor, weight_of
 from hgq_keras._computed import computed
+from hgq_keras._ops import KERAS
+from hgq_keras._slots import CallSlots
 from hgq_keras.config import configured
 from hgq_keras.layers._base import QLayer
 
@@ -80,13 +82,15 @@ class KernelLayer(QLayer):
     @computed
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
-        return self.kq(self.kernel, training=False)
+        return self.kq(weight_of(KERAS, CallSlots(self, training=False), self.program, "kq"), training=False)
 
     @property
     @computed
     def qbias(self) -> Any:
         """The quantized bias as hardware has it; None without a bias."""
-        return None if self.bq is None else self.bq(self.bias, training=False)
+        if self.bq is None:
+            return None
+        return self.bq(weight_of(KERAS, CallSlots(self, training=False), self.program, "bq"), training=False)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

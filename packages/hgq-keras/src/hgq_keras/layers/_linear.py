@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.layers import Declaration, Dense, ShapedEinsum
-from hgq_keras._checks import positive_integer
+from hgq_keras._checks import partial_shape, positive_integer
 from hgq_keras.layers._kernel import KernelLayer, declared_activation
 
 if TYPE_CHECKING:
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QDense", "QEinsumDense", "partial_shape"]
+__all__ = ["QDense", "QEinsumDense"]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -204,9 +204,3 @@ class QEinsumDense(KernelLayer):
             "output_shape": self.partial_output_shape,
             "bias_axes": self.bias_axes,
         }
-
-
-def partial_shape(value: Any) -> tuple[int | None, ...]:
-    """Sizes of the output's own axes; raises ConfigError for anything but positive integers and None."""
-    sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
-    return tuple(None if size is None else positive_integer(size, "output_shape") for size in sizes)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from hgq_core.errors import ConfigError
 from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
-from hgq_core.layers import Average, Contraction, Declaration, Dot, Joined, Merge, Trace, Value
+from hgq_core.layers import Average, Contraction, Declaration, Dot, Joined, Merge, Trace, Value, check_equation
+from hgq_core.layers.merge import several
 from hgq_keras._checks import inner_axis, integer
 from hgq_keras.layers._base import QLayer
 
@@ -67,8 +69,21 @@ class _Merged(QLayer):
         return config | {"iq_confs": config.pop("iq_conf")}
 
 
+class _Elementwise(_Merged):
+    """The same, element by element, broadcasting as NumPy."""
+
+    def compute_mask(self, inputs: Any, previous_mask: Sequence[Any] | None = None) -> Any:  # noqa: ARG002 (of Keras)
+        """The places that one of the masks keeps, as of Keras' own merging layers; None where an input has none."""
+        if previous_mask is None or any(mask is None for mask in previous_mask):
+            return None
+        kept, *others = previous_mask
+        for mask in others:
+            kept = keras.ops.logical_or(kept, mask)
+        return kept
+
+
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QAdd(_Merged):
+class QAdd(_Elementwise):
     """``y = iq_0(x_0) + iq_1(x_1) + ...``, broadcasting as NumPy; the arguments are those of every layer of tensors.
 
     EBOPs: ``0.65 * (sum of bits - sum of the smallest operand's bits)``.
@@ -87,7 +102,7 @@ class QAdd(_Merged):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QSubtract(_Merged):
+class QSubtract(_Elementwise):
     """``y = iq_0(x_0) - iq_1(x_1)``, of two tensors; see `QAdd`."""
 
     def declaration(self) -> Declaration:
@@ -95,7 +110,7 @@ class QSubtract(_Merged):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QMultiply(_Merged):
+class QMultiply(_Elementwise):
     """``y = iq_0(x_0) * iq_1(x_1) * ...``; see `QAdd`. EBOPs: the sum of the products of bits."""
 
     def declaration(self) -> Declaration:
@@ -103,7 +118,7 @@ class QMultiply(_Merged):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QMaximum(_Merged):
+class QMaximum(_Elementwise):
     """``y = max(iq_0(x_0), iq_1(x_1), ...)``; see `QAdd`. EBOPs: sum of bits less the sum of the smallest one's."""
 
     def declaration(self) -> Declaration:
@@ -111,7 +126,7 @@ class QMaximum(_Merged):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QMinimum(_Merged):
+class QMinimum(_Elementwise):
     """``y = min(iq_0(x_0), iq_1(x_1), ...)``; see `QMaximum`."""
 
     def declaration(self) -> Declaration:
@@ -119,7 +134,7 @@ class QMinimum(_Merged):
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QAveragePow2(_Merged):
+class QAveragePow2(_Elementwise):
     """``y = (iq_0(x_0) + iq_1(x_1) + ...) * 2**round(log2(1 / n))`` of n tensors; see `QAdd`, whose EBOPs it has."""
 
     def declaration(self) -> Declaration:
@@ -133,7 +148,8 @@ class QEinsum(_Merged):
     EBOPs: the same contraction of the two tensors of bits, summed.
 
     Args:
-        equation: of two operands, the batch axis first in each and in the output: ``"bij,bjk->bik"``.
+        equation: of two operands, the batch axis first in each and in the output: ``"bij,bjk->bik"``;
+            ``...`` stands for the same axes in each.
         iq_confs: one quantizer configuration for both inputs, or one for each.
         oq_conf: output quantizer; giving one enables it.
         enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
@@ -175,7 +191,8 @@ class QEinsum(_Merged):
             ebops_factor=ebops_factor,
             **kwargs,
         )
-        self.equation = str(equation)
+        self.equation = check_equation(equation, f"layer {self.name!r}: equation")
+        self.supports_masking = False
 
     def declaration(self) -> Declaration:
         return Contraction(self.equation)
@@ -234,12 +251,17 @@ class QDot(_Merged):
             **kwargs,
         )
         both = tuple(axes) if isinstance(axes, list | tuple) else (axes, axes)
+        if len(both) != 2:
+            message = f"layer {self.name!r}: axes: received {axes!r}, expected a number, or one for each of both inputs"
+            raise ConfigError(message)
         self.axes = tuple(integer(n, f"layer {self.name!r}: axes") for n in both)
+        self.supports_masking = False
 
     def declaration(self) -> Declaration:
         return self._declared
 
     def _declared(self, t: Trace, *xs: Value) -> Value:
+        several(xs, 2)
         first, second = (inner_axis(axis, t.shape(x), "axes") for axis, x in zip(self.axes, xs, strict=True))
         return Dot((first, second))(t, *xs)
 
@@ -295,6 +317,7 @@ class QConcatenate(_Merged):
             **kwargs,
         )
         self.axis = integer(axis, f"layer {self.name!r}: axis")
+        self.supports_masking = False
 
     def declaration(self) -> Declaration:
         return lambda t, *xs: Joined(inner_axis(self.axis, t.shape(xs[0]), "axis"))(t, *xs)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras import ops
 
-from hgq_core.errors import ConfigError
 from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, weight_of
-from hgq_core.numbers import checked
-from hgq_keras._checks import integer
+from hgq_keras._checks import averaging, inner_axis, integer, replicas
 from hgq_keras._computed import computed
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
@@ -20,34 +15,11 @@ from hgq_keras.config import configured
 from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from hgq_core.layers.steps import Statistics
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QBatchNormalization", "moving_statistics"]
-
-
-def moving_statistics(
-    layer: QLayer, kind: Statistics, x: Any, momentum: float, *, training: bool, synchronized: bool = False
-) -> tuple[Any, Any]:
-    """Mean and variance: of the batch in training, which moves the averages; else the moving averages.
-
-    Args:
-        layer: that holds the averages.
-        kind: their slots and axes.
-        x: data.
-        momentum: of the averages.
-        training: whether the layer trains.
-        synchronized: whether the statistics are those of all replicas.
-    """
-    mean, variance = (ops.convert_to_tensor(layer.weight_of_slot(slot)) for slot in (kind.mean, kind.variance))
-    if not training or not layer.trainable:
-        return mean, variance
-    batch = ops.moments(x, axes=kind.axes, synchronized=synchronized)
-    for slot, old, new in zip((kind.mean, kind.variance), (mean, variance), batch, strict=True):
-        layer.weight_of_slot(slot).assign(old * momentum + new * (1.0 - momentum))
-    return batch[0], batch[1]
+__all__ = ["QBatchNormalization"]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
@@ -62,7 +34,7 @@ class QBatchNormalization(QLayer):
     each replica also normalises with the statistics of all.
 
     Args:
-        axis: the last axis, -1; no other can be normalised.
+        axis: of the channels, along which it normalises; the batch axis is 0.
         momentum: of the moving averages.
         epsilon: added to the variance.
         center: learn an offset.
@@ -89,7 +61,7 @@ class QBatchNormalization(QLayer):
 
     Raises:
         ConfigError: a momentum outside [0, 1], an epsilon that is not positive, ``synchronized`` without TensorFlow,
-            another axis than the last.
+            the batch axis, or an axis that the data do not have.
     """
 
     weight_arguments: Mapping[str, str] = {"bn_beta": "beta"}
@@ -133,15 +105,8 @@ class QBatchNormalization(QLayer):
             **kwargs,
         )
         self.axis = integer(axis, f"layer {self.name!r}: axis")
-        self.momentum = _checked(momentum, "momentum", "a number from 0 to 1", lambda n: 0 <= n <= 1, self.name)
-        self.epsilon = _checked(epsilon, "epsilon", "a finite number above 0", lambda n: 0 < n < inf, self.name)
-        self.synchronized = bool(synchronized)
-        if self.synchronized and keras.backend.backend() != "tensorflow":
-            message = (
-                f"layer {self.name!r}: received synchronized=True on {keras.backend.backend()}; "
-                "only TensorFlow has it, expected False"
-            )
-            raise ConfigError(message)
+        self.momentum, self.epsilon = averaging(momentum, epsilon, self.name)
+        self.synchronized = replicas(synchronized, self.name)
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = keras.initializers.get(beta_initializer)
@@ -159,19 +124,11 @@ class QBatchNormalization(QLayer):
         self.bn_beta = None
 
     def declaration(self) -> Declaration:
-        normalize = BatchNormalization(self.epsilon, self.center, self.scale, beta="bn_beta")
-        return partial(self._checked_axis, normalize)
+        return self._declared
 
-    def _checked_axis(self, normalize: BatchNormalization, t: Trace, x: Value) -> Value:
-        rank = len(t.shape(x)) + 1
-        if self.axis not in (-1, rank - 1):
-            message = f"received axis={self.axis} for data with {rank} axes, expected the last axis, -1"
-            raise ConfigError(message)
-        return normalize(t, x)
-
-    def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:
-        """Mean and variance: of the batch in training, which moves the averages; else the moving averages."""
-        return moving_statistics(self, kind, x, self.momentum, training=training, synchronized=self.synchronized)
+    def _declared(self, t: Trace, x: Value) -> Value:
+        axis = inner_axis(self.axis, t.shape(x), "axis")
+        return BatchNormalization(self.epsilon, self.center, self.scale, beta="bn_beta", axis=axis)(t, x)
 
     @property
     @computed
@@ -207,12 +164,3 @@ class QBatchNormalization(QLayer):
             "kq_conf": serialize(self._kq_conf),
             "bq_conf": serialize(self._bq_conf),
         }
-
-
-def _checked(value: Any, argument: str, expected: str, allows: Callable[[float], bool], layer: str) -> float:
-    """The argument as a float; raises ConfigError if it is not as expected."""
-    number = checked(value, f"layer {layer!r}: {argument}", expected)
-    if not allows(number):
-        message = f"layer {layer!r}: {argument}: received {value!r}, expected {expected}"
-        raise ConfigError(message)
-    return number

@@ -18,7 +18,7 @@ from hgq_keras.config import QuantizerConfig
 from hgq_keras.layers._walk import children
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -43,6 +43,10 @@ class Slotted(ComputedProperties, keras.Layer):
     input_in_table = False
     """Whether the declaration places the input quantizer itself, where data have been brought to tables."""
 
+    momentum: float | None = None
+    """How much of a moving average of statistics stays in each step, where the declaration takes statistics."""
+    synchronized = False
+    """Whether statistics are those of all replicas (TensorFlow only)."""
     dropout_seed: Any = None
     """The generator of dropout, where the declaration has one; its seed is the attribute ``seed``."""
 
@@ -85,17 +89,16 @@ class Slotted(ComputedProperties, keras.Layer):
         """The variable of a slot of the program."""
         return getattr(self, attribute_of(slot))
 
-    def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:  # noqa: ARG002 (for those that do)
-        """Mean and variance of data, by a layer that declares them.
-
-        Raises:
-            ConfigError: the layer does not say how they are averaged.
-        """
-        message = (
-            f"layer {self.name!r} ({type(self).__name__}): its declaration takes statistics of data and it does not "
-            "say how they are averaged; hold a QBatchNormalization and apply it by t.call, or write statistics()"
-        )
-        raise ConfigError(message)
+    def statistics(self, kind: Statistics, data: Callable[[], Any] | None, training: bool) -> tuple[Any, Any]:
+        """Mean and variance: of the batch in training, which moves the averages; else the moving averages."""
+        mean, variance = (ops.convert_to_tensor(self.weight_of_slot(slot)) for slot in (kind.mean, kind.variance))
+        if data is None or not training or not self.trainable:
+            return mean, variance
+        batch = ops.moments(data(), axes=kind.axes, synchronized=self.synchronized)
+        momentum: float = self.momentum or 0.0
+        for slot, old, new in zip((kind.mean, kind.variance), (mean, variance), batch, strict=True):
+            self.weight_of_slot(slot).assign(old * momentum + new * (1.0 - momentum))
+        return batch[0], batch[1]
 
     @property
     def iq(self) -> Quantizer:
@@ -213,8 +216,13 @@ class Slotted(ComputedProperties, keras.Layer):
                 )
                 raise ConfigError(message)
         for step in self.program.steps:
-            if isinstance(step.kind, Statistics) and type(self).statistics is Slotted.statistics:
-                self.statistics(step.kind, None, training=False)
+            if isinstance(step.kind, Statistics) and self.momentum is None:
+                message = (
+                    f"layer {self.name!r} ({type(self).__name__}): its declaration takes statistics of data and it "
+                    "does not say how they are averaged; give it an attribute momentum, such as 0.99, or hold a "
+                    "QBatchNormalization and apply it by t.call"
+                )
+                raise ConfigError(message)
 
     def _check_held(self) -> None:
         """Raise ConfigError for a layer inside that Keras does not find, or cannot tell from another one by name."""
@@ -241,5 +249,5 @@ class _Given:
     def stored(self, slot: str) -> Any:
         return self._tensors[slot]
 
-    def statistics(self, kind: Statistics, x: Any) -> tuple[Any, Any]:  # noqa: ARG002 (those that were seen)
+    def statistics(self, kind: Statistics, data: Any) -> tuple[Any, Any]:  # noqa: ARG002 (those that were seen)
         return self._tensors[kind.mean], self._tensors[kind.variance]

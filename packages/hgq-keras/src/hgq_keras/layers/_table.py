@@ -9,18 +9,15 @@ import keras
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import Declaration, EdgeNetwork, FrameworkFunction, TableDense, TableEinsum, check_factor
-from hgq_keras._checks import integer, positive_integer
+from hgq_keras._checks import integer, partial_shape, positive_integer
 from hgq_keras._unary import check_elementwise
 from hgq_keras.config import configured
 from hgq_keras.layers._base import QLayer
 from hgq_keras.layers._kernel import declared_activation
-from hgq_keras.layers._linear import partial_shape
-from hgq_keras.layers._norm import moving_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hgq_core.layers.steps import Statistics
     from hgq_keras.config import QuantizerConfig
 
 __all__ = ["QDenseT", "QEinsumDenseT"]
@@ -46,6 +43,7 @@ class _TableLayer(QLayer):
         self.batch_norm, self.bn_center = bool(options["batch_norm"]), bool(options["bn_center"])
         self.bn_scale = bool(options["bn_scale"])
         self.bn_momentum, self.bn_epsilon = float(options["bn_momentum"]), float(options["bn_epsilon"])
+        self.momentum = self.bn_momentum
         if not 0 <= self.bn_momentum <= 1 or not 0 < self.bn_epsilon < inf:
             message = (
                 f"layer {self.name!r}: received bn_momentum={self.bn_momentum} and bn_epsilon={self.bn_epsilon}, "
@@ -74,10 +72,6 @@ class _TableLayer(QLayer):
             "parallelization_factor": self.parallelization_factor,
             "table_idxs": self.table_idxs,
         }
-
-    def statistics(self, kind: Statistics, x: Any, training: bool) -> tuple[Any, Any]:
-        """Mean and variance of each edge: of the batch in training, else the moving averages."""
-        return moving_statistics(self, kind, x, self.bn_momentum, training=training)
 
     def get_config(self) -> dict[str, Any]:
         plain = ("n_hl", "d_hl", "parallelization_factor", "batch_norm", "bn_center", "bn_scale", "bn_momentum")

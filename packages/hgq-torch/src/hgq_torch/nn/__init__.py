@@ -1,36 +1,70 @@
 """Layers whose bit-widths are trained: quantizers around one declared operation."""
 
+from hgq_torch.nn._adaptive import (
+    QAdaptiveAvgPool1d,
+    QAdaptiveAvgPool2d,
+    QAdaptiveAvgPool3d,
+    QAdaptiveMaxPool1d,
+    QAdaptiveMaxPool2d,
+    QAdaptiveMaxPool3d,
+)
 from hgq_torch.nn._attention import QMultiheadAttention
 from hgq_torch.nn._base import QModule
-from hgq_torch.nn._conv import QConv1d, QConv2d
+from hgq_torch.nn._conv import QConv1d, QConv2d, QConv3d
 from hgq_torch.nn._einsum import QEinsumDense
+from hgq_torch.nn._fused_norm import (
+    QBatchNormLinear,
+    QConv1dBatchNorm,
+    QConv2dBatchNorm,
+    QConv3dBatchNorm,
+    QEinsumDenseBatchNorm,
+    QLinearBatchNorm,
+)
 from hgq_torch.nn._linear import QLinear
 from hgq_torch.nn._lookup import QLUT
 from hgq_torch.nn._merge import QAdd, QAverage, QCat, QDot, QEinsum, QMatmul, QMaximum, QMinimum, QMul, QSub
-from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d
-from hgq_torch.nn._pooling import QAvgPool2d, QMaxPool2d
+from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d, QBatchNorm3d
+from hgq_torch.nn._pooling import QAvgPool1d, QAvgPool2d, QAvgPool3d, QMaxPool1d, QMaxPool2d, QMaxPool3d
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
 
 __all__ = [
     "QLUT",
+    "QAdaptiveAvgPool1d",
+    "QAdaptiveAvgPool2d",
+    "QAdaptiveAvgPool3d",
+    "QAdaptiveMaxPool1d",
+    "QAdaptiveMaxPool2d",
+    "QAdaptiveMaxPool3d",
     "QAdd",
     "QAverage",
+    "QAvgPool1d",
     "QAvgPool2d",
+    "QAvgPool3d",
     "QBatchNorm1d",
     "QBatchNorm2d",
+    "QBatchNorm3d",
+    "QBatchNormLinear",
     "QCat",
     "QConv1d",
+    "QConv1dBatchNorm",
     "QConv2d",
+    "QConv2dBatchNorm",
+    "QConv3d",
+    "QConv3dBatchNorm",
     "QDot",
     "QEinsum",
     "QEinsumDense",
+    "QEinsumDenseBatchNorm",
     "QEinsumDenseT",
     "QLinear",
+    "QLinearBatchNorm",
     "QLinearT",
     "QMatmul",
+    "QMaxPool1d",
     "QMaxPool2d",
+    "QMaxPool3d",
     "QMaximum",
     "QMean",
     "QMinimum",

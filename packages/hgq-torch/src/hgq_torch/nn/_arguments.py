@@ -8,7 +8,7 @@ from typing import Any
 from hgq_core.errors import ConfigError
 from hgq_core.layers import check_factor as check_instances
 
-__all__ = ["check_factor", "inner_axis", "per_axis", "positive"]
+__all__ = ["averaging", "check_factor", "data_dims", "inner_axis", "per_axis", "positive"]
 
 
 def positive(size: Any, name: str) -> int:
@@ -40,6 +40,19 @@ def check_factor(factor: int) -> int:
     return int(factor)
 
 
+def data_dims(dim: Any) -> tuple[int, ...]:
+    """The axes of data that were given, one or several; raises ConfigError for anything else, the batch axis too.
+
+    >>> data_dims(-1), data_dims([1, 2])
+    ((-1,), (1, 2))
+    """
+    given = tuple(dim) if isinstance(dim, Sequence) and not isinstance(dim, str) else (dim,)
+    if not given or any(isinstance(n, bool) or not hasattr(n, "__index__") or n == 0 for n in given):
+        message = f"dim: received {dim!r}, expected axes of the data, and not the batch axis, 0"
+        raise ConfigError(message)
+    return tuple(int(n) for n in given)
+
+
 def inner_axis(axis: int, rank: int, name: str) -> int:
     """An axis as PyTorch counts it, the batch axis being 0, as declarations count: without the batch axis, from 0.
 
@@ -50,3 +63,15 @@ def inner_axis(axis: int, rank: int, name: str) -> int:
         message = f"{name}: received {axis}, expected an axis of data with {rank} axes, and not the batch axis, 0"
         raise ConfigError(message)
     return axis % rank - 1
+
+
+def averaging(eps: float, momentum: float | None) -> tuple[float, float | None]:
+    """Eps and momentum of a batch normalisation; raises ConfigError for numbers that no average has."""
+    for number, name, expected, right in (
+        (eps, "eps", "a finite number above 0", 0.0 < eps < float("inf")),
+        (momentum, "momentum", "None or a number from 0 to 1", momentum is None or 0.0 <= momentum <= 1.0),
+    ):
+        if not right:
+            message = f"{name}: received {number!r}, expected {expected}"
+            raise ConfigError(message)
+    return float(eps), None if momentum is None else float(momentum)

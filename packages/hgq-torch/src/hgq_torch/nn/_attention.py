@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import Fuse, MultiHeadAttention
+from hgq_core.layers import Fuse, MultiHeadAttention, SequenceProjection
+from hgq_torch._make import make_quantizer
 from hgq_torch._quantizer import Quantizer
 from hgq_torch._slots import Layout, Turn
 from hgq_torch.nn._arguments import check_factor, positive
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["QMultiheadAttention"]
 
 _PARTS = ("query", "key", "value", "output")
+_MAPS = {"key_proj": "key_positions", "value_proj": "value_positions", "kv_proj": "kv_positions"}
 _FUSED: Mapping[str, tuple[str, ...]] = {"none": (), "kv": ("key",), "qkv": ("key", "query")}
 _NAMES = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "out_proj"}
 
@@ -35,7 +38,9 @@ class QMultiheadAttention(QModule):
     tables. It returns the output alone, as `torch.nn.MultiheadAttention` with ``need_weights=False`` its first value.
 
     A set has no order: by default each width of data serves all positions, so that the output moves with the elements
-    of the input. A specification that is given has the granularity that it says.
+    of the input: the quantizers of inputs have one for each feature, those of queries, keys and values for each head
+    and feature, those of products for each head. A specification that is given, a dict or a scope that names axes, has
+    the granularity that it says.
 
     EBOPs: those of the four projections, the two contractions of data, and softmax.
 
@@ -58,6 +63,11 @@ class QMultiheadAttention(QModule):
             as in PyTorch. Hardware has one mask: it is an argument of the layer, not of its call.
         is_causal: whether a query attends to keys at its own position and before only.
         dims: positions that attend to each other, the batch axis being 0; None: all.
+        proj_positions: positions of key and value after a linear map of theirs, one number for each axis of ``dims``,
+            as in Linformer (arXiv:2006.04768), whose weights ``key_positions_weight`` and ``value_positions_weight``
+            are ``(*positions, *proj_positions)`` and made when the length is known; None: no map.
+        share_proj_positions: whether one map serves both, ``kv_positions_weight``; where key is value, by ``fuse``, it
+            is one circuit.
         fuse: ``"kv"``: key is value, and both are quantized once; ``"qkv"``: query too; ``"none"``: each by itself.
         stable_softmax: see `QSoftmax`.
         allow_heterogeneous_table: see `QSoftmax`.
@@ -89,10 +99,12 @@ class QMultiheadAttention(QModule):
     torch.Size([1, 3, 4])
     """
 
+    fewest_axes: ClassVar[int] = 2
     layouts: ClassVar[Mapping[str, Layout]] = {
         **{f"{p}/kernel": Layout(f"{_NAMES[p]}_weight", Turn.of((1, 2, 0))) for p in _PARTS[:3]},
         "output/kernel": Layout("out_proj_weight", Turn.of((2, 0, 1))),
         **{f"{p}/bias": Layout(f"{_NAMES[p]}_bias") for p in _PARTS},
+        **{f"{p}/kernel": Layout(f"{name}_weight") for p, name in _MAPS.items()},
     }
 
     def __init__(
@@ -111,6 +123,8 @@ class QMultiheadAttention(QModule):
         attn_mask: Any = None,
         is_causal: bool = False,
         dims: Sequence[int] | None = None,
+        proj_positions: int | Sequence[int] | None = None,
+        share_proj_positions: bool = False,
         fuse: Fuse = "none",
         stable_softmax: bool = True,
         allow_heterogeneous_table: bool = False,
@@ -144,7 +158,7 @@ class QMultiheadAttention(QModule):
             enable_ebops=enable_ebops,
             beta0=beta0,
             quantizers={
-                **{f"{part}/{slot}": like for part in _PARTS for slot, like in shared.items()},
+                **{f"{part}/{slot}": like for part in (*_PARTS, *_MAPS) for slot, like in shared.items()},
                 "softmax/iq": softmax_iq,
                 "softmax/exp/iq": exp_iq,
                 "softmax/exp/oq": exp_oq,
@@ -171,6 +185,9 @@ class QMultiheadAttention(QModule):
         self.v_head_dim = self.head_dim if v_head_dim is None else positive(v_head_dim, "v_head_dim")
         self.key_bias = bool(key_bias)
         self.fuse: Fuse = fuse
+        if not 0 <= dropout < 1:
+            message = f"dropout: received {dropout}, expected a rate from 0 to below 1"
+            raise ConfigError(message)
         self.dropout = float(dropout)
         self.use_bias = bool(bias)
         self.attn_mask = None if attn_mask is None else np.asarray(torch.as_tensor(attn_mask).cpu().numpy(), bool)
@@ -179,11 +196,34 @@ class QMultiheadAttention(QModule):
         self.stable_softmax = bool(stable_softmax)
         self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
         self.parallelization_factor = check_factor(parallelization_factor)
+        given = (proj_positions,) if isinstance(proj_positions, int) else proj_positions
+        sizes_after = None if given is None else tuple(positive(n, "proj_positions") for n in given)
+        self.project = None if sizes_after is None else SequenceProjection(sizes_after, bool(share_proj_positions))
+        shared = self._attention().shared_output()
+        if self.enable_oq and (oq is None or (isinstance(oq, dict) and not any(n.endswith("_axis") for n in oq))):
+            self.made.given["oq"] = shared | (oq or {})
+        if self.project is None:
+            self._begin()
+        else:
+            self._begin_quantizers()
+
+    def _begin_quantizers(self) -> None:
+        """Make quantizers in the scope in which the layer is written; weights wait for the length of the sequence."""
+        for slot, what in self._attention().smallest().quantizers.items():
+            self.made.given[slot] = make_quantizer(
+                self.made.given.get(slot),
+                what.place,
+                None,
+                what.overrides,
+                device=self.beta.device,
+                dtype=self.beta.dtype,
+            )
+
+    def _begin(self) -> None:
+        rank = 1 if self.dims is None else max(1, *self.dims, *(-n - 1 for n in self.dims))
+        others = (1,) * (rank - 1)
         queries, keys = (1, 1) if self.attn_mask is None else self.attn_mask.shape[-2:]
-        rank = 1 if self.dims is None else max(1, *self.dims)
-        query, key = (*(1,) * (rank - 1), queries), (*(1,) * (rank - 1), keys)
-        sizes = ((*query, self.embed_dim), (*key, self.kdim), (*key, self.vdim))
-        self.begin(*sizes)
+        self.begin((*others, queries, self.embed_dim), (*others, keys, self.kdim), (*others, keys, self.vdim))
 
     def declaration(self) -> Declaration:
         """Four projections, two contractions of data, softmax."""
@@ -191,6 +231,9 @@ class QMultiheadAttention(QModule):
 
     def _declared(self, t: Trace, query: Value, key: Value | None = None, value: Value | None = None) -> Value:
         key = query if key is None else key
+        return self._attention()(t, query, key if value is None else value, key)
+
+    def _attention(self) -> MultiHeadAttention:
         return MultiHeadAttention(
             self.num_heads,
             self.head_dim,
@@ -206,7 +249,8 @@ class QMultiheadAttention(QModule):
             causal=self.is_causal,
             dropout=self.dropout,
             parallelization_factor=self.parallelization_factor,
-        )(t, query, key if value is None else value, key)
+            project=self.project,
+        )
 
     @property
     def title(self) -> str:
@@ -216,10 +260,14 @@ class QMultiheadAttention(QModule):
     def reset_parameters(self) -> None:
         """Initialise weights by Xavier's uniform rule, and biases by 0."""
         for name in _NAMES.values():
-            weight: nn.Parameter = getattr(self, f"{name}_weight")
+            weight: Any = getattr(self, f"{name}_weight")
             nn.init.xavier_uniform_(weight.view(weight.shape[0] * (weight.shape[1] if name != "out_proj" else 1), -1))
             if self.use_bias and (self.key_bias or name != "k_proj"):
                 nn.init.zeros_(getattr(self, f"{name}_bias"))
+        for name in _MAPS.values():
+            weight = getattr(self, f"{name}_weight", None)
+            if weight is not None and self.project is not None:
+                nn.init.xavier_uniform_(weight.view(-1, math.prod(self.project.sizes)))
 
     def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """The output ``(batch, *positions, embed_dim)``; key is query, and value is key, where they are not given.

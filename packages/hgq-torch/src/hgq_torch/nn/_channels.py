@@ -26,7 +26,7 @@ def check_channels(shapes: Sequence[Sequence[int]], ranks: Sequence[int], channe
     if not right:
         received = ", ".join(str(("batch", *shape)).replace("'", "") for shape in shapes)
         first = "channels" if channels is None else str(channels)
-        spatial = {0: "", 1: ", length", 2: ", height, width"}
+        spatial = {0: "", 1: ", length", 2: ", height, width", 3: ", depth, height, width"}
         expected = " or ".join(f"(batch, {first}{spatial[rank]})" for rank in ranks)
         message = f"{title}: received {received}, expected {expected}, channels first"
         raise ShapeError(message)

@@ -2,116 +2,70 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor, nn
-
-from hgq_core.errors import ConfigError
-from hgq_core.layers import ChannelsFirst, Convolution
-from hgq_torch._slots import Layout, Turn
-from hgq_torch.nn._activated import Activated
-from hgq_torch.nn._arguments import check_factor, per_axis, positive
-from hgq_torch.nn._channels import check_channels, declared_padding
+from hgq_torch.nn._arguments import check_factor
+from hgq_torch.nn._window import LAYOUTS, Windowed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import torch
 
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
-    from hgq_torch._quantizer import Quantizer
+    from hgq_torch._slots import Layout
 
-__all__ = ["QConv1d", "QConv2d"]
+__all__ = ["QConv1d", "QConv2d", "QConv3d"]
 
 
-class _Convolution(Activated):
-    """Abstract over the number of spatial axes."""
+class _Convolution(Windowed):
+    """Abstract over the number of spatial axes; the arguments are those of `QConv2d`."""
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
-    kq: Quantizer
-    bq: Quantizer | None
-    rank: ClassVar[int]
-    paddings: ClassVar[Sequence[str]]
-    parallelization_factor: int
-
-    def set_window(
-        self, in_channels: int, out_channels: int, window: tuple[Any, Any, Any, Any], groups: int, padding_mode: str
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] | str = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        activation: str | None = None,
+        *,
+        kq: QuantizerLike = None,
+        bq: QuantizerLike = None,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        parallelization_factor: int = -1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        """Take the arguments that say what is convolved; ``window`` is kernel_size, stride, padding, dilation."""
-        self.in_channels, self.out_channels = (
-            positive(in_channels, "in_channels"),
-            positive(out_channels, "out_channels"),
+        super().__init__(
+            activation,
+            iq=iq,
+            oq=oq,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            quantizers={"kq": kq, "bq": bq},
+            device=device,
+            dtype=dtype,
         )
-        self.groups = positive(groups, "groups")
-        kernel_size, stride, padding, dilation = window
-        self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size")
-        self.stride = per_axis(stride, self.rank, "stride")
-        self.dilation = per_axis(dilation, self.rank, "dilation")
-        self.padding = declared_padding(padding, self.rank, self.paddings)
-        if in_channels % groups or out_channels % groups:
-            message = f"groups: received {groups}, expected a divisor of {in_channels} and of {out_channels} channels"
-            raise ConfigError(message)
-        if padding_mode != "zeros":
-            message = f"padding_mode: received {padding_mode!r}, expected 'zeros'; pad the data before the layer"
-            raise ConfigError(message)
-
-    def make(self, bias: bool) -> None:
-        """Weights and quantizers, from the smallest image that so many windows fit into."""
-        self.use_bias = bool(bias)
-        first, *others = (d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
-        first += self.stride[0] * (max(self.parallelization_factor, 1) - 1)
-        self.begin((self.in_channels, first, *others))
-        if not bias:
-            self.register_parameter("bias", None)
-            self.register_module("bq", None)
-
-    def build(self, *shapes: Sequence[int]) -> None:
-        """See `QModule.build`."""
-        check_channels(shapes, (self.rank,), self.in_channels, self.title)
-        super().build(*shapes)
+        self.set_window(in_channels, out_channels, (kernel_size, stride, padding, dilation), groups, padding_mode)
+        self.parallelization_factor = check_factor(parallelization_factor)
+        self.make(bias)
 
     def declaration(self) -> Declaration:
         """Convolve, Add, Relu, channels last inside."""
-        return ChannelsFirst(
-            Convolution(
-                self.out_channels,
-                self.kernel_size,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.groups,
-                use_bias=self.use_bias,
-                activation=self.declared_activation,
-                parallelization_factor=self.parallelization_factor,
-            )
-        )
-
-    @property
-    def title(self) -> str:
-        """The layer in messages."""
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size})"
-
-    def reset_parameters(self) -> None:
-        """Initialise weight and bias as `torch.nn.Conv2d` does."""
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.use_bias and self.bias is not None:
-            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
-            nn.init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # one input
-        """The output for x ``(batch, *input_shape)``; see `QModule.forward`."""
-        return super().forward(x)
-
-    def extra_repr(self) -> str:
-        """Channels, window, bias and activation."""
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.use_bias}, "
-            f"activation={self.activation!r}"
-        )
+        return self.convolution()
 
 
 class QConv1d(_Convolution):
@@ -156,49 +110,7 @@ class QConv1d(_Convolution):
     """
 
     rank: ClassVar[int] = 1
-    paddings: ClassVar[Sequence[str]] = ("valid", "same", "causal")
-    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout("weight", Turn.of((2, 1, 0)))}
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int],
-        stride: int | tuple[int] = 1,
-        padding: int | tuple[int] | str = 0,
-        dilation: int | tuple[int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        activation: str | None = None,
-        *,
-        kq: QuantizerLike = None,
-        bq: QuantizerLike = None,
-        iq: QuantizerLike = None,
-        oq: QuantizerLike = None,
-        enable_iq: bool | None = None,
-        enable_oq: bool | None = None,
-        enable_ebops: bool | None = None,
-        beta0: float | None = None,
-        parallelization_factor: int = -1,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(
-            activation,
-            iq=iq,
-            oq=oq,
-            enable_iq=enable_iq,
-            enable_oq=enable_oq,
-            enable_ebops=enable_ebops,
-            beta0=beta0,
-            quantizers={"kq": kq, "bq": bq},
-            device=device,
-            dtype=dtype,
-        )
-        self.set_window(in_channels, out_channels, (kernel_size, stride, padding, dilation), groups, padding_mode)
-        self.parallelization_factor = check_factor(parallelization_factor)
-        self.make(bias)
+    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": LAYOUTS[1]}
 
 
 class QConv2d(_Convolution):
@@ -243,46 +155,49 @@ class QConv2d(_Convolution):
     """
 
     rank: ClassVar[int] = 2
-    paddings: ClassVar[Sequence[str]] = ("valid", "same")
-    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout("weight", Turn.of((3, 2, 0, 1)))}
+    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": LAYOUTS[2]}
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        activation: str | None = None,
-        *,
-        kq: QuantizerLike = None,
-        bq: QuantizerLike = None,
-        iq: QuantizerLike = None,
-        oq: QuantizerLike = None,
-        enable_iq: bool | None = None,
-        enable_oq: bool | None = None,
-        enable_ebops: bool | None = None,
-        beta0: float | None = None,
-        parallelization_factor: int = -1,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(
-            activation,
-            iq=iq,
-            oq=oq,
-            enable_iq=enable_iq,
-            enable_oq=enable_oq,
-            enable_ebops=enable_ebops,
-            beta0=beta0,
-            quantizers={"kq": kq, "bq": bq},
-            device=device,
-            dtype=dtype,
-        )
-        self.set_window(in_channels, out_channels, (kernel_size, stride, padding, dilation), groups, padding_mode)
-        self.parallelization_factor = check_factor(parallelization_factor)
-        self.make(bias)
+
+class QConv3d(_Convolution):
+    r"""A convolution over volumes whose input, weight and bias have trained widths.
+
+    .. math:: y = Q_o(\operatorname{act}(Q_i(x) * Q_k(W) + Q_b(b)))
+
+    The weight is stored as that of `torch.nn.Conv3d`. The quantized input is padded, with zeros.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of the window, a number, or one for each of depth, height, width; so for the next ones.
+        stride: of the window.
+        padding: zeros on both sides, or ``"valid"`` or ``"same"``;
+            ``"same"`` goes with a stride too, and then gives ``ceil(size / stride)`` positions.
+        dilation: of the window.
+        groups: of channels.
+        bias: whether there is a bias.
+        padding_mode: ``"zeros"``.
+        activation: None or ``"relu"``.
+        kq: quantizer of the weight, seen as it is stored, with three spatial axes behind the channels; see `QLinear`.
+        bq: quantizer of the bias, seen as ``(out_channels,)``.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        parallelization_factor: how many output positions are built in hardware, -1 for all.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ConfigError: a size below 1, groups that do not divide the channels, an unknown option, or low precision.
+
+    Shape: ``(batch, in_channels, depth, height, width)``, sizes as those of `torch.nn.Conv3d`.
+
+    >>> import torch
+    >>> QConv3d(3, 4, 3, padding=1)(torch.zeros(1, 3, 4, 4, 4)).shape
+    torch.Size([1, 4, 4, 4, 4])
+    """
+
+    rank: ClassVar[int] = 3
+    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": LAYOUTS[3]}

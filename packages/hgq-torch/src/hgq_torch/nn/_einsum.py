@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hgq_torch._make import QuantizerLike
     from hgq_torch._quantizer import Quantizer
 
-__all__ = ["QEinsumDense"]
+__all__ = ["QEinsumDense", "glorot_bound"]
 
 
 class QEinsumDense(Activated):
@@ -126,13 +126,7 @@ class QEinsumDense(Activated):
 
     def reset_parameters(self) -> None:
         """Glorot's uniform kernel and a bias of zeros, as Keras has them."""
-        data, _, rest = self.equation.replace(" ", "").partition(",")
-        letters = rest.partition("->")[0].replace("...", "")
-        sizes = dict(zip(letters, self.kernel.shape[-len(letters) :], strict=False)) if letters else {}
-        output = rest.partition("->")[2]
-        fan_in = math.prod(n for letter, n in sizes.items() if letter not in output)
-        fan_out = math.prod(n for letter, n in sizes.items() if letter not in data)
-        bound = math.sqrt(6 / (fan_in + fan_out))
+        bound = glorot_bound(self.equation, self.kernel.shape)
         nn.init.uniform_(self.kernel, -bound, bound)
         if self.bias_axes is not None and self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -147,3 +141,14 @@ class QEinsumDense(Activated):
             f"{self.equation!r}, {self.partial_output_shape}, bias_axes={self.bias_axes!r}, "
             f"activation={self.activation!r}, input_shape={self.input_shape}"
         )
+
+
+def glorot_bound(equation: str, kernel: Sequence[int]) -> float:
+    """Of Glorot's uniform kernels of an equation: ``sqrt(6 / (fan_in + fan_out))``."""
+    data, _, rest = equation.replace(" ", "").partition(",")
+    letters = rest.partition("->")[0].replace("...", "")
+    sizes = dict(zip(letters, kernel[-len(letters) :], strict=False)) if letters else {}
+    output = rest.partition("->")[2]
+    fan_in = math.prod(n for letter, n in sizes.items() if letter not in output)
+    fan_out = math.prod(n for letter, n in sizes.items() if letter not in data)
+    return math.sqrt(6 / (fan_in + fan_out))

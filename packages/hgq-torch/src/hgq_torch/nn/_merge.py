@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from hgq_core.errors import ConfigError
 from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
-from hgq_core.layers import Average, Contraction, Dot, Joined, Matmul, Merge
-from hgq_core.linear import Contract
-from hgq_torch.nn._arguments import inner_axis, positive
+from hgq_core.layers import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
+from hgq_torch.nn._arguments import data_dims, inner_axis, positive
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
     import torch
 
+    from hgq_core.graph.ops import Shape
     from hgq_core.layers import Declaration, Trace, Value
     from hgq_torch._make import QuantizerLike
 
@@ -156,7 +156,8 @@ class QEinsum(QModule):
     EBOPs: the same contraction of the two tensors of bits, summed.
 
     Args:
-        equation: of two operands, the batch axis first in each and in the output: ``"bij,bjk->bik"``.
+        equation: of two operands, the batch axis first in each and in the output: ``"bij,bjk->bik"``;
+            ``...`` stands for the same axes in each.
         iq: what the quantizers ``iq_0`` and ``iq_1`` of the inputs are made of, not a `hgq_torch.Quantizer`.
         oq: quantizer of the output; giving one enables it.
         enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
@@ -198,8 +199,8 @@ class QEinsum(QModule):
             device=device,
             dtype=dtype,
         )
-        self.equation = str(equation).replace(" ", "")
-        self.begin(*((1,) * (len(term) - 1) for term in Contract(self.equation).terms[:2]))
+        self.equation = check_equation(equation)
+        self.begin(*map(_smallest, equation.replace(" ", "").partition("->")[0].split(",")))
 
     def declaration(self) -> Declaration:
         """Contract."""
@@ -265,7 +266,10 @@ class QDot(QModule):
             device=device,
             dtype=dtype,
         )
-        self.dims = (dims, dims) if isinstance(dims, int) else tuple(dims)
+        self.dims = data_dims((dims, dims) if isinstance(dims, int) else dims)
+        if len(self.dims) != 2:
+            message = f"dims: received {dims!r}, expected an axis, or one for each of both tensors"
+            raise ConfigError(message)
         self.begin(*((1,) * max(1, axis, -axis) for axis in self.dims))
 
     def declaration(self) -> Declaration:
@@ -386,7 +390,7 @@ class QCat(QModule):
             device=device,
             dtype=dtype,
         )
-        self.number, self.dim = counted(number), int(dim)
+        self.number, (self.dim,) = counted(number), data_dims((dim,))
         self.begin(*[(1,) * max(self.dim, -self.dim, 1)] * self.number)
 
     def declaration(self) -> Declaration:
@@ -399,6 +403,12 @@ class QCat(QModule):
     def extra_repr(self) -> str:
         """Number of tensors, and the axis."""
         return f"{self.number}, dim={self.dim}"
+
+
+def _smallest(term: str) -> Shape:
+    """A shape, batch axis left out, that a term takes: its ellipsis stands for no axis but the batch."""
+    named = len(term.replace("...", ""))
+    return (1,) * (named if term.startswith("...") else max(named - 1, 0))
 
 
 def counted(number: int) -> int:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from hgq_core.errors import ConfigError
 from hgq_core.layers import BatchNormalization, ChannelsFirst
 from hgq_torch._slots import Layout
-from hgq_torch.nn._arguments import positive
+from hgq_torch.nn._arguments import averaging, positive
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._channels import check_channels
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from hgq_torch._make import QuantizerLike
     from hgq_torch._quantizer import Quantizer
 
-__all__ = ["QBatchNorm1d", "QBatchNorm2d"]
+__all__ = ["QBatchNorm1d", "QBatchNorm2d", "QBatchNorm3d"]
 
 
 class _BatchNorm(QModule):
@@ -44,10 +43,7 @@ class _BatchNorm(QModule):
     def set_options(self, num_features: int, eps: float, momentum: float | None, affine: bool) -> None:
         """Take the arguments that say how it normalises."""
         self.num_features = positive(num_features, "num_features")
-        self.eps = float(eps)
-        _between(eps, "eps", "a finite number above 0", 0.0 < eps < float("inf"))
-        inside = momentum is None or 0.0 <= momentum <= 1.0
-        self.momentum = _between(momentum, "momentum", "None or a number from 0 to 1", inside)
+        self.eps, self.momentum = averaging(eps, momentum)
         self.affine = bool(affine)
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=self.beta.device))
 
@@ -72,13 +68,6 @@ class _BatchNorm(QModule):
     def extra_repr(self) -> str:
         """Features and options."""
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
-
-
-def _between(number: float | None, name: str, expected: str, right: bool) -> float | None:
-    if not right:
-        message = f"{name}: received {number!r}, expected {expected}"
-        raise ConfigError(message)
-    return None if number is None else float(number)
 
 
 class QBatchNorm1d(_BatchNorm):
@@ -185,6 +174,75 @@ class QBatchNorm2d(_BatchNorm):
     """
 
     ranks: ClassVar[Sequence[int]] = (2,)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        *,
+        kq: QuantizerLike = None,
+        bq: QuantizerLike = None,
+        iq: QuantizerLike = None,
+        oq: QuantizerLike = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            iq=iq,
+            oq=oq,
+            enable_iq=enable_iq,
+            enable_oq=enable_oq,
+            enable_ebops=enable_ebops,
+            beta0=beta0,
+            quantizers={"kq": kq, "bq": bq},
+            device=device,
+            dtype=dtype,
+        )
+        self.set_options(num_features, eps, momentum, affine)
+        self.begin((num_features, 1, 1))
+
+
+class QBatchNorm3d(_BatchNorm):
+    r"""Batch normalisation by a quantized scale and offset, of volumes with channels first.
+
+    .. math:: y = Q_o(Q_i(x) \, Q_k(s) + Q_b(o)), \quad s = \gamma / \sqrt{\sigma^2 + \epsilon}, \quad o = \beta - \mu s
+
+    In training mean and variance are those of the batch; at inference the running averages, of which the variance is
+    unbiased. Names and momentum are those of `torch.nn.BatchNorm3d`: ``weight`` and ``bias`` are gamma and beta.
+
+    Args:
+        num_features: channels.
+        eps: added to the variance.
+        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
+        affine: whether gamma and beta are learned.
+        kq: quantizer of the scale, seen as ``(num_features,)``; see `QLinear`.
+        bq: quantizer of the offset, seen as ``(num_features,)``.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
+    Raises:
+        ConfigError: a size below 1, an eps that is not above 0, a momentum outside of 0 to 1, or low precision.
+
+    Shape: ``(batch, num_features, depth, height, width)``.
+
+    >>> import torch
+    >>> QBatchNorm3d(3).eval()(torch.zeros(4, 3, 2, 2, 2)).shape
+    torch.Size([4, 3, 2, 2, 2])
+    """
+
+    ranks: ClassVar[Sequence[int]] = (3,)
 
     def __init__(
         self,

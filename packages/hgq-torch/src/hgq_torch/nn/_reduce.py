@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hgq_core.layers import Mean, Sum, check_scale
-from hgq_torch.nn._arguments import inner_axis
+from hgq_torch.nn._arguments import data_dims, inner_axis
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ class _Reduced(QModule):
             device=device,
             dtype=dtype,
         )
-        self.dim = (dim,) if isinstance(dim, int) else tuple(dim)
+        self.dim = data_dims(dim)
         self.keepdim = bool(keepdim)
 
     def start(self) -> None:
         """Make the quantizers, for the fewest axes that the arguments allow."""
-        self.begin((1,) * max(1, *self.dim, *(-axis for axis in self.dim)))
+        # Axes that count from both ends may be different ones, which data of few axes do not show.
+        self.begin((1,) * (max(0, *self.dim) + max(0, *(-axis for axis in self.dim))))
 
     def inner_axes(self, shape: Shape) -> tuple[int, ...]:
         """The axes as declarations count them."""
@@ -121,7 +122,7 @@ class QSum(_Reduced):
             device=device,
             dtype=dtype,
         )
-        self.scale = check_scale(float(scale))
+        self.scale = check_scale(scale)
         self.start()
 
     def declaration(self) -> Declaration:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, merge, table
+from hgq_core.conformance.families import attention, fused_norm, merge, table, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,13 +22,17 @@ __all__ = ["CASES", "KINDS"]
 
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **attention.CASES,
+    **fused_norm.CASES,
     **merge.CASES,
     **table.CASES,
+    **windows.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **attention.KINDS,
+    **fused_norm.KINDS,
     **merge.KINDS,
     **table.KINDS,
+    **windows.KINDS,
 }
 """The declaration of a layer, by its kind."""

@@ -20,7 +20,7 @@ from hgq_core.conformance.drawn import (
     weight_spec,
     weight_widths,
 )
-from hgq_core.layers import Declaration, MultiHeadAttention
+from hgq_core.layers import Declaration, MultiHeadAttention, SequenceProjection
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import KBI, KIF, Spec
 
@@ -94,6 +94,37 @@ def _attention(
     return LayerCase((layer,), shape, tensors(rng, count, shape))
 
 
+def _linformer(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    positions: tuple[int, ...],
+    *,
+    shared: bool = False,
+    **options: Any,
+) -> LayerCase:
+    """Attention whose keys and values are mapped to fewer positions."""
+    case = _attention(rng, shape, **options)
+    (layer,), features = case.layers, shape[-1]
+    fuse, rank = layer.options.get("fuse", "none"), len(shape) - 1
+    attended = layer.options.get("attention_axes", tuple(range(rank)))
+    specs, widths, weights = dict(layer.quantizers), dict(layer.widths), dict(layer.weights)
+    sizes = dict(zip(attended, positions, strict=True))
+    fewer = (*(sizes.get(axis, n) for axis, n in enumerate(shape[:-1])), features)
+    one_key = shared and fuse != "none"
+    for name in ("value", "key"):
+        specs[f"{name}/iq"], widths[f"{name}/iq"] = data_spec(), data_widths(rng, fewer)
+        if name == "value" or fuse == "none":
+            specs[f"{name}_proj/iq"], widths[f"{name}_proj/iq"] = data_spec(), data_widths(rng, shape)
+    if one_key:
+        del specs["key/iq"], widths["key/iq"]
+    for name in ("kv_proj",) if shared else ("value_proj", "key_proj"):
+        kernel = numbers(rng, *(shape[axis] for axis in attended), *positions) / 2
+        weights[f"{name}/kernel"], specs[f"{name}/kq"] = kernel, weight_spec()
+        widths[f"{name}/kq"] = weight_widths(rng, kernel)
+    given = {**layer.options, "positions": positions, "shared": shared}
+    return LayerCase((Layer("linformer", given, specs, weights, widths, inputs=layer.inputs),), shape, case.inputs)
+
+
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     "softmax-masked": partial(_softmax, shape=(3, 4), mask=[[1, 0, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]]),
     "softmax-masked-fast": partial(_softmax, shape=(2, 4), mask=[1, 1, 0, 1], stable=False),
@@ -104,6 +135,12 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     "attention-key-is-value": partial(_attention, count=2, fuse="kv", stable=False),
     "attention-two-axes": partial(_attention, shape=(2, 2, 2), key=1),
     "attention-one-of-two-axes": partial(_attention, shape=(2, 2, 2), key=1, attention_axes=(1,)),
+    "linformer": partial(_linformer, shape=(3, 2), positions=(2,)),
+    "linformer-shared": partial(_linformer, shape=(3, 2), positions=(2,), shared=True, stable=False),
+    "linformer-key-is-value": partial(_linformer, shape=(3, 2), positions=(2,), count=2, fuse="kv"),
+    "linformer-fused-shared": partial(_linformer, shape=(4, 2), positions=(2,), count=1, fuse="qkv", shared=True),
+    "linformer-two-axes": partial(_linformer, shape=(2, 3, 2), positions=(1, 2), key=1),
+    "linformer-one-of-two-axes": partial(_linformer, shape=(2, 3, 2), positions=(2,), key=1, attention_axes=(1,)),
 }
 
 
@@ -118,7 +155,8 @@ def _declared(layer: Layer) -> Declaration:
         stable=options.get("stable", True),
         mask=options.get("mask"),
         causal=options.get("causal", False),
+        project=SequenceProjection(options["positions"], options["shared"]) if "positions" in options else None,
     )
 
 
-KINDS: dict[str, Callable[[Layer], Declaration]] = {"attention": _declared}
+KINDS: dict[str, Callable[[Layer], Declaration]] = {"attention": _declared, "linformer": _declared}

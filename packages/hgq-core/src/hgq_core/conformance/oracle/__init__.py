@@ -10,7 +10,18 @@ from types import ModuleType
 import numpy as np
 
 from hgq_core.conformance.backend import Layer
-from hgq_core.conformance.oracle import attention, linear, lookup, merge, norm, reduce, softmax, table, windows
+from hgq_core.conformance.oracle import (
+    attention,
+    fused_norm,
+    linear,
+    lookup,
+    merge,
+    norm,
+    reduce,
+    softmax,
+    table,
+    windows,
+)
 from hgq_core.conformance.oracle.tensors import Array, quantized
 from hgq_core.conformance.wiring import evaluated, input_count
 
@@ -30,6 +41,11 @@ _FAMILIES: dict[str, ModuleType] = {
     "attention": attention,
     "table_dense": table,
     "table_einsum": table,
+    "linformer": attention,
+    "conv3d": linear,
+    **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
+    **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
+    **dict.fromkeys(("einsum_dense_norm", "norm_dense", "conv1d_norm", "conv2d_norm", "conv3d_norm"), fused_norm),
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),

@@ -27,6 +27,7 @@ class _Terms:
         ends = [terms[axis] for terms in (self.query, self.key) for axis in attended]
         self.scores = f"{others}h{''.join(ends)}"
         self.number = len(attended)
+        self.map = "".join([self.query[axis] for axis in attended] + [self.key[axis] for axis in attended])
 
 
 def _softmax(layer: Layer, scores: tuple[int, ...], number: int) -> tuple[Layer, tuple[int, ...]]:
@@ -52,6 +53,8 @@ def _softmax(layer: Layer, scores: tuple[int, ...], number: int) -> tuple[Layer,
 
 def _source(layer: Layer, name: str) -> str:
     """The part whose input quantizer this one reads through."""
+    if f"{name}/iq" in layer.quantizers:
+        return name
     fused = {"none": (), "kv": ("key",), "qkv": ("key", "query")}[layer.options.get("fuse", "none")]
     return "value" if name in fused else name
 
@@ -66,9 +69,13 @@ def values(layer: Layer, inputs: list[Array]) -> Array:
     """Projections, products, weights, sums, and their projection."""
     given, rank = _inputs(inputs), inputs[0].ndim - 2
     terms = _Terms(layer, rank)
+    if "positions" in layer.options:
+        given = _fewer(layer, given, terms)
     parts = {}
     for name, last in (("query", "k"), ("key", "k"), ("value", "v")):
-        x = quantized(layer, f"{_source(layer, name)}/iq", given[name])
+        x = given[name]
+        if "positions" not in layer.options or name != "query":
+            x = quantized(layer, f"{_source(layer, name)}/iq", x)
         kernel = quantized(layer, f"{name}/kq", _exact(layer.weights[f"{name}/kernel"]))
         y = contracted(f"c{terms.query}x,xh{last}->c{terms.query}h{last}", x, kernel)
         if f"{name}/bias" in layer.weights:
@@ -83,6 +90,28 @@ def values(layer: Layer, inputs: list[Array]) -> Array:
     kernel = quantized(layer, "output/kq", _exact(layer.weights["output/kernel"]))
     y = contracted(f"c{terms.query}hv,hvo->c{terms.query}o", quantized(layer, "output/iq", heads), kernel)
     return np.asarray(y + quantized(layer, "output/bq", _exact(layer.weights["output/bias"])))
+
+
+def _map(layer: Layer, name: str) -> str:
+    """The map of positions of key or value."""
+    return "kv_proj" if layer.options["shared"] else f"{name}_proj"
+
+
+def _map_input(layer: Layer, name: str) -> str:
+    """The quantizer that a map, or a fused query, reads through."""
+    if name == "query":
+        return "value_proj/iq" if layer.options.get("fuse") == "qkv" else "query/iq"
+    return f"{name}_proj/iq" if f"{name}_proj/iq" in layer.quantizers else "value_proj/iq"
+
+
+def _fewer(layer: Layer, given: dict[str, Any], terms: _Terms) -> dict[str, Any]:
+    """The query, quantized, and key and value at fewer positions: those of keys, in the letters of `_Terms`."""
+    result = {"query": quantized(layer, _map_input(layer, "query"), given["query"])}
+    for name in ("key", "value"):
+        kernel = quantized(layer, f"{_map(layer, name)}/kq", _exact(layer.weights[f"{_map(layer, name)}/kernel"]))
+        x = quantized(layer, _map_input(layer, name), given[name])
+        result[name] = contracted(f"c{terms.query}x,{terms.map}->c{terms.key}x", x, kernel)
+    return result
 
 
 def _exact(weight: Array) -> Array:
@@ -100,14 +129,24 @@ def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ..
         result = contracted(equation, *whole)
         return Fraction(result.sum()), result.shape
 
-    bits = {}
+    bits, sources = {}, {name: f"{_source(layer, name)}/iq" for name in ("query", "key", "value")}
+    shapes = dict.fromkeys(sources, shape)
+    if "positions" in layer.options:
+        sources["query"] = _map_input(layer, "query")
+        once = layer.options["shared"] and layer.options.get("fuse", "none") != "none"
+        for name in ("key", "value"):
+            own = _map(layer, name)
+            mapping = bits_of(layer, f"{own}/kq", layer.weights[f"{own}/kernel"].shape)
+            data = bits_of(layer, _map_input(layer, name), shape)
+            cost, shapes[name] = product(f"{terms.query}x,{terms.map}->{terms.key}x", data, mapping)
+            total += Fraction(0) if once and name == "key" else cost
     for name, last in (("query", "k"), ("key", "k"), ("value", "v")):
         kernel = layer.weights[f"{name}/kernel"].shape
-        data = bits_of(layer, f"{_source(layer, name)}/iq", shape)
+        data = bits_of(layer, sources[name], shapes[name])
         equation = f"{terms.query}x,xh{last}->{terms.query}h{last}"
         cost, out = product(equation, data, bits_of(layer, f"{name}/kq", kernel))
         if f"{name}/bias" in layer.weights:
-            cost += int(bits_of(layer, f"{name}/bq", kernel[1:]).sum()) * prod(positions)
+            cost += int(bits_of(layer, f"{name}/bq", kernel[1:]).sum()) * prod(shapes[name][:-1])
         total += cost
         bits[name] = bits_of(layer, f"{name}/oq", out)
     cost, scores = product(f"{terms.query}hk,{terms.key}hk->{terms.scores}", bits["query"], bits["key"])

@@ -81,6 +81,7 @@ _WRITTEN_OUT: dict[str, Callable[[Layer, tuple[int, ...]], _Linear]] = {
     "einsum_dense": _einsum,
     "conv1d": _conv,
     "conv2d": _conv,
+    "conv3d": _conv,
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.oracle.tensors import ADD, Array, bits_of
 
-__all__ = ["contracted", "ebops", "values"]
+__all__ = ["contracted", "ebops", "power_of_two", "values"]
 
 
 def values(layer: Layer, inputs: list[Array]) -> Array:
@@ -33,14 +33,23 @@ def _row(layer: Layer, parts: list[Array]) -> Array:
                 "add": a + b, "average_pow2": a + b, "subtract": a - b, "multiply": a * b,
                 "maximum": max(a, b), "minimum": min(a, b),
             }[kind]  # fmt: skip
-    # Of 2 and of 3 tensors: the power of two next to 1/3 in its logarithm is 1/4.
-    return np.asarray(result * {2: Fraction(1, 2), 3: Fraction(1, 4)}[len(parts)] if kind == "average_pow2" else result)
+    return np.asarray(result * power_of_two(len(parts)) if kind == "average_pow2" else result)
+
+
+def power_of_two(number: int) -> Fraction:
+    """The power of two that is next to ``1 / number`` in its logarithm."""
+    exponent = 0
+    while number**2 > 2 ** (2 * exponent + 1):
+        exponent += 1
+    return Fraction(1, 2**exponent)
 
 
 def _equation(layer: Layer, rank: int) -> str:
     """The equation without the batch axis."""
     if layer.kind == "einsum":
-        return "".join(c for c in layer.options["equation"] if c != "b")
+        named = layer.options["equation"].partition(",")[0].replace("...", "").strip()
+        equation = layer.options["equation"].replace("...", "XYZ"[: rank + 1 - len(named)])
+        return "".join(c for c in equation if c not in " b")
     first, second = "ij"[:rank], "kl"[:rank]
     i, k = layer.options["axes"]
     second = second[:k] + first[i] + second[k + 1 :]

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from hgq_core.conformance.backend import Layer
+from hgq_core.conformance.oracle.merge import power_of_two
 from hgq_core.conformance.oracle.tensors import ADD, Array, bits_of
 
 __all__ = ["ebops", "values"]
@@ -15,7 +16,8 @@ __all__ = ["ebops", "values"]
 
 def _cells(layer: Layer, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[list[tuple[int, ...]]]]:
     """The shape of the output, and for each of its elements, in order, the elements that it is the sum of."""
-    axes, keep = layer.options["axes"], layer.options.get("keepdims", False)
+    axes = [axis + len(shape) if axis < 0 else axis for axis in layer.options["axes"]]
+    keep = layer.options.get("keepdims", False)
     left = tuple(1 if axis in axes else n for axis, n in enumerate(shape))
     others = [axis for axis in range(len(shape)) if axis not in axes]
     cells = [[at for at in np.ndindex(shape) if all(at[n] == where[n] for n in others)] for where in np.ndindex(left)]
@@ -25,8 +27,7 @@ def _cells(layer: Layer, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[
 def _scale(layer: Layer, shape: tuple[int, ...]) -> Fraction:
     if layer.kind == "sum":
         return Fraction(layer.options.get("scale", 1.0))
-    # The power of two that is next to 1/n in its logarithm.
-    return {3: Fraction(1, 4), 4: Fraction(1, 4)}[prod(shape[axis] for axis in layer.options["axes"])]
+    return power_of_two(prod(shape[axis] for axis in layer.options["axes"]))
 
 
 def values(layer: Layer, inputs: list[Array]) -> Array:

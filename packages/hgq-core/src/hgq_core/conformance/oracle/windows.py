@@ -32,12 +32,19 @@ def positions(layer: Layer, size: int, window: int, axis: int, rank: int) -> lis
 
 def _windows(layer: Layer, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], list[tuple[int, ...]]]]:
     """Output position of a pooling layer and the input positions of its window."""
-    window = several(layer.options["pool_size"], 2)
-    axes = [positions(layer, n, w, axis, 2) for axis, (n, w) in enumerate(zip(shape, window, strict=False))]
+    rank = len(shape) - 1
+    window = shape[:-1] if layer.kind.startswith("global") else several(layer.options["pool_size"], rank)
+    axes = [positions(layer, n, w, axis, rank) for axis, (n, w) in enumerate(zip(shape, window, strict=False))]
     for place in product(*(range(len(axis)) for axis in axes)):
         inside = [axis[p] for axis, p in zip(axes, place, strict=True)]
         for c in range(shape[-1]):
             yield (*place, c), [(*(pair[1] for pair in pairs), c) for pairs in product(*inside)]
+
+
+def _shape(layer: Layer, last: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of the output, by the last position in it."""
+    full = tuple(n + 1 for n in last)
+    return full[-1:] if layer.kind.startswith("global") and not layer.options.get("keepdims") else full
 
 
 def values(layer: Layer, inputs: list[Array]) -> Array:
@@ -47,13 +54,13 @@ def values(layer: Layer, inputs: list[Array]) -> Array:
     y = np.full((len(x), *(n + 1 for n in windows[-1][0])), Fraction(0), dtype=object)
     for n, (position, members) in product(range(len(x)), windows):
         seen = [x[(n, *member)] for member in members]
-        y[(n, *position)] = max(seen) if layer.kind == "max_pool2d" else sum(seen) / len(seen)
-    return y
+        y[(n, *position)] = max(seen) if "max" in layer.kind else sum(seen) / len(seen)
+    return y.reshape(len(x), *_shape(layer, windows[-1][0]))
 
 
 def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ...]]:
     """EBOPs and the shape of the output."""
     bits, windows = bits_of(layer, "iq", shape), list(_windows(layer, shape))
     groups = [[int(bits[m]) for m in members] for _, members in windows]
-    weight = ADD if layer.kind == "average_pool2d" else Fraction(1)
-    return weight * sum(sum(g) - min(g) for g in groups), tuple(n + 1 for n in windows[-1][0])
+    weight = Fraction(1) if "max" in layer.kind else ADD
+    return weight * sum(sum(g) - min(g) for g in groups), _shape(layer, windows[-1][0])

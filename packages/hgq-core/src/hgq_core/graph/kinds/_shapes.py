@@ -155,7 +155,7 @@ def transpose(operation: op.Transpose, shapes: Sequence[Shape], _constant: Seque
 def concatenate(operation: op.Concatenate, shapes: Sequence[Shape], _constant: Sequence[bool]) -> Shape:
     x, axis = shapes[0], operation.axis
     _check_axes(operation, (axis,), x)
-    if any((*s[:axis], *s[axis + 1 :]) != (*x[:axis], *x[axis + 1 :]) for s in shapes):
+    if any(len(s) != len(x) or (*s[:axis], *s[axis + 1 :]) != (*x[:axis], *x[axis + 1 :]) for s in shapes):
         message = f"Concatenate along axis {axis}: shapes {list(shapes)} differ in another axis"
         raise ShapeError(message)
     return (*x[:axis], sum(s[axis] for s in shapes), *x[axis + 1 :])

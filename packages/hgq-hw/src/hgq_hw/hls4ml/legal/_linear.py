@@ -136,15 +136,25 @@ def pool(op: Pool, legal: Legalizer, x: str) -> str:
 
 def _pool_max(op: Pool, legal: Legalizer, x: str) -> str:
     """hls4ml pads a maximum with the lowest signed number; where there is no sign, edges are repeated instead."""
-    if len(op.window) > 2:
-        raise legal.refused("pools over three axes", "pool over one or two axes at a time")
     (formats,) = legal.operand_formats
-    if formats.k.any() or not any(map(any, op.pads)):
+    if len(op.window) < 3 and (formats.k.any() or not any(map(any, op.pads))):
         return legal.add(op, x)
     for axis, (before, after) in enumerate(op.pads):
         size = legal.shape(x)[axis]
-        x = legal.take(x, axis, np.clip(np.arange(-before, size + after), 0, size - 1))
-    return legal.add(replace(op, pads=((0, 0),) * len(op.window)), x)
+        if before or after:
+            x = legal.take(x, axis, np.clip(np.arange(-before, size + after), 0, size - 1))
+    op = replace(op, pads=((0, 0),) * len(op.window))
+    return legal.add(op, x) if len(op.window) < 3 else _pool_volume(op, legal, x)
+
+
+def _pool_volume(op: Pool, legal: Legalizer, x: str) -> str:
+    """The largest of a box is that of its lines: first along the last axis, then along the other two."""
+    depth, height, width, channels = legal.shape(x)
+    lines = Pool("max", (1, op.window[2]), (1, op.strides[2]), ((0, 0), (0, 0)))
+    y = legal.add(lines, legal.reshape(x, (depth * height, width, channels)))
+    planes = Pool("max", op.window[:2], op.strides[:2], op.pads[:2])
+    y = legal.add(planes, legal.reshape(y, (depth, height, legal.shape(y)[1] * channels)))
+    return legal.reshape(y, legal.node.shape)
 
 
 def _pool_sum(op: Pool, legal: Legalizer, x: str) -> str:

@@ -1,5 +1,6 @@
-"""Keras callbacks; everything lives in hgq_keras."""
+"""Batches of arrays and Keras callbacks; everything lives in hgq_keras."""
 
+from hgq_keras import Dataset
 from hgq_keras.callbacks import (
     BetaPID,
     BetaScheduler,
@@ -14,6 +15,7 @@ from hgq_keras.callbacks import (
 __all__ = [
     "BetaPID",
     "BetaScheduler",
+    "Dataset",
     "EarlyStoppingWithEbopsThres",
     "FreeEBOPs",
     "PBar",

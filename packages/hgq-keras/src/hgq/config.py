@@ -1,5 +1,0 @@
-"""Defaults for layers and quantizers; everything lives in hgq_keras."""
-
-from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
-
-__all__ = ["LayerConfigScope", "QuantizerConfig", "QuantizerConfigScope"]

@@ -1,0 +1,5 @@
+"""Attention of several heads; everything lives in hgq_keras."""
+
+from hgq_keras.layers import QMultiHeadAttention
+
+__all__ = ["QMultiHeadAttention"]
