@@ -119,6 +119,8 @@ class Layer:
     | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
     | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
+    | table_dense | units, n_hl, d_hl, batch_norm, table_idxs; needs ``iq, toq``, both at the edges | see below |
+    | table_einsum | equation, output_shape, bias_axes, and as table_dense | see below |
     | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
     | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
@@ -137,6 +139,10 @@ class Layer:
 
     Inputs of attention are query, value, key. Its weights are ``query/kernel`` (features, heads, key_dim), those of key
     and value likewise, ``output/kernel`` (heads, value_dim, features), and a ``bias`` of each but the key.
+
+    Edges have the axes of the output and then those that are summed over. Weights of tables have these axes, 1 for
+    rows, and then ``kernel_n`` (inputs, outputs) and ``bias_n`` (outputs) of the n-th layer; ``bn_gamma, bn_beta``
+    those of the edges, ``moving_mean, moving_variance`` the same without rows.
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
     among its weights has none. Options that are absent have Keras' defaults.

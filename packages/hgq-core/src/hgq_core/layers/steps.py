@@ -55,8 +55,8 @@ class WeightSlot:
 
     Attributes:
         shape: as the declaration sees it; a framework may store it permuted.
-        start: how it begins, if nobody says otherwise: ``"kernel"``, ``"edge"`` (a kernel for each index of the axes
-            before), ``"zeros"`` or ``"ones"``.
+        start: ``"kernel"``, ``"edge"`` (a kernel in its last two axes for each index of the others), ``"zeros"`` or
+            ``"ones"``: how it begins, if nobody says otherwise.
         trainable: False for statistics.
     """
 

@@ -84,7 +84,7 @@ class _Normalisation(QLayer):
         config = dict(config)
         # Not under "axis", of which Keras, where it reads HDF5, keeps the first alone; the first versions wrote it so.
         config["axis"] = config.pop("axes", config.get("axis", -1))
-        return super().from_config(config)  # type: ignore[return-value]
+        return super().from_config(config)
 
     def learned_config(self, name: str) -> dict[str, Any]:
         """How a learned weight begins and is held, for the configuration."""

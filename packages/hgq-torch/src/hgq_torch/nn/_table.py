@@ -30,6 +30,8 @@ class _Tables(Activated):
     shapes_from_arguments: ClassVar[bool] = True
     input_in_declaration: ClassVar[bool] = True
     layouts: ClassVar[Mapping[str, Layout]] = {
+        "bn_gamma": Layout("bn_weight"),
+        "bn_beta": Layout("bn_bias"),
         "moving_mean": Layout("running_mean"), "moving_variance": Layout("running_var")
     }  # fmt: skip
 
