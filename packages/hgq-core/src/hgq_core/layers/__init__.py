@@ -17,6 +17,7 @@ from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
 from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, output_bits, weight_of
+from hgq_core.layers.recurrent import Recurrent, SimpleRNNCell
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
@@ -54,8 +55,10 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "Recurrent",
     "SequenceProjection",
     "ShapedEinsum",
+    "SimpleRNNCell",
     "Slots",
     "Softmax",
     "Sum",
