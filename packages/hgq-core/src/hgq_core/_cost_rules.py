@@ -24,6 +24,7 @@ __all__ = [
     "bias_cost",
     "contraction_cost",
     "convolution_cost",
+    "edge_cost",
     "lookup_cost",
     "merge_cost",
     "pooling_cost",
@@ -202,6 +203,22 @@ def product_cost(ops: Ops, bits: Sequence[Any], shape: Sequence[int]) -> Any:
     """Sum of the product of the operands' bits over the elements of ``shape``."""
     full = [ops.broadcast_to(b, (1, *shape)) for b in bits]
     return ops.reshape(ops.sum(reduce(lambda a, b: a * b, full), tuple(range(len(shape) + 1))), ())
+
+
+def edge_cost(ops: Ops, width_in: Any, width_out: Any, shape: Sequence[int], table_idxs: tuple[int, int]) -> Any:
+    """Of layers of tables: ``sum(small * width_out) * 2**(b - B) + sum(width_out)``, ``(B, b) = table_idxs``.
+
+    ``small = 2**(width_in - b)`` where that is 1 or more, else ``width_in / b``; widths have their sign. The second sum
+    is the adders behind the tables.
+    """
+    whole, part = table_idxs
+    fixed = ops.stop_gradient(width_in)
+    above = fixed >= part
+    entries = ops.power_of_two(ops.where(above, fixed - part, fixed * 0)) * (1.0 + LN2 * (width_in - fixed))
+    small = ops.broadcast_to(ops.where(above, entries, width_in / part), (1, *shape))
+    wide = ops.broadcast_to(width_out, (1, *shape))
+    each = small * wide * 2.0 ** (part - whole) + wide
+    return ops.reshape(ops.sum(each, tuple(range(len(shape) + 1))), ())
 
 
 def lookup_cost(ops: Ops, bits_in: Any, bits_out: Any, shape: Sequence[int]) -> Any:

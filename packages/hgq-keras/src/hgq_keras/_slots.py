@@ -11,7 +11,7 @@ from keras import ops
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
-from hgq_core.layers import Exported, FrameworkFunction, output_bits, weight_of
+from hgq_core.layers import Exported, FrameworkFunction, constants_of, output_bits, weight_of
 from hgq_core.ops import NUMPY
 from hgq_core.spec import KBI, KIF, Dummy
 from hgq_keras._ops import KERAS, read
@@ -53,9 +53,11 @@ class CallSlots:
             return quantizer.call(x, training=self.training)
         return quantizer.weight_at_hand(x)
 
-    def function(self, function: Any, x: Any) -> Any:
+    def function(self, function: Any, x: Any, *weights: Any) -> Any:
         """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
-        return function(KERAS, x) if self.training else shared_values(_of_tensor(function), x)
+        if self.training:
+            return function(KERAS, x, *weights)
+        return shared_values(_of_tensor(function), x, *weights)
 
     def dropped(self, rate: float, x: Any) -> Any:
         if not self.training:
@@ -87,6 +89,12 @@ class CountSlots:
             return None
         return quantizer.array_bits if self.verbs is NUMPY else quantizer.bits
 
+    def full_width(self, slot: str) -> Any:
+        quantizer = self.layer.quantizer_of_slot(slot)
+        if isinstance(quantizer.spec, Dummy):
+            return None
+        return quantizer.array_full_width if self.verbs is NUMPY else quantizer.full_width
+
     def nested_bits(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
         return output_bits(self.verbs, CountSlots(layer, self.verbs), layer.program, args)
 
@@ -110,9 +118,15 @@ class GraphSlots:
         bits = CountSlots(self.layer, NUMPY).bits(slot)
         return None if bits is None else np.asarray(bits)
 
-    def tabulate(self, function: Any) -> Callable[[np.ndarray], np.ndarray]:
+    def counted_with_sign(self, slot: str) -> np.ndarray | None:
+        width = CountSlots(self.layer, NUMPY).full_width(slot)
+        return None if width is None else np.asarray(width)
+
+    def tabulate(self, function: Any, weights: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+        given = constants_of(KERAS, CallSlots(self.layer, training=False), self.layer.program, weights)
+
         def values(x: np.ndarray) -> np.ndarray:
-            y = shared_values(_of_tensor(function), ops.convert_to_tensor(x))
+            y = shared_values(_of_tensor(function), ops.convert_to_tensor(x), *given)
             return np.asarray(ops.convert_to_numpy(y)).astype(np.float64)
 
         return values
@@ -149,8 +163,8 @@ class _OnKeras:
 
     function: Any
 
-    def __call__(self, x: Any) -> Any:
-        return self.function(KERAS, x)
+    def __call__(self, x: Any, *weights: Any) -> Any:
+        return self.function(KERAS, x, *weights)
 
 
 def _of_tensor(function: Any) -> Callable[[Any], Any]:

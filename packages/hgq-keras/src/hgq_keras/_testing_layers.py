@@ -112,6 +112,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "mean_pow2": quantized.QMeanPow2,
     "attention": quantized.QMultiHeadAttention,
     "linformer": quantized.QLinformerAttention,
+    "table_dense": quantized.QDenseT,
+    "table_einsum": quantized.QEinsumDenseT,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -121,6 +123,8 @@ WITH_ACTIVATION: tuple[str, ...] = (
     "conv3d",
     "norm_dense",
     "einsum_dense_norm",
+    "table_dense",
+    "table_einsum",
 )
 WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
 """Kinds whose class takes an activation before its output quantizer."""
@@ -137,6 +141,7 @@ _RENAMED = {
     ("linformer", "stable"): "stable_softmax",
     ("linformer", "positions"): "lin_kv_proj_dim",
     ("linformer", "shared"): "share_kv_proj",
+    ("table_dense", "units"): "n_out",
     ("attention", "heads"): "num_heads",
     ("attention", "stable"): "stable_softmax",
     ("attention", "mask"): "attention_mask",
@@ -145,7 +150,7 @@ _RENAMED = {
 _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
 _AXES = ("axis", "axes", "attention_axes")
-_PLACES = {"kq": "weight", "bq": "bias"}
+_PLACES = {"kq": "weight", "bq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -165,7 +170,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif "kernel" in layer.weights and layer.kind in ("dense", "conv1d", "conv2d", "conv3d"):
+    elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense"):
         options["use_bias"] = "bias" in layer.weights
     made: Any = _CLASSES[layer.kind]
     for slot, spec in layer.quantizers.items():

@@ -21,8 +21,8 @@ _NUMBERS = np.array([-1.5, -0.25, 0.5, 2.0], np.float32)
 _ORDER = np.array([0, 1, 2, 3, 3, 1, 0, 2])
 
 
-def shared_values(function: Callable[[Any], Any], x: Any) -> Any:
-    """``function(x)`` in float32, the same bits from eager and from compiled code.
+def shared_values(function: Callable[..., Any], x: Any, *weights: Any) -> Any:
+    """``function(x, *weights)`` in float32, the same bits from eager and from compiled code.
 
     TensorFlow's graph compiler replaces ``x * sigmoid(x)`` in float32 by one kernel of its own, and XLA has other
     polynomials and fused multiply-adds: each rounds the last bits of float32 in its own way. In float64 they differ
@@ -32,8 +32,8 @@ def shared_values(function: Callable[[Any], Any], x: Any) -> Any:
     if keras.backend.backend() == "jax":
         from hgq_keras.kernels.jax_unary import compiled
 
-        return compiled(function, x)
-    y = ops.cast(function(ops.cast(x, "float64")), "float64")
+        return compiled(function, x, *weights)
+    y = ops.cast(function(*(ops.cast(part, "float64") for part in (x, *weights))), "float64")
     exact = ops.view(bits_without_noise(ops.view(y, dtype="int64")), dtype="float64")
     return ops.cast(ops.cast(exact, "float32"), x.dtype)
 

@@ -12,7 +12,17 @@ from hgq_core.calibration import fingerprint
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.formats import Formats
 from hgq_core.ops import NUMPY, Ops
-from hgq_core.quantizer import Mode, Width, counted, declared, fraction, second, straight_through, width_names
+from hgq_core.quantizer import (
+    Mode,
+    Width,
+    counted,
+    declared,
+    fraction,
+    full_width,
+    second,
+    straight_through,
+    width_names,
+)
 from hgq_core.quantizer.range import follows_data, fresh, is_weight_range, tracks
 from hgq_core.spec import KBI, KIF, Dummy, Spec
 from hgq_keras._computed import ComputedProperties, computed
@@ -281,6 +291,18 @@ class StoredWidths(ComputedProperties, keras.Layer):
     def array_bits(self) -> np.ndarray:
         """`bits` as a float64 array."""
         return np.asarray(self._counted(NUMPY, self._array_width, None))
+
+    @property
+    @computed
+    def full_width(self) -> Any:
+        """`bits` with the sign in every mode, as the rule of layers of tables counts; of data."""
+        return self._shared.expand(KERAS, full_width(KERAS, self.spec, self._tensor_width))
+
+    @property
+    @computed
+    def array_full_width(self) -> np.ndarray:
+        """`full_width` as a float64 array."""
+        return np.asarray(self._shared.expand(NUMPY, full_width(NUMPY, self.spec, self._array_width)))
 
     def _stored(self, name: str) -> np.ndarray:
         """A stored width as a float64 array."""

@@ -176,6 +176,9 @@ def _start(tensor: Tensor, weight: WeightSlot) -> None:
     if weight.start == "kernel":
         bound = 1 / math.sqrt(max(math.prod(weight.shape[:-1]), 1))
         tensor.uniform_(-bound, bound)
+    elif weight.start == "edge":
+        bound = math.sqrt(3 / weight.shape[-2])
+        tensor.uniform_(-bound, bound)
     else:
         tensor.fill_(1.0 if weight.start == "ones" else 0.0)
 

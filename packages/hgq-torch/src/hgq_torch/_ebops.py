@@ -49,6 +49,10 @@ class _Arrays:
         """Widths that EBOPs counts."""
         return ModuleSlots(self.layer).counted(slot)
 
+    def full_width(self, slot: str) -> NDArray[np.float64] | None:
+        """Widths with their sign."""
+        return ModuleSlots(self.layer).counted_with_sign(slot)
+
     def nested_bits(self, name: str, layer: QModule, args: Sequence[Any]) -> Any:  # noqa: ARG002
         """Widths of the output of a module inside."""
         inner = self.layer.inner_module(name)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
-from hgq_core.quantizer import Mode, counted, transformed
+from hgq_core.quantizer import Mode, counted, full_width, transformed
 from hgq_core.quantizer.range import follows, is_weight_range, wraps
 from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Dummy, Float, Spec
@@ -118,6 +118,10 @@ class Quantizer(FollowedRange):
             k, i, f = self._formats_of(self.sharing.split(TORCH, values.detach()), Mode.INFER)
             width = {"k": k, "i": i, "f": f}.__getitem__
         return cast("Tensor", self.sharing.expand(TORCH, counted(TORCH, self.spec, width)))
+
+    def full_width(self) -> Tensor:
+        """The widths of `counted_bits` with the sign in every mode, as layers of tables count data."""
+        return cast("Tensor", self.sharing.expand(TORCH, full_width(TORCH, self.spec, self._whole)))
 
     def _whole(self, name: str) -> Tensor:
         return self.k if name == "k" else self.width(name)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hgq_core.errors import DataError
-from hgq_core.layers import Exported, attribute_of, output_bits, weight_of
+from hgq_core.layers import Exported, attribute_of, constants_of, output_bits, weight_of
 from hgq_core.layers.noise import bits_without_noise
 from hgq_core.layers.steps import Quantized, Table
 from hgq_core.quantizer.range import is_weight_range
@@ -67,16 +67,16 @@ class Layout:
     turn: Turn | None = None
 
 
-def table_values(function: Any, x: Tensor) -> Tensor:
+def table_values(function: Any, x: Tensor, *weights: Tensor) -> Tensor:
     """The very numbers that the table of a function holds: in float64, without its noise, as float32.
 
     In float64 models they have the type of x, of the same values.
     """
-    y = function(TORCH, x.detach().double()).double().contiguous()
+    y = function(TORCH, *(part.detach().double() for part in (x, *weights))).double().contiguous()
     exact = bits_without_noise(y.view(torch.int64)).view(torch.float64).float().to(x.dtype)
-    if not (x.requires_grad and torch.is_grad_enabled()):
+    if not (torch.is_grad_enabled() and any(part.requires_grad for part in (x, *weights))):
         return exact
-    y = function(TORCH, x)
+    y = function(TORCH, x, *weights)
     return exact + (y - y.detach())
 
 
@@ -145,9 +145,11 @@ class ModuleSlots:
         result: Tensor = quantize(x) if turn is None else quantize(x.permute(turn.axes)).permute(turn.back)
         return result
 
-    def function(self, function: Any, x: Tensor) -> Tensor:
+    def function(self, function: Any, x: Tensor, *weights: Tensor) -> Tensor:
         """The function of a table; training needs only its accuracy, and is faster without float64."""
-        result: Tensor = function(TORCH, x) if self.module.training else table_values(function, x)
+        if not self.module.training:
+            return table_values(function, x, *weights)
+        result: Tensor = function(TORCH, x, *weights)
         return result
 
     def dropped(self, rate: float, x: Tensor) -> Tensor:
@@ -194,6 +196,11 @@ class ModuleSlots:
         given = self._source(slot) if constant and is_weight_range(quantizer.spec) else None
         bits = quantizer.counted_bits(given)
         return bits if turn is None else bits.permute(turn.back)
+
+    def full_width(self, slot: str) -> Any:
+        """Widths of data with their sign, differentiable."""
+        quantizer = self.quantizer(slot)
+        return None if isinstance(quantizer.spec, Dummy) else quantizer.full_width()
 
     def nested_bits(self, name: str, layer: QModule, args: Sequence[Any]) -> Any:  # noqa: ARG002
         """Widths of the output of a module inside."""
@@ -243,13 +250,21 @@ class ModuleSlots:
             bits = self.bits(slot)
         return None if bits is None else np.asarray(bits.double().cpu().numpy())
 
-    def tabulate(self, function: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    def counted_with_sign(self, slot: str) -> NDArray[np.float64] | None:
+        """The widths of `full_width` as an array."""
+        with torch.no_grad():
+            width = self.full_width(slot)
+        return None if width is None else np.asarray(width.double().cpu().numpy())
+
+    def tabulate(self, function: Any, weights: Sequence[int]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
         """The function on an array, as `function` has it at inference."""
         device = self.module.beta.device
+        with torch.no_grad():
+            given = constants_of(TORCH, self, self.module.checked_program(), weights)
 
         def values(x: NDArray[np.float32]) -> NDArray[np.float64]:
             with torch.no_grad():
-                return np.asarray(table_values(function, torch.from_numpy(x).to(device)).double().cpu().numpy())
+                return np.asarray(table_values(function, torch.from_numpy(x).to(device), *given).double().cpu().numpy())
 
         return values
 

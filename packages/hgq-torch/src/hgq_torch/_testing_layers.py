@@ -32,8 +32,6 @@ __all__ = ["SuiteLayer", "turned"]
 _FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
 _NAMES: Mapping[str, str] = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean"} | {
     "moving_variance": "running_var",
-    "bn_gamma": "bn_weight",
-    "bn_beta": "bn_bias",
 }
 
 
@@ -151,7 +149,7 @@ class SuiteLayer(nn.Module):
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
             for name, values in layer.weights.items():
-                if "/" in name:
+                if "/" in name or name.startswith("bn_"):
                     layout = cast("quantized.QModule", self.module).made.storage.get(name)
                     if layout is None:  # it is made, and filled, when the file says the shapes
                         continue
@@ -192,6 +190,22 @@ def _dense(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
 def _einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     options = _several(layer, "equation", "output_shape", "bias_axes", "activation", "parallelization_factor")
     return quantized.QEinsumDense(input_shape=shape, **options, **given)
+
+
+def _network(layer: Layer) -> dict[str, Any]:
+    options = layer.options
+    given = _several(layer, "batch_norm", "table_idxs", "activation", "parallelization_factor")
+    return {"hidden_layers": options["n_hl"], "hidden_units": options["d_hl"], **given}
+
+
+def _tables(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    units, bias = layer.options["units"], "bias" in layer.weights
+    return quantized.QLinearT(shape[-1], units, bias, input_shape=shape, **_network(layer), **given)
+
+
+def _table_einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "equation", "output_shape", "bias_axes")
+    return quantized.QEinsumDenseT(input_shape=shape, **options, **_network(layer), **given)
 
 
 def _convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
@@ -337,6 +351,8 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     "unary_lut": _lookup,
     "softmax": _softmax,
     **dict.fromkeys(("attention", "linformer"), _attention),
+    "table_dense": _tables,
+    "table_einsum": _table_einsum,
     "flatten": _flatten,
     "nested": _nested,
 }

@@ -73,6 +73,8 @@ LAYER_KINDS = (
     "einsum_dense_norm",
     "norm_dense",
     *(f"conv{rank}d_norm" for rank in (1, 2, 3)),
+    "table_dense",
+    "table_einsum",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 

@@ -14,8 +14,9 @@ from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder
 from hgq_core.graph.ops import Shape
-from hgq_core.layers import Bits, Emit, Exported, Program, Values, trace, weight_of
+from hgq_core.layers import Bits, Emit, Exported, Program, Values, constants_of, trace, weight_of
 from hgq_core.layers.steps import Scanned, Statistics
+from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
 from hgq_core.quantizer.range import is_weight_range
 from hgq_core.spec import KBI, KIF, Spec
@@ -73,8 +74,8 @@ class NumpyLayer:
     def quantized(self, slot: str, x: Array) -> Array:
         return self.quantizers[slot].forward(x, self.mode)
 
-    def function(self, function: Any, x: Array) -> Array:
-        return np.asarray(function(NUMPY, x))
+    def function(self, function: Any, x: Array, *weights: Array) -> Array:
+        return np.asarray(function(NUMPY, x, *weights))
 
     def dropped(self, rate: float, x: Array) -> Array:
         if self.mode is Mode.TRAIN:
@@ -120,8 +121,17 @@ class NumpyLayer:
     def counted(self, slot: str) -> Array:
         return self.bits(slot)
 
-    def tabulate(self, function: Any) -> Callable[[Array], Array]:
-        return lambda x: np.asarray(function(NUMPY, x.astype(np.float64)))
+    def full_width(self, slot: str) -> Array:
+        bits, spec = self.bits(slot), self._spec(slot)
+        signed = isinstance(spec, KIF | KBI) and spec.overflow_mode is not Overflow.SAT
+        return bits + np.where(bits > 0, self.quantizers[slot].formats().k, 0) if signed else bits
+
+    def counted_with_sign(self, slot: str) -> Array:
+        return self.full_width(slot)
+
+    def tabulate(self, function: Any, weights: Sequence[int]) -> Callable[[Array], Array]:
+        given = constants_of(NUMPY, self, self.program, weights)
+        return lambda x: np.asarray(function(NUMPY, x.astype(np.float64), *given))
 
     def refusal(self, function: Any, label: str) -> str:
         return f"layer {label!r}: {function!r} has no node of the Graph; expected a table"

@@ -207,6 +207,8 @@ class Lookup:
         fraction: fraction bits of all tables.
         index: which table each element uses, of the shape of the input.
         bits: widths of the outputs that EBOPs counts, broadcastable to the shape.
+        table_idxs: of a layer of one table an edge, whose EBOPs are `hgq_core.cost.edge_cost` with these numbers and
+            ``bits`` with their sign; None: `hgq_core.cost.lookup_cost`.
     """
 
     formats: Formats
@@ -214,6 +216,7 @@ class Lookup:
     fraction: int
     index: NDArray[np.int64]
     bits: NDArray[np.int64] | None = None
+    table_idxs: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         sizes = 2**self.formats.width

@@ -32,17 +32,19 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "content_hash", "load", "save"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Newest version of the file format; all versions are read.
 
-A file gets the lowest version that holds its graph: 2 has `Graph.uncalibrated`, 1 has not, so that a graph of
-calibrated layers gives the same bytes as ever and is read by older readers.
+A file gets the lowest version that holds its graph: 3 has `Lookup.table_idxs`, 2 `Graph.uncalibrated`, 1 neither, so
+that a graph of calibrated layers gives the same bytes as ever and is read by older readers.
 """
 
 _SHOWN = 120
 """Characters of a path that a message shows."""
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*op.Operation.__args__, Formats, Node, Graph)}
+_LATER = ("uncalibrated", "table_idxs")
+"""Fields that older versions lack: left out where they say nothing."""
 _ENUMS: dict[str, type[Enum]] = {"Round": Round, "Overflow": Overflow}
 
 
@@ -178,8 +180,10 @@ def content_hash(graph: Graph) -> str:
 
 def _schema(graph: Graph) -> int:
     """The lowest version that holds the graph."""
+    if any(isinstance(node.op, op.Lookup) and node.op.table_idxs is not None for node in graph):
+        return 3
     bodies = (node.op.body for node in graph if isinstance(node.op, op.Scan))
-    return 2 if graph.uncalibrated else max(map(_schema, bodies), default=1)
+    return max(2 if graph.uncalibrated else 1, *map(_schema, bodies), 1)
 
 
 def _document(body: Any, arrays: list[np.ndarray], schema: int) -> bytes:
@@ -208,7 +212,7 @@ def _encode(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, tuple):
         return [_encode(item, arrays) for item in value]
     if is_dataclass(value) and type(value).__name__ in _KINDS:
-        stored = [f for f in fields(value) if f.init and (f.name != "uncalibrated" or getattr(value, f.name))]
+        stored = [f for f in fields(value) if f.init and (f.name not in _LATER or getattr(value, f.name))]
         return {"class": type(value).__name__} | {f.name: _encode(getattr(value, f.name), arrays) for f in stored}
     message = f"a graph cannot hold a {type(value).__name__}"
     raise FileError(message)

@@ -16,11 +16,22 @@ from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Mer
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
-from hgq_core.layers.readings import Bits, CountedSlots, Reading, Slots, Values, WeightSlots, output_bits, weight_of
+from hgq_core.layers.readings import (
+    Bits,
+    CountedSlots,
+    Reading,
+    Slots,
+    Values,
+    WeightSlots,
+    constants_of,
+    output_bits,
+    weight_of,
+)
 from hgq_core.layers.recurrent import Recurrent, SimpleRNNCell
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
+from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 
 __all__ = [
     "Activation",
@@ -35,6 +46,7 @@ __all__ = [
     "Declaration",
     "Dense",
     "Dot",
+    "EdgeNetwork",
     "EinsumDense",
     "Emit",
     "Exponential",
@@ -62,6 +74,8 @@ __all__ = [
     "Slots",
     "Softmax",
     "Sum",
+    "TableDense",
+    "TableEinsum",
     "Trace",
     "Traceable",
     "UnaryFunction",
@@ -74,6 +88,7 @@ __all__ = [
     "check_equation",
     "check_factor",
     "check_scale",
+    "constants_of",
     "input_slots",
     "output_bits",
     "parallel_share",

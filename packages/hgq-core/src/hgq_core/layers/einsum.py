@@ -17,7 +17,26 @@ if TYPE_CHECKING:
     from hgq_core.layers.fused_norm import FoldedNorm
     from hgq_core.layers.program import Trace, Value
 
-__all__ = ["ShapedEinsum"]
+__all__ = ["ExplicitEinsum", "ShapedEinsum"]
+
+
+@dataclass(frozen=True)
+class ExplicitEinsum:
+    """An equation without ellipsis, for data of one shape.
+
+    Attributes:
+        equation: of data and kernel.
+        terms: letters of data, kernel and output.
+        sizes: of the axes by letter, without the batch.
+        kernel: shape of the kernel.
+        bias: shape of the bias; None: no bias.
+    """
+
+    equation: str
+    terms: tuple[str, ...]
+    sizes: Mapping[str, int]
+    kernel: Shape
+    bias: Shape | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,15 @@ class ShapedEinsum:
     norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
-        shape = t.shape(x)
+        found = self.explicit(t.shape(x))
+        if self.norm is not None and found.bias is None:
+            message = f"a norm needs axes along which it normalises; expected letters of {found.terms[2]!r}"
+            raise ConfigError(message)
+        activation, factor = self.activation, self.parallelization_factor
+        return EinsumDense(found.equation, found.kernel, found.bias, activation, factor, self.norm)(t, x)
+
+    def explicit(self, shape: Shape) -> ExplicitEinsum:
+        """The equation for data of this shape, the batch axis left out, with all sizes."""
         operation, elided = _explicit(self.equation, len(shape) + 1)
         data, kernel, output = operation.terms
         if len(data) != len(shape) + 1:
@@ -58,12 +85,8 @@ class ShapedEinsum:
         if len(known) < len(kernel):
             message = f"the kernel's shape {tuple(sizes.get(c) for c in kernel)} must be fixed"
             raise ShapeError(message)
-        bias = self._bias(output, sizes)
-        if self.norm is not None and bias is None:
-            message = f"a norm needs axes along which it normalises; expected letters of {output!r}"
-            raise ConfigError(message)
-        dense = EinsumDense(operation.equation, known, bias, self.activation, self.parallelization_factor, self.norm)
-        return dense(t, x)
+        fixed = {letter: int(n) for letter, n in sizes.items() if n is not None}
+        return ExplicitEinsum(operation.equation, operation.terms, fixed, known, self._bias(output, sizes))
 
     def _take_output(self, sizes: dict[str, int | None], explicit: list[str]) -> None:
         """Add the sizes of the output's own axes to those that are known."""

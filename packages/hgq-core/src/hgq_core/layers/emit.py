@@ -58,8 +58,16 @@ class ExportedSlots(Protocol):
     def counted(self, slot: str, /) -> NDArray[np.float64] | None:
         """Widths that EBOPs counts, as of `hgq_core.layers.readings.CountedSlots.bits`, as an array."""
 
-    def tabulate(self, function: Any, /) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-        """The function of a table on an array, in the numerics of the framework at inference."""
+    def counted_with_sign(self, slot: str, /) -> NDArray[np.float64] | None:
+        """Widths with their sign, likewise."""
+
+    def tabulate(
+        self, function: Any, weights: Sequence[int], /
+    ) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        """The function of a table on an array, in the numerics of the framework at inference.
+
+        With weights, which are numbers of steps, arrays have the axes of the tensor behind the first one.
+        """
 
     def refusal(self, function: Any, label: str, /) -> str:
         """Why a function of the framework has no node, and what to do."""
@@ -168,12 +176,14 @@ class Emit(Reading):
             message = f"layer {self.label!r}: a table needs enable_iq=True and enable_oq=True to be exported"
             raise UnsupportedError(message)
         lookup = tabulated(
-            self.slots.tabulate(kind.function),
+            self.slots.tabulate(kind.function, step.args[1:]),
             self.slots.exported(slot, step.shape),
             self.slots.exported(kind.slot, step.shape),
             step.shape,
-            self.slots.counted(kind.slot),
+            self.slots.counted(kind.slot) if kind.table_idxs is None else self.slots.counted_with_sign(kind.slot),
             self._under(step),
+            each=len(step.args) > 1,
+            table_idxs=kind.table_idxs,
         )
         return self._add(step, lookup, args[0], factor=self.factor * step.share)
 

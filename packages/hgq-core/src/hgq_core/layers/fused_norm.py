@@ -67,7 +67,9 @@ class FoldedNorm:
         gamma = [t.stored("bn_gamma", sizes, start="ones")] if self.scale else []
         beta = [t.stored("bn_beta", sizes, start="zeros")] if self.center else []
         others = tuple(axis for axis in range(len(output)) if axis not in along)
-        statistics = t.statistics(x, "moving_mean", "moving_variance", axes=others, product=(operation, stored, sizes))
+        shape = tuple(int(n or 1) for n in output[1:])
+        product = t.observed(_Product(operation), x, stored, shape=shape)
+        statistics = t.statistics(product, "moving_mean", "moving_variance", axes=others)
         scale = t.computed(scale_of(self.epsilon), statistics, *gamma, shape=sizes)
         offset = t.computed(offset_of, statistics, scale, *beta, shape=sizes)
         folded = t.computed(_Along(places, len(kernel)), stored, scale, shape=kernel)
@@ -130,6 +132,16 @@ def _kernel_axes(operation: Contract | Convolve, along: Sequence[int], rank: int
         message = f"normalised axes {missing} of {operation.equation!r} are none of the kernel's, {kernel!r}"
         raise ConfigError(message)
     return tuple(kernel.index(output[axis]) for axis in along)
+
+
+@dataclass(frozen=True)
+class _Product:
+    """Data and the float kernel."""
+
+    operation: Contract | Convolve
+
+    def __call__(self, ops: Ops, x: Any, kernel: Any) -> Any:
+        return self.operation.apply(ops, x, kernel)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.layers.steps import Dropped, Feed, Nested, Scanned, Statistics, Step
+from hgq_core.layers.steps import Dropped, Feed, Nested, Observed, Scanned, Statistics, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ def check_cell(name: str, steps: Sequence[Step], results: Any, states: Sequence[
         message = f"the cell of {name!r} returned {results!r}, expected its output and {len(states)} next state(s)"
         raise ConfigError(message)
     for step in steps:
-        if isinstance(step.kind, Nested | Statistics | Dropped | Scanned):
+        if isinstance(step.kind, Nested | Observed | Statistics | Dropped | Scanned):
             message = (
                 f"the cell of {name!r} has a step {type(step.kind).__name__}, which a loop cannot repeat; expected "
                 "operations, weights and quantizers of its own: declare what is inside, without statistics, dropout "

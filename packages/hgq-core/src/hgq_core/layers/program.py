@@ -21,6 +21,7 @@ from hgq_core.layers.steps import (
     Dropped,
     Feed,
     Nested,
+    Observed,
     Quantized,
     QuantizerSlot,
     Scanned,
@@ -91,8 +92,12 @@ class Program:
         if not found or not self.steps[found[0]].constant:
             message = f"slot {slot!r} quantizes no weight; expected one of {self.weight_quantizers}"
             raise ConfigError(message)
+        return self.constants_before(self.steps[found[0]].args)
+
+    def constants_before(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """The constant steps, in order, that those of these numbers are computed by, they among them."""
         needed: set[int] = set()
-        pending = list(self.steps[found[0]].args)
+        pending = list(numbers)
         while pending:
             number = pending.pop()
             if self.steps[number].constant and number not in needed:
@@ -183,34 +188,13 @@ class Trace:
         self._reserve(self.record.weights, slot, WeightSlot(tuple(shape), start, trainable))
         return self._add(Stored(self.prefix + slot), (), tuple(shape), constant=True)
 
-    def statistics(
-        self,
-        x: Value,
-        mean: str,
-        variance: str,
-        *,
-        axes: Sequence[int],
-        product: tuple[Operation, Value, Shape] | None = None,
-    ) -> Value:
-        """Mean and variance of data over these axes, the batch axis 0 among them; see `Statistics`.
-
-        Args:
-            x: the data.
-            mean: slot of the moving average of the mean.
-            variance: slot of that of the variance.
-            axes: over which they are taken.
-            product: an operation, its second operand, and the shape of the statistics of its result.
-        """
+    def statistics(self, x: Value, mean: str, variance: str, *, axes: Sequence[int]) -> Value:
+        """Mean and variance of data over these axes, the batch axis 0 among them; see `Statistics`."""
         shape = tuple(n for axis, n in enumerate(self.shape(x), start=1) if axis not in axes)
-        operation: Operation | None = None
-        args: tuple[Value, ...] = (x,)
-        if product is not None:
-            operation, other, shape = product
-            args = (x, other)
         self._reserve(self.record.weights, mean, WeightSlot(shape, "zeros", trainable=False))
         self._reserve(self.record.weights, variance, WeightSlot(shape, "ones", trainable=False))
-        kind = Statistics(self.prefix + mean, self.prefix + variance, tuple(axes), operation)
-        return self._add(kind, args, shape, constant=True)
+        kind = Statistics(self.prefix + mean, self.prefix + variance, tuple(axes))
+        return self._add(kind, (x,), shape, constant=True)
 
     def computed(self, function: Callable[..., Any], *values: Value, shape: Sequence[int]) -> Value:
         """Numbers from weights, before they are quantized."""
@@ -236,11 +220,32 @@ class Trace:
         """A quantized weight: `stored`, then `quantized`."""
         return self.quantized(quantizer, self.stored(slot, shape, start=start), place=place, name=slot)
 
-    def table(self, slot: str, function: Any, x: Value, **overrides: Any) -> Value:
-        """A function of one number, ``function(ops, x)``, quantized by a slot at the place ``table``."""
+    def table(
+        self,
+        slot: str,
+        function: Any,
+        x: Value,
+        *weights: Value,
+        table_idxs: tuple[int, int] | None = None,
+        **overrides: Any,
+    ) -> Value:
+        """A function of one number, ``function(ops, x, *weights)``, quantized by a slot at the place ``table``."""
         what = QuantizerSlot(self.shape(x), "table", constant=False, overrides=overrides)
         self._reserve(self.record.quantizers, slot, what)
-        return self._add(Table(self.prefix + slot, function), (x,), self.shape(x), constant=False)
+        kind = Table(self.prefix + slot, function, table_idxs)
+        return self._add(kind, (x, *weights), self.shape(x), constant=False)
+
+    def observed(self, function: Any, x: Value, *weights: Value, shape: Sequence[int] | None = None) -> Value:
+        """Data for `statistics` alone, ``function(ops, x, *weights)``, which only training computes.
+
+        Args:
+            function: of the array library, of data and weights.
+            x: the data.
+            *weights: not quantized.
+            shape: of the result without the batch axis; None: that of x.
+        """
+        of = self.shape(x) if shape is None else tuple(shape)
+        return self._add(Observed(function), (x, *weights), of, constant=False)
 
     def applied(self, function: Any, x: Value) -> Value:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""

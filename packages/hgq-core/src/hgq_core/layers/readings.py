@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hgq_core.cost import lookup_cost
+from hgq_core.cost import edge_cost, lookup_cost
 from hgq_core.errors import GraphError
 from hgq_core.graph.kinds import Operand, cost_of, counted_of, evaluate_operation
 from hgq_core.graph.ops import Operation
@@ -15,6 +15,7 @@ from hgq_core.layers.steps import (
     Dropped,
     Feed,
     Nested,
+    Observed,
     Quantized,
     Scanned,
     Statistics,
@@ -29,7 +30,17 @@ if TYPE_CHECKING:
     from hgq_core.layers.program import Program
     from hgq_core.ops import Ops
 
-__all__ = ["Bits", "CountedSlots", "Reading", "Slots", "Values", "WeightSlots", "output_bits", "weight_of"]
+__all__ = [
+    "Bits",
+    "CountedSlots",
+    "Reading",
+    "Slots",
+    "Values",
+    "WeightSlots",
+    "constants_of",
+    "output_bits",
+    "weight_of",
+]
 
 
 class WeightSlots(Protocol):
@@ -51,7 +62,7 @@ class Slots(WeightSlots, Protocol):
     def quantized(self, slot: str, x: Any, /) -> Any:
         """x by the quantizer of a slot."""
 
-    def function(self, function: Any, x: Any, /) -> Any:
+    def function(self, function: Any, x: Any, /, *weights: Any) -> Any:
         """The function of a table; at inference the very numbers that the table holds."""
 
     def dropped(self, rate: float, x: Any, /) -> Any:
@@ -69,6 +80,9 @@ class CountedSlots(Protocol):
 
     def bits(self, slot: str, /) -> Any:
         """Widths that EBOPs counts, broadcastable to ``(1, *shape)`` for data; None without formats (a dummy)."""
+
+    def full_width(self, slot: str, /) -> Any:
+        """Widths with their sign, likewise, as the rule of layers of tables has them."""
 
     def nested_bits(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
         """Widths of the output of a layer inside; None if nothing has set them."""
@@ -105,6 +119,8 @@ class Reading(ABC):
                 return self.unquantized(step, step.kind, args)
             case Table():
                 return self.table(program, step, step.kind, args)
+            case Observed():
+                return self.observed(step.kind, args)
             case Applied():
                 return self.applied(step, step.kind, args)
             case Dropped():
@@ -129,6 +145,10 @@ class Reading(ABC):
     @abstractmethod
     def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:
         """A function of one number, in the formats of a slot."""
+
+    def observed(self, kind: Observed, args: list[Any]) -> Any:  # noqa: ARG002 (for the forward pass)
+        """Data for statistics: nothing, in every reading but that of values."""
+        return None
 
     @abstractmethod
     def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:
@@ -165,7 +185,11 @@ class Values(Reading):
         return _unquantized(self.ops, self.slots, kind, args)
 
     def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:  # noqa: ARG002
-        return self.slots.quantized(kind.slot, self.slots.function(kind.function, args[0]))
+        return self.slots.quantized(kind.slot, self.slots.function(kind.function, *args))
+
+    def observed(self, kind: Observed, args: list[Any]) -> Any:
+        # Only statistics read it, and only in training.
+        return _Later(kind.function, self.ops, args)
 
     def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:  # noqa: ARG002
         return kind.function(self.ops, args[0])
@@ -193,20 +217,25 @@ def _unquantized(ops: Ops, slots: WeightSlots, kind: Stored | Statistics | Compu
         case Stored(slot):
             return slots.stored(slot)
         case Statistics():
-            return slots.statistics(kind, None if args[0] is None else _Counted(ops, kind, args))
+            return slots.statistics(kind, None if args[0] is None else _given(args[0]))
         case Computed(function):
             return function(ops, *args)
 
 
-class _Counted:
-    """What statistics are of, computed when it is called."""
+class _Later:
+    """What is computed when it is called."""
 
-    def __init__(self, ops: Ops, kind: Statistics, args: Sequence[Any]) -> None:
-        self._given = ops, kind, args
+    def __init__(self, function: Any, ops: Ops, args: Sequence[Any]) -> None:
+        self._given = function, ops, args
 
     def __call__(self) -> Any:
-        ops, kind, args = self._given
-        return args[0] if kind.product is None else evaluate_operation(ops, kind.product, args)
+        function, ops, args = self._given
+        return function(ops, *args)
+
+
+def _given(data: Any) -> Callable[[], Any]:
+    """Data as statistics ask for them."""
+    return data if isinstance(data, _Later) else lambda: data
 
 
 def weight_of(ops: Ops, slots: WeightSlots, program: Program, slot: str) -> Any:
@@ -221,15 +250,25 @@ def weight_of(ops: Ops, slots: WeightSlots, program: Program, slot: str) -> Any:
     Raises:
         GraphError: a step on the way that no weight can be computed by.
     """
-    results: dict[int, Any] = {}
     needed = program.constant_steps(slot)
+    return _computed(ops, slots, program, needed)[needed[-1]]
+
+
+def constants_of(ops: Ops, slots: WeightSlots, program: Program, numbers: Sequence[int]) -> list[Any]:
+    """The weights of these steps, not quantized; statistics are asked for without data."""
+    results = _computed(ops, slots, program, program.constants_before(numbers))
+    return [results[number] for number in numbers]
+
+
+def _computed(ops: Ops, slots: WeightSlots, program: Program, needed: Sequence[int]) -> dict[int, Any]:
+    results: dict[int, Any] = {}
     for number in needed:
         kind, args = program.steps[number].kind, [results.get(a) for a in program.steps[number].args]
         if not isinstance(kind, Stored | Statistics | Computed):
-            message = f"the weight of slot {slot!r} is computed by {type(kind).__name__}; use Trace.computed for it"
+            message = f"a weight is computed by {type(kind).__name__}, which needs data; use Trace.computed for it"
             raise GraphError(message)
         results[number] = _unquantized(ops, slots, kind, args)
-    return results[needed[-1]]
+    return results
 
 
 def output_bits(ops: Ops, slots: CountedSlots, program: Program, args: Sequence[Any]) -> Any:
@@ -275,10 +314,20 @@ class Bits(Reading):
     def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
         return None
 
-    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:  # noqa: ARG002
+    def table(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:
+        if kind.table_idxs is not None:
+            return self._tables(program, step, kind, args)
         bits = self.slots.bits(kind.slot)
         if args[0] is not None and bits is not None and step.share:
             self._add(step, lookup_cost(self.ops, args[0], bits, step.shape))
+        return bits
+
+    def _tables(self, program: Program, step: Step, kind: Table, args: list[Any]) -> Any:
+        source = program.steps[step.args[0]].kind
+        bits = self.slots.full_width(kind.slot)
+        if args[0] is not None and isinstance(source, Quantized) and bits is not None and step.share:
+            width = self.slots.full_width(source.slot)
+            self._add(step, edge_cost(self.ops, width, bits, step.shape, kind.table_idxs or (6, 5)))
         return bits
 
     def applied(self, step: Step, kind: Applied, args: list[Any]) -> Any:  # noqa: ARG002

@@ -18,6 +18,7 @@ __all__ = [
     "Dropped",
     "Feed",
     "Nested",
+    "Observed",
     "Quantized",
     "QuantizerSlot",
     "Scanned",
@@ -57,7 +58,8 @@ class WeightSlot:
 
     Attributes:
         shape: as the declaration sees it; a framework may store it permuted.
-        start: ``"kernel"``, ``"zeros"`` or ``"ones"``: how it begins, if nobody says otherwise.
+        start: how it begins, if nobody says otherwise: ``"kernel"``, ``"edge"`` (a kernel for each index of the axes
+            before), ``"zeros"`` or ``"ones"``.
         trainable: False for statistics.
     """
 
@@ -98,14 +100,11 @@ class Statistics:
         mean: slot of the moving average of the mean.
         variance: slot of that of the variance.
         axes: over which they are taken; the batch axis is 0 here.
-        product: an operation on the data and a weight, of whose result they are; None: of the data. It is computed in
-            training only.
     """
 
     mean: str
     variance: str
     axes: tuple[int, ...]
-    product: Operation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +124,26 @@ class Quantized:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A function of one number, ``function(ops, x)``, quantized by the slot: a table in hardware.
+    """A function of one number, ``function(ops, x, *weights)``, quantized by the slot: a table in hardware.
 
-    Its operand is quantized data.
+    Its first operand is quantized data; weights that follow broadcast to it from its last axes, so that each element
+    has a function of its own.
+
+    Attributes:
+        slot: of the quantizer of its output.
+        function: element by element.
+        table_idxs: those of `hgq_core.graph.ops.Lookup`.
     """
 
     slot: str
+    function: Any
+    table_idxs: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What `Statistics` alone read, ``function(ops, x, *weights)``; the Graph has a node of it in a table only."""
+
     function: Any
 
 
@@ -178,7 +191,20 @@ class Scanned:
     reverse: bool
 
 
-StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Applied | Dropped | Nested | Scanned | Operation
+StepKind = (
+    Feed
+    | Stored
+    | Statistics
+    | Computed
+    | Quantized
+    | Table
+    | Observed
+    | Applied
+    | Dropped
+    | Nested
+    | Scanned
+    | Operation
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,8 @@ __all__ = ["LARGEST_TABLE", "tabulated"]
 
 LARGEST_TABLE = 20
 """Bits of the widest input that a table is made for."""
+_AT_ONCE = 2**18
+"""Numbers that functions of many elements are evaluated for at once."""
 
 
 def tabulated(
@@ -34,6 +36,9 @@ def tabulated(
     shape: Shape,
     counted: NDArray[np.float64] | None,
     label: str,
+    *,
+    each: bool = False,
+    table_idxs: tuple[int, int] | None = None,
 ) -> Lookup:
     """The table of ``target(function(source(x)))``, one for each distinct pair of input and output format.
 
@@ -44,6 +49,9 @@ def tabulated(
         shape: of the tensor, without the batch axis.
         counted: widths of the output that EBOPs counts, broadcastable to ``(1, *shape)``.
         label: the layer, for messages.
+        each: whether each element has a function of its own, which then takes ``(entries, *shape)``; equal tables are
+            one all the same.
+        table_idxs: see `Lookup`.
 
     Raises:
         UnsupportedError: quantizers that are not fixed point or have a scaler or an affine map, more than
@@ -57,12 +65,52 @@ def tabulated(
             message = f"layer {label!r}: a table takes no scaler and no affine; put them into its function"
             raise UnsupportedError(message)
     inputs, outputs = (_whole(exported.formats, shape, label) for exported in (source, target))
+    bits = None if counted is None else np.rint(np.broadcast_to(counted, (1, *shape))[0]).astype(np.int64)
+    if each:
+        given, index = _each(function, inputs, outputs, target, label)
+        return Lookup(inputs, given, int(outputs.f.max()), index.reshape(shape), bits, table_idxs)
     rows = np.stack([part.ravel() for f in (inputs, outputs) for part in (f.k, f.i, f.f)], axis=1)
     distinct, index = np.unique(rows, axis=0, return_inverse=True)
     fraction = int(outputs.f.max())
     tables = tuple(_table(function, row, target, fraction, label) for row in distinct)
-    bits = None if counted is None else np.rint(np.broadcast_to(counted, (1, *shape))[0]).astype(np.int64)
-    return Lookup(inputs, tables, fraction, index.reshape(shape).astype(np.int64), bits)
+    return Lookup(inputs, tables, fraction, index.reshape(shape).astype(np.int64), bits, table_idxs)
+
+
+def _each(
+    function: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+    inputs: Formats,
+    outputs: Formats,
+    target: Exported,
+    label: str,
+) -> tuple[tuple[NDArray[np.int64], ...], NDArray[np.int64]]:
+    """The distinct tables of elements that each have a function of their own, and the one of each element."""
+    width = np.maximum(inputs.k + inputs.i + inputs.f, 0)
+    entries = _entries(int(width.max(initial=0)), label)
+    most = 2 ** (width - 1.0)
+    codes = np.arange(entries).reshape(-1, *(1,) * width.ndim) % 2**width
+    signed = np.where((inputs.k > 0) & (width > 0) & (codes >= most), codes - 2**width, codes)
+    x = np.ldexp(signed.astype(np.float64), -inputs.f).astype(np.float32)
+    rows = max(1, _AT_ONCE // max(width.size, 1))
+    values = np.concatenate([function(x[start : start + rows]) for start in range(0, entries, rows)])
+    fraction = int(outputs.f.max())
+    table = _rounded(values.astype(np.float64), (outputs.k, outputs.i, outputs.f), target, fraction, label)
+    columns = np.moveaxis(table, 0, -1).reshape(-1, entries)
+    found: dict[bytes, int] = {}
+    tables: list[NDArray[np.int64]] = []
+    index = np.zeros(width.size, dtype=np.int64)
+    for number, (column, bits) in enumerate(zip(columns, width.ravel(), strict=True)):
+        own = np.ascontiguousarray(column[: 2 ** int(bits)])
+        index[number] = found.setdefault(own.tobytes(), len(tables))
+        if index[number] == len(tables):
+            tables.append(own)
+    return tuple(tables), index
+
+
+def _entries(width: int, label: str) -> int:
+    if width > LARGEST_TABLE:
+        message = f"layer {label!r}: a table of 2**{width} entries is too large; expected at most {LARGEST_TABLE} bits"
+        raise UnsupportedError(message)
+    return int(2**width)
 
 
 def _whole(formats: Formats | None, shape: Shape, label: str) -> Formats:
@@ -81,12 +129,16 @@ def _table(
 ) -> NDArray[np.int64]:
     k, i, f, *out = (int(n) for n in row)
     width = max(k + i + f, 0)
-    if width > LARGEST_TABLE:
-        message = f"layer {label!r}: a table of 2**{width} entries is too large; expected at most {LARGEST_TABLE} bits"
-        raise UnsupportedError(message)
-    codes = np.arange(2**width)
+    codes = np.arange(_entries(width, label))
     signed = np.where(codes >= 2 ** (width - 1), codes - 2**width, codes) if k and width else codes
     values = function(np.ldexp(signed.astype(np.float64), -f).astype(np.float32)).astype(np.float64)
+    return _rounded(values, tuple(np.float64(n) for n in out), target, fraction, label)
+
+
+def _rounded(
+    values: NDArray[np.float64], formats: tuple[Any, ...], target: Exported, fraction: int, label: str
+) -> NDArray[np.int64]:
+    """In units of ``2**-fraction``."""
     if not np.all(np.isfinite(values)):
         message = f"layer {label!r}: the function is not finite for some representable input; limit the input range"
         raise UnsupportedError(message)
@@ -94,7 +146,7 @@ def _table(
     if not isinstance(spec, KIF | KBI):
         message = f"layer {label!r}: its output quantizer is {spec.q_type!r}; a table needs 'kif' or 'kbi'"
         raise UnsupportedError(message)
-    widths = [np.float64(n) for n in out]
+    widths = [np.asarray(n, dtype=np.float64) for n in formats]
     rounded = fixed_point(NUMPY, values, *widths, round_mode=spec.round_mode, overflow_mode=spec.overflow_mode)
     table: NDArray[np.int64] = np.ldexp(rounded, fraction).astype(np.int64)
     return table

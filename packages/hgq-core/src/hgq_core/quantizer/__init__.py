@@ -1,6 +1,6 @@
 """What a quantizer means, as pure functions: mode, widths, range, the bits that it counts, what surrounds it."""
 
-from hgq_core.quantizer.bits import counted, counted_bits
+from hgq_core.quantizer.bits import counted, counted_bits, full_width
 from hgq_core.quantizer.mode import Mode, mode_of
 from hgq_core.quantizer.transform import transformed
 from hgq_core.quantizer.widths import Width, declared, fraction, second, straight_through, width_names
@@ -12,6 +12,7 @@ __all__ = [
     "counted_bits",
     "declared",
     "fraction",
+    "full_width",
     "mode_of",
     "second",
     "straight_through",

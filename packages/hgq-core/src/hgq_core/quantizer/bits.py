@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hgq_core.modes import Overflow
-from hgq_core.spec import KBI, Dummy, Float
+from hgq_core.spec import KBI, KIF, Dummy, Float
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hgq_core.ops import Ops
     from hgq_core.spec import Spec
 
-__all__ = ["counted", "counted_bits"]
+__all__ = ["counted", "counted_bits", "full_width"]
 
 
 def counted(ops: Ops, spec: Spec, whole: Callable[[str], Any]) -> Any:
@@ -44,6 +44,21 @@ def counted(ops: Ops, spec: Spec, whole: Callable[[str], Any]) -> Any:
     if spec.overflow_mode is not Overflow.SAT:
         return _alone(ops, width)
     return _with_sign(ops, whole("k"), width)
+
+
+def full_width(ops: Ops, spec: Spec, whole: Callable[[str], Any]) -> Any:
+    """The width of fixed point that a table has as a number of bits: that of `counted`, with the sign in every mode.
+
+    An element that is always 0 has none; neither has the sign alone under WRAP and SAT_SYM.
+
+    >>> from hgq_core.ops import NUMPY
+    >>> [float(full_width(NUMPY, KBI(), {"k": 1.0, "b": b, "i": 2.0}.__getitem__)) for b in (0.0, 1.0, 5.0)]
+    [0.0, 2.0, 6.0]
+    """
+    bits = counted(ops, spec, whole)
+    if not isinstance(spec, KIF | KBI) or spec.overflow_mode is Overflow.SAT:
+        return bits
+    return bits + ops.where(bits > 0, whole("k") + bits * 0, bits * 0)
 
 
 def counted_bits(ops: Ops, k: Any, i: Any, f: Any, overflow_mode: Overflow) -> Any:

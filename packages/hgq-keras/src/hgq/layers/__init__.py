@@ -17,10 +17,12 @@ from hgq_keras.layers import (
     QConv3D,
     QConv3DBatchNorm,
     QDense,
+    QDenseT,
     QDot,
     QEinsum,
     QEinsumDense,
     QEinsumDenseBatchnorm,
+    QEinsumDenseT,
     QGlobalAveragePooling1D,
     QGlobalAveragePooling2D,
     QGlobalAveragePooling3D,
@@ -63,10 +65,12 @@ from hgq_keras.layers import QConv2DBatchNorm as Conv2DBatchNorm
 from hgq_keras.layers import QConv3D as Conv3D
 from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
 from hgq_keras.layers import QDense as Dense
+from hgq_keras.layers import QDenseT as DenseT
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
 from hgq_keras.layers import QEinsumDenseBatchnorm as EinsumDenseBatchnorm
+from hgq_keras.layers import QEinsumDenseT as EinsumDenseT
 from hgq_keras.layers import QGlobalAveragePooling1D as GlobalAveragePooling1D
 from hgq_keras.layers import QGlobalAveragePooling1D as GlobalAvgPool1D
 from hgq_keras.layers import QGlobalAveragePooling1D as QGlobalAvgPool1D
@@ -124,10 +128,12 @@ __all__ = [
     "Conv3D",
     "Conv3DBatchNorm",
     "Dense",
+    "DenseT",
     "Dot",
     "Einsum",
     "EinsumDense",
     "EinsumDenseBatchnorm",
+    "EinsumDenseT",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
@@ -170,10 +176,12 @@ __all__ = [
     "QConv3D",
     "QConv3DBatchNorm",
     "QDense",
+    "QDenseT",
     "QDot",
     "QEinsum",
     "QEinsumDense",
     "QEinsumDenseBatchnorm",
+    "QEinsumDenseT",
     "QGlobalAveragePooling1D",
     "QGlobalAveragePooling2D",
     "QGlobalAveragePooling3D",

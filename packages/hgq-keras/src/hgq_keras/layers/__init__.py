@@ -39,6 +39,7 @@ from hgq_keras.layers._pooling import (
 )
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._softmax import QSoftmax
+from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 
 __all__ = [
     "QAdd",
@@ -56,10 +57,12 @@ __all__ = [
     "QConv3D",
     "QConv3DBatchNorm",
     "QDense",
+    "QDenseT",
     "QDot",
     "QEinsum",
     "QEinsumDense",
     "QEinsumDenseBatchnorm",
+    "QEinsumDenseT",
     "QGlobalAveragePooling1D",
     "QGlobalAveragePooling2D",
     "QGlobalAveragePooling3D",

@@ -150,7 +150,9 @@ class QLayer(Slotted):
                 "function of a trace and of the inputs, such as lambda t, x: t.op(Relu(), x)"
             )
             raise ConfigError(message)
-        declaration = Layered(declared, self.enable_iq, self.enable_oq and not self.output_in_table)
+        declaration = Layered(
+            declared, self.enable_iq and not self.input_in_table, self.enable_oq and not self.output_in_table
+        )
         try:
             return trace(declaration, *(shape[1:] for shape in shapes))
         except HGQError as error:

@@ -13,7 +13,7 @@ from hgq_keras.layers._kernel import KernelLayer, declared_activation
 if TYPE_CHECKING:
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QDense", "QEinsumDense"]
+__all__ = ["QDense", "QEinsumDense", "partial_shape"]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -43,6 +44,9 @@ class Slotted(ComputedProperties, keras.Layer):
     """How much of a moving average of statistics stays in each step, where the declaration takes statistics."""
     synchronized = False
     """Whether statistics are those of all replicas (TensorFlow only)."""
+
+    input_in_table = False
+    """Whether the declaration places the input quantizer itself, where data have been brought to tables."""
     dropout_seed: Any = None
     """The generator of dropout, where the declaration has one; its seed is the attribute ``seed``."""
 
@@ -161,7 +165,10 @@ class Slotted(ComputedProperties, keras.Layer):
         """A weight, with the initializer, regularizer and constraint that are attributes of the layer."""
         name = attribute_of(slot)
         prefix = self.weight_arguments.get(slot, name)
-        start = {"kernel": "glorot_uniform"}.get(described.start, described.start)
+        start: Any = {"kernel": "glorot_uniform"}.get(described.start, described.start)
+        if start == "edge":
+            bound = sqrt(3.0 / described.shape[-2])
+            start = keras.initializers.RandomUniform(-bound, bound)
         initializer = getattr(self, f"{prefix}_initializer", start)
         if not described.trainable:
             return self.add_weight(

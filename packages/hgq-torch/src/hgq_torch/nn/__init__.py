@@ -27,6 +27,7 @@ from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d, QBatchNorm3d
 from hgq_torch.nn._pooling import QAvgPool1d, QAvgPool2d, QAvgPool3d, QMaxPool1d, QMaxPool2d, QMaxPool3d
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
+from hgq_torch.nn._table import QEinsumDenseT, QLinearT
 
 __all__ = [
     "QLUT",
@@ -56,8 +57,10 @@ __all__ = [
     "QEinsum",
     "QEinsumDense",
     "QEinsumDenseBatchNorm",
+    "QEinsumDenseT",
     "QLinear",
     "QLinearBatchNorm",
+    "QLinearT",
     "QMatmul",
     "QMaxPool1d",
     "QMaxPool2d",

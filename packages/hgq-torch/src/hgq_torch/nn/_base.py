@@ -91,6 +91,9 @@ class QModule(nn.Module):
     output_in_declaration: ClassVar[bool] = False
     """Whether the declaration quantizes the output itself, as a table does."""
 
+    input_in_declaration: ClassVar[bool] = False
+    """Whether the declaration quantizes the input itself, where it is brought to tables."""
+
     beta: Tensor
 
     def __init__(
@@ -173,9 +176,10 @@ class QModule(nn.Module):
         _build.make(self, self.made.traced, None)
 
     def _traced(self, shapes: tuple[Shape, ...]) -> Program:
+        own_iq = self.enable_iq and not self.input_in_declaration
         own_oq = self.enable_oq and not self.output_in_declaration
         try:
-            return trace(Layered(self.declaration(), self.enable_iq, own_oq), *shapes)
+            return trace(Layered(self.declaration(), own_iq, own_oq), *shapes)
         except HGQError as error:
             message = str(error)
             raise type(error)(message if message.startswith(self.title) else f"{self.title}: {message}") from error

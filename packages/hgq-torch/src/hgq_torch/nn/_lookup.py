@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
 
-__all__ = ["QLUT"]
+__all__ = ["QLUT", "check_elementwise"]
 
 _NUMBERS = (-1.5, -0.25, 0.5, 2.0)
 _ORDER = (0, 1, 2, 3, 3, 1, 0, 2)
@@ -75,7 +75,7 @@ class QLUT(QModule):
             device=device,
             dtype=dtype,
         )
-        _check_elementwise(function)
+        check_elementwise(function)
         self.function = function
         self.begin((1,))
 
@@ -92,7 +92,7 @@ class QLUT(QModule):
         return _name(self.function)
 
 
-def _check_elementwise(function: Any) -> None:
+def check_elementwise(function: Any) -> None:
     """Raise ConfigError unless a function of a vector is the function of each of its elements, to the last bit."""
     numbers = torch.tensor(_NUMBERS)
     mixed = _probe(function, numbers[list(_ORDER)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, fused_norm, merge, windows
+from hgq_core.conformance.families import attention, fused_norm, merge, table, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **fused_norm.CASES,
     **merge.CASES,
     **windows.CASES,
+    **table.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
@@ -32,5 +33,6 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **fused_norm.KINDS,
     **merge.KINDS,
     **windows.KINDS,
+    **table.KINDS,
 }
 """The declaration of a layer, by its kind."""

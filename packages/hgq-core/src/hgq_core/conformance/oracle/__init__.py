@@ -10,7 +10,18 @@ from types import ModuleType
 import numpy as np
 
 from hgq_core.conformance.backend import Layer
-from hgq_core.conformance.oracle import attention, fused_norm, linear, lookup, merge, norm, reduce, softmax, windows
+from hgq_core.conformance.oracle import (
+    attention,
+    fused_norm,
+    linear,
+    lookup,
+    merge,
+    norm,
+    reduce,
+    softmax,
+    table,
+    windows,
+)
 from hgq_core.conformance.oracle.tensors import Array, quantized
 from hgq_core.conformance.wiring import evaluated, input_count
 
@@ -33,11 +44,16 @@ _FAMILIES: dict[str, ModuleType] = {
     **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
     **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
     **dict.fromkeys(("einsum_dense_norm", "norm_dense", "conv1d_norm", "conv2d_norm", "conv3d_norm"), fused_norm),
+    "table_dense": table,
+    "table_einsum": table,
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),
     **dict.fromkeys(("sum", "mean_pow2"), reduce),
 }
+
+_AT_EDGES = ("table_dense", "table_einsum")
+"""Kinds that quantize their input where it meets a table."""
 
 
 def forward(layers: Sequence[Layer], inputs: Sequence[Array]) -> Array:
@@ -51,7 +67,9 @@ def _applied(layer: Layer, operands: list[Array]) -> Array:
         return operands[0].reshape(len(operands[0]), -1)
     if layer.kind == "nested":
         return forward(layer.options["parts"], operands)
-    y = _FAMILIES[layer.kind].values(layer, [quantized(layer, "iq", x) for x in operands])
+    if layer.kind not in _AT_EDGES:
+        operands = [quantized(layer, "iq", x) for x in operands]
+    y = _FAMILIES[layer.kind].values(layer, operands)
     if layer.options.get("activation") == "relu":
         y = np.vectorize(lambda v: max(v, Fraction(0)), otypes=[object])(y)
     return quantized(layer, "oq", y)

@@ -15,6 +15,7 @@ from hgq_core._cost_rules import (
     bias_cost,
     contraction_cost,
     convolution_cost,
+    edge_cost,
     lookup_cost,
     merge_cost,
     pooling_cost,
@@ -120,7 +121,16 @@ def multiplied(ops: Ops, _operation: op.Multiply, bits: Bits, _operands: Sequenc
 
 @_if_all_set
 def looked_up(ops: Ops, operation: op.Lookup, bits: Bits, _operands: Sequence[Operand], shape: Shape) -> Any:
-    return 0.0 if operation.bits is None else lookup_cost(ops, bits[0], _wide(ops, operation.bits, (1, *shape)), shape)
+    if operation.bits is None:
+        return 0.0
+    given = _wide(ops, operation.bits, (1, *shape))
+    if operation.table_idxs is None:
+        return lookup_cost(ops, bits[0], given, shape)
+    # The sign counts: under SAT it is among the counted bits.
+    formats = operation.formats.broadcast_to(shape)
+    alone = np.maximum(formats.i + formats.f, 0)
+    signed = ops.constant(np.where(alone > 0, formats.k + alone, 0)[None].astype(float))
+    return edge_cost(ops, ops.maximum(bits[0], signed), given, shape, operation.table_idxs)
 
 
 def added(ops: Ops, _operation: op.Add, bits: Bits, operands: Sequence[Operand], shape: Shape) -> Any:
