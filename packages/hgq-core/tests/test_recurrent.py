@@ -12,7 +12,7 @@ from hgq_core.cost import ebops
 from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, run
-from hgq_core.graph.ops import Add, Input, Relu, Scan
+from hgq_core.graph.ops import Add, Input, Lookup, Relu, Scan
 from hgq_core.graph.prove import prove
 from hgq_core.layers import Dense, Recurrent, SimpleRNNCell, trace
 from hgq_core.modes import Overflow, Round
@@ -42,7 +42,7 @@ def recurrent(**options):
     rng = np.random.default_rng(7)
     kernel, again, bias = (rng.normal(size=s) for s in ((FEATURES, UNITS), (UNITS, UNITS), (UNITS,)))
     weights = {"cell/kernel": kernel, "cell/recurrent_kernel": again, "cell/bias": bias}
-    slots = {"iq": DATA, "sq": TANH, "paq": TANH, "kq": WEIGHT, "rkq": WEIGHT, "bq": WEIGHT}
+    slots = {"iq": DATA, "sq": TANH, "paq": TANH, "kq": WEIGHT, "rkq": WEIGHT, "bq": WEIGHT, "toq": TANH}
     specs = {f"cell/{name}": spec for name, spec in slots.items()}
     cell = options.pop("cell", SimpleRNNCell(UNITS))
     return Made(Recurrent(cell, **options), (STEPS, FEATURES), specs, weights)
@@ -140,6 +140,24 @@ def test_weights_are_quantized_once_before_the_loop():
     assert {slot: asked.count(slot) for slot in ("cell/kq", "cell/rkq", "cell/bq", "cell/iq")} == {
         "cell/kq": 1, "cell/rkq": 1, "cell/bq": 1, "cell/iq": STEPS,
     }  # fmt: skip
+
+
+def test_a_table_in_a_loop_is_one_of_the_body():
+    class Tanh:
+        units = UNITS
+
+        def __call__(self, t, x, h):
+            y, _ = SimpleRNNCell(UNITS)(t, x, h)
+            y = t.table("toq", lambda ops, x: np.tanh(x), y)
+            return y, y
+
+    layer = recurrent(cell=Tanh(), return_sequences=True)
+    graph, x = graph_of(layer), data()
+    scan = next(node.op for node in graph if isinstance(node.op, Scan))
+    assert sum(isinstance(node.op, Lookup) for node in scan.body) == 1
+    assert np.array_equal(run(graph, x), layer.forward([x], "infer"))
+    assert ebops(graph) == pytest.approx(layer.ebops(), rel=1e-12)
+    assert layer.ebops() > recurrent().ebops()
 
 
 def state_of(t, x):
