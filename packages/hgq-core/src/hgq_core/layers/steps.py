@@ -10,8 +10,6 @@ from hgq_core.graph.ops import Operation, Shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hgq_core.layers.program import Program
-
 __all__ = [
     "Applied",
     "Computed",
@@ -179,13 +177,13 @@ class Scanned:
     """A loop over the first axis of a sequence; its operands are the sequence, the states, and the constants of a step.
 
     Attributes:
-        body: the program of one step; its inputs are an item of the sequence, the states, and the constants.
+        body: the `hgq_core.layers.Program` of one step; it takes an item of the sequence, the states, and the constants.
         results: numbers of the steps in the body that give its output and the next states.
         steps: how often it runs.
         reverse: from the last item to the first; results stay at the place of their items.
     """
 
-    body: Program
+    body: Any
     results: tuple[int, ...]
     steps: int
     reverse: bool
