@@ -177,7 +177,7 @@ class Scanned:
     """A loop over the first axis of a sequence; its operands are the sequence, the states, and the constants of a step.
 
     Attributes:
-        body: the `hgq_core.layers.Program` of one step; it takes an item of the sequence, the states, and the constants.
+        body: the `hgq_core.layers.Program` of one step; it takes an item of the sequence, the states, the constants.
         results: numbers of the steps in the body that give its output and the next states.
         steps: how often it runs.
         reverse: from the last item to the first; results stay at the place of their items.
