@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import keras
 import numpy as np
 from keras import ops
 
+from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.layers import Exported, FrameworkFunction, constants_of, output_bits, weight_of
 from hgq_core.ops import NUMPY
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.steps import Statistics
+    from hgq_core.layers.steps import Scanned, Statistics
     from hgq_core.ops import Ops
     from hgq_keras._quantizer import Quantizer
     from hgq_keras.layers._slotted import Slotted
@@ -65,6 +66,14 @@ class CallSlots:
 
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
         return layer(list(args) if layer.many_inputs else args[0], training=self.training)
+
+    def scan(self, step: Callable[..., tuple[Any, ...]], xs: Any, states: Sequence[Any], kind: Scanned) -> NoReturn:  # noqa: ARG002
+        """Raise UnsupportedError: the loops of Keras do not carry the ranges of quantizers."""
+        message = (
+            f"layer {self.layer.name!r}: its declaration has a loop (Trace.scan) of {kind.steps} steps, which "
+            "hgq-keras does not run; expected operations: apply the cell to each item by t.call, or use hgq-torch"
+        )
+        raise UnsupportedError(message)
 
 
 @dataclass(frozen=True, slots=True)

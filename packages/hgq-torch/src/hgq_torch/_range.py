@@ -58,6 +58,7 @@ class FollowedRange(StoredWidths):
     def __init__(self, spec: Spec, *, data: bool, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
         super().__init__(spec, data=data, device=device, dtype=dtype)
         self.calibrating = False
+        self.repeating = False
         self.process_group: Any = None
         self._observed: tuple[Tensor, Tensor] | None = None
         if self.follows_data:
@@ -117,7 +118,9 @@ class FollowedRange(StoredWidths):
         self.reduce_max(needs)
         if mode is Mode.CALIBRATE:
             self._observe(low, high, needs, fraction(spec, own, needs))
-        self.i.copy_(limited(TORCH, spec, wanted(TORCH, spec, self.i, needs, mode, repeated=_is_recomputed())))
+        # A loop goes through one batch in several steps: the range is the largest of any of them, and decays once.
+        repeated = self.repeating or _is_recomputed()
+        self.i.copy_(limited(TORCH, spec, wanted(TORCH, spec, self.i, needs, mode, repeated=repeated)))
         i = torch.round(self.i)
         if mode is Mode.CALIBRATE:
             negative = rounds_below_zero(TORCH, spec, low, i, fraction(spec, own, i)).to(self.k.dtype)

@@ -12,6 +12,7 @@ from torch import Tensor
 from hgq_core.errors import DataError
 from hgq_core.layers import Exported, attribute_of, constants_of, output_bits, weight_of
 from hgq_core.layers.noise import bits_without_noise
+from hgq_core.layers.steps import Quantized, Table
 from hgq_core.quantizer.range import is_weight_range
 from hgq_core.spec import Dummy
 from hgq_torch._exported import data_quantizer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.steps import Statistics
+    from hgq_core.layers.steps import Scanned, Statistics
     from hgq_torch._quantizer import Quantizer
     from hgq_torch.nn._base import QModule
 
@@ -159,6 +160,25 @@ class ModuleSlots:
         """The output of a module inside: what stands at its place now, a replica or a compiled one."""
         result: Tensor = self.module.get_submodule(self.module.made.paths[name])(*args)
         return result
+
+    def scan(
+        self, step: Callable[..., tuple[Tensor, ...]], xs: Tensor, states: Sequence[Tensor], kind: Scanned
+    ) -> Tensor:
+        """The outputs of all steps: a loop of Python, in which a range that follows data decays at the first step."""
+        inside = [
+            self.quantizer(part.kind.slot) for part in kind.body.steps if isinstance(part.kind, Quantized | Table)
+        ]
+        ys: list[Tensor] = []
+        try:
+            for number in range(kind.steps)[:: -1 if kind.reverse else 1]:
+                y, *states = step(xs[:, number], *states)
+                ys.append(y)
+                for quantizer in inside:
+                    quantizer.repeating = True
+        finally:
+            for quantizer in inside:
+                quantizer.repeating = False
+        return torch.stack(ys[:: -1 if kind.reverse else 1], 1)
 
     # --- what the cost asks ---
 

@@ -15,7 +15,7 @@ from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder
 from hgq_core.graph.ops import Shape
 from hgq_core.layers import Bits, Emit, Exported, Program, Values, constants_of, trace, weight_of
-from hgq_core.layers.steps import Statistics
+from hgq_core.layers.steps import Scanned, Statistics
 from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
 from hgq_core.quantizer.range import is_weight_range
@@ -85,6 +85,13 @@ class NumpyLayer:
 
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> NoReturn:
         self._refuse(name)
+
+    def scan(self, step: Callable[..., tuple[Array, ...]], xs: Array, states: Sequence[Array], kind: Scanned) -> Array:
+        ys: list[Array] = []
+        for n in range(kind.steps)[:: -1 if kind.reverse else 1]:
+            y, *states = step(xs[:, n], *states)
+            ys.append(y)
+        return np.stack(ys[:: -1 if kind.reverse else 1], 1)
 
     # --- what the cost asks ---
 

@@ -28,6 +28,7 @@ from hgq_core.layers.readings import (
     output_bits,
     weight_of,
 )
+from hgq_core.layers.recurrent import Recurrent, SimpleRNNCell
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
@@ -68,8 +69,10 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "Recurrent",
     "SequenceProjection",
     "ShapedEinsum",
+    "SimpleRNNCell",
     "Slots",
     "Softmax",
     "Sum",

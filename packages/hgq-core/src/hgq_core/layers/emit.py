@@ -9,7 +9,8 @@ import numpy as np
 
 from hgq_core.errors import DataError, UnsupportedError
 from hgq_core.graph.emit import add_quantizer
-from hgq_core.graph.ops import Add, Constant, Operation
+from hgq_core.graph.ir import GraphBuilder
+from hgq_core.graph.ops import Add, Constant, Input, Operation, Scan
 from hgq_core.layers.readings import Reading
 from hgq_core.layers.tables import tabulated
 from hgq_core.spec import KBI, KIF, Dummy
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.formats import Formats
-    from hgq_core.graph.ir import GraphBuilder
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.program import Program
-    from hgq_core.layers.steps import Applied, Computed, Nested, Quantized, Statistics, Step, Stored, Table
+    from hgq_core.layers.steps import Applied, Computed, Nested, Quantized, Scanned, Statistics, Step, Stored, Table
     from hgq_core.spec import Spec
 
 __all__ = ["Emit", "Exported", "ExportedSlots", "append_quantizer"]
@@ -123,6 +123,10 @@ class Emit(Reading):
         self._formatless.update(inputs)
         return super().read(program, inputs)
 
+    def step(self, program: Program, step: Step, args: list[Any]) -> Any:
+        """The name of the result; a constant of a loop is a node of its body, and None here."""
+        return None if step.in_loop else super().step(program, step, args)
+
     def _under(self, step: Step) -> str:
         return "/".join(part for part in (self.label, step.label) if part)
 
@@ -188,6 +192,25 @@ class Emit(Reading):
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> str:  # noqa: ARG002
         return self.slots.emit_nested(self.builder, kind.name, kind.layer, self._named(kind.name), args)
+
+    def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> str:
+        """A Scan, whose body has a graph of its own with the constants of a step."""
+        inner = Emit(GraphBuilder(), self.slots, self.label, self.factor)
+        data = len(kind.results)
+        entering = [inner.builder.add(Input(kind.body.steps[n].shape)) for n in kind.body.inputs[:data]]
+        # Nothing has counted what enters: the cell quantizes what it computes with.
+        inner._formatless.update(entering)
+        made: dict[int, Any] = {}
+
+        def constant(number: int) -> Any:
+            if number not in made:
+                outside = program.steps[number]
+                made[number] = super(Emit, inner).step(program, outside, [constant(n) for n in outside.args])
+            return made[number]
+
+        constants = [constant(n) for n in step.args[data:]]
+        body = inner.builder.build(inner.read_all(kind.body, [*entering, *constants], kind.results))
+        return self._add(step, Scan(body, kind.steps, kind.reverse), *args[:data], factor=step.share)
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:
         if isinstance(kind, Constant):

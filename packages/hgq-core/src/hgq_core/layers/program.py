@@ -14,6 +14,7 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.kinds import kind_of
 from hgq_core.graph.ops import Constant, Operation, Reshape, Shape
 from hgq_core.graph.shapes import has_no_batch, output_shape
+from hgq_core.layers.loop import apart, check_cell
 from hgq_core.layers.steps import (
     Applied,
     Computed,
@@ -23,6 +24,7 @@ from hgq_core.layers.steps import (
     Observed,
     Quantized,
     QuantizerSlot,
+    Scanned,
     Statistics,
     Step,
     StepKind,
@@ -290,7 +292,48 @@ class Trace:
         result: Value = layer(replace(self, prefix=f"{self.prefix}{name}/"), *args)
         return result
 
+    def scan(
+        self, name: str, cell: Declaration, xs: Value, *states: Value, share: float = 1.0, reverse: bool = False
+    ) -> Value:
+        """A declared part, ``cell(t, x, *states)``, that runs along the first axis of a sequence; the outputs, stacked.
+
+        Weights of the cell are quantized once, before the loop. What the cell multiplies or adds it quantizes itself.
+
+        Args:
+            name: of the part, as of `call`.
+            cell: gives its output and the next states, as a tuple.
+            xs: the sequence, data.
+            *states: the first states, data.
+            share: part of the steps that is built in hardware.
+            reverse: from the last item to the first; outputs stay at the place of their items.
+
+        Raises:
+            ConfigError: no data, or a cell that returns something else or has a layer or a loop inside.
+            ShapeError: no axis to run along, or a state of another shape.
+        """
+        if any(self.record.steps[v].constant for v in (xs, *states)):
+            message = f"part {name!r}: received a constant, expected data: a sequence and states have a batch axis"
+            raise ConfigError(message)
+        if not self.shape(xs) or not self.shape(xs)[0]:
+            message = f"part {name!r}: received a sequence of shape {self.shape(xs)}, expected (steps, ...)"
+            raise ShapeError(message)
+        number, *item = self.shape(xs)
+        given = [self.shape(state) for state in states]
+        record = _Record(quantizers=self.record.quantizers, weights=self.record.weights)
+        inner = replace(self, record=record, prefix=f"{self.prefix}{name}/", share=1.0)
+        returned = cell(inner, inner.feed(item), *map(inner.feed, given))
+        returned = check_cell(name, record.steps, returned, given)
+        steps, results, constants = apart(record.steps, returned, self._append)
+        feeds = tuple(n for n, step in enumerate(steps) if isinstance(step.kind, Feed))
+        body = Program(tuple(steps), feeds, results[0], {}, {}, {}, last_uses(steps, *results))
+        kind = Scanned(body, results, number, reverse)
+        return self._add(kind, (xs, *states, *constants), (number, *body.output_shape), constant=False, share=share)
+
     # --- the record ---
+
+    def _append(self, step: Step) -> int:
+        self.record.steps.append(step)
+        return len(self.record.steps) - 1
 
     def _add(
         self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0, name: str = ""
@@ -351,11 +394,11 @@ def checked(result: Any) -> Value:
     return Value(result)
 
 
-def last_uses(steps: Sequence[Step], output: int) -> tuple[tuple[int, ...], ...]:
-    """For each step, the steps whose results nobody reads after it, but for the output."""
+def last_uses(steps: Sequence[Step], *outputs: int) -> tuple[tuple[int, ...], ...]:
+    """For each step, the steps whose results nobody reads after it, but for the outputs."""
     last = {argument: number for number, step in enumerate(steps) for argument in step.args}
     freed: list[list[int]] = [[] for _ in steps]
     for argument, number in last.items():
-        if argument != output:
+        if argument not in outputs:
             freed[number].append(argument)
     return tuple(map(tuple, freed))

@@ -17,6 +17,7 @@ from hgq_core.layers.steps import (
     Nested,
     Observed,
     Quantized,
+    Scanned,
     Statistics,
     Step,
     Stored,
@@ -70,6 +71,9 @@ class Slots(WeightSlots, Protocol):
     def nested(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
         """The output of a layer inside of this one."""
 
+    def scan(self, step: Callable[..., tuple[Any, ...]], xs: Any, states: Sequence[Any], kind: Scanned, /) -> Any:
+        """The outputs of ``step(x, *states) -> (y, *states)`` along axis 1 of xs, stacked there: the one loop."""
+
 
 class CountedSlots(Protocol):
     """What the cost asks of a framework."""
@@ -89,6 +93,10 @@ class Reading(ABC):
 
     def read(self, program: Program, inputs: Sequence[Any]) -> Any:
         """The result of the program for its inputs."""
+        return self.read_all(program, inputs, (program.output,))[0]
+
+    def read_all(self, program: Program, inputs: Sequence[Any], results: Sequence[int]) -> tuple[Any, ...]:
+        """The results of these steps, which the program keeps, for its inputs."""
         values: list[Any] = [None] * len(program.steps)
         feed = iter(inputs)
         for number, step in enumerate(program.steps):
@@ -96,7 +104,7 @@ class Reading(ABC):
             values[number] = next(feed) if isinstance(step.kind, Feed) else self.step(program, step, args)
             for done in program.last_use[number]:
                 values[done] = None
-        return values[program.output]
+        return tuple(values[n] for n in results)
 
     def step(self, program: Program, step: Step, args: list[Any]) -> Any:
         """The result of one step.
@@ -119,6 +127,8 @@ class Reading(ABC):
                 return self.dropped(step.kind, args)
             case Nested():
                 return self.nested(step, step.kind, args)
+            case Scanned():
+                return self.scanned(program, step, step.kind, args)
         if isinstance(step.kind, Operation):
             return self.operation(program, step, step.kind, args)
         message = f"{type(step.kind).__name__} is no step that {type(self).__name__} knows; give it a rule there"
@@ -153,6 +163,10 @@ class Reading(ABC):
         """A layer inside."""
 
     @abstractmethod
+    def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> Any:
+        """A loop over a sequence."""
+
+    @abstractmethod
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:
         """An operation of the Graph."""
 
@@ -185,6 +199,14 @@ class Values(Reading):
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.nested(kind.name, kind.layer, args)
+
+    def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> Any:  # noqa: ARG002
+        states, constants = args[1 : len(kind.results)], args[len(kind.results) :]
+
+        def one(x: Any, *states: Any) -> tuple[Any, ...]:
+            return self.read_all(kind.body, [x, *states, *constants], kind.results)
+
+        return self.slots.scan(one, args[0], states, kind)
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:  # noqa: ARG002
         return evaluate_operation(self.ops, kind, args)
@@ -313,6 +335,13 @@ class Bits(Reading):
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.nested_bits(kind.name, kind.layer, args)
+
+    def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> None:  # noqa: ARG002
+        """Each step costs the same, since its quantizers are; the widths of the outputs are not known, as of sums."""
+        one = Bits(self.ops, self.slots)
+        data = len(kind.results)
+        one.read_all(kind.body, [*([None] * data), *args[data:]], kind.results)
+        self._add(step, one.total * kind.steps)
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:
         operands = [Operand(program.steps[n].shape, program.steps[n].constant) for n in step.args]

@@ -19,6 +19,7 @@ __all__ = [
     "Observed",
     "Quantized",
     "QuantizerSlot",
+    "Scanned",
     "Statistics",
     "Step",
     "StepKind",
@@ -171,7 +172,37 @@ class Nested:
     layer: Any
 
 
-StepKind = Feed | Stored | Statistics | Computed | Quantized | Table | Observed | Applied | Dropped | Nested | Operation
+@dataclass(frozen=True, slots=True, eq=False)
+class Scanned:
+    """A loop over the first axis of a sequence; its operands are the sequence, the states, and the constants of a step.
+
+    Attributes:
+        body: the `hgq_core.layers.Program` of one step; it takes an item of the sequence, the states, the constants.
+        results: numbers of the steps in the body that give its output and the next states.
+        steps: how often it runs.
+        reverse: from the last item to the first; results stay at the place of their items.
+    """
+
+    body: Any
+    results: tuple[int, ...]
+    steps: int
+    reverse: bool
+
+
+StepKind = (
+    Feed
+    | Stored
+    | Statistics
+    | Computed
+    | Quantized
+    | Table
+    | Observed
+    | Applied
+    | Dropped
+    | Nested
+    | Scanned
+    | Operation
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +218,7 @@ class Step:
         label: place inside of the layer, such as ``"query"``; empty for the layer itself.
         composite: the group that it belongs to in the Graph, such as ``"softmax"``.
         name: of its node beside the label, such as ``"scale"``; empty: after its kind.
+        in_loop: whether it is a constant of a loop, computed once before it and a node of its body in the Graph.
     """
 
     kind: StepKind
@@ -197,3 +229,4 @@ class Step:
     label: str
     composite: str
     name: str = ""
+    in_loop: bool = False
