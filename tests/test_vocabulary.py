@@ -47,6 +47,11 @@ LAYERS = (
     ("table of a function", "QUnaryFunctionLUT", "QLUT"),
     ("softmax", "QSoftmax", "QSoftmax"),
     ("attention", "QMultiHeadAttention", "QMultiheadAttention"),
+    ("with fewer positions", "QLinformerAttention", "QMultiheadAttention"),
+    ("dense of tables", "QDenseT", "QLinearT"),
+    ("einsum of tables", "QEinsumDenseT", "QEinsumDenseT"),
+    ("layer normalisation", "QLayerNormalization", "QLayerNorm"),
+    ("by the root of the mean square", "QRMSNormalization", "QRMSNorm"),
     ("a layer of your own", "QLayer", "QModule"),
 )
 """Layers that compute the same; names are those of each framework."""

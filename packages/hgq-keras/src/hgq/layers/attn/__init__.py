@@ -1,5 +1,5 @@
 """Attention; everything lives in hgq_keras."""
 
-from hgq_keras.layers import QMultiHeadAttention
+from hgq_keras.layers import QLinformerAttention, QMultiHeadAttention
 
-__all__ = ["QMultiHeadAttention"]
+__all__ = ["QLinformerAttention", "QMultiHeadAttention"]

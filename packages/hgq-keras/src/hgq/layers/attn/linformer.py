@@ -1,0 +1,5 @@
+"""Attention to fewer positions; everything lives in hgq_keras."""
+
+from hgq_keras.layers import QLinformerAttention
+
+__all__ = ["QLinformerAttention"]
