@@ -16,36 +16,67 @@ from typing import TYPE_CHECKING, Any
 from process import keep_memory, pin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import keras
 
 CLASSES = 5
 JET = (64, 32, 32)
 PARTICLES, FEATURES = 64, 16
+EDGE_UNITS = 8
+NETWORKS = ("jet", "mixer", "mha", "lut")
+VECTORS = ("jet", "lut")
 
 
-def network(name: str, dense: Callable[..., Any], einsum: Callable[..., Any], add: Callable[..., Any]) -> keras.Model:
-    """``jet``, 16-64-32-32-5, or ``mixer``: two blocks that mix 64 particles, then 16 features, past each other.
+def network(name: str, make: Mapping[str, Callable[..., Any]]) -> keras.Model:
+    """``jet``, 16-64-32-32-5, or a network over 64 particles of 16 features, or of tables.
+
+    ``mixer``: two blocks that mix the particles, then the features, past each other. ``mha``: two blocks of attention
+    with 4 heads of 8. ``lut``: 16-32-5 with a network of 8 units for each edge.
 
     Args:
         name: of the network.
-        dense: a dense layer, plain or quantized.
-        einsum: an einsum layer, likewise.
-        add: a sum of two tensors, likewise.
+        make: layers, plain or quantized, by ``dense, einsum, add, attention, table``.
     """
     import keras
 
+    dense, add = make["dense"], make["add"]
     if name == "jet":
         inner = [dense(width, activation="relu") for width in JET]
         return keras.Sequential([keras.Input((FEATURES,)), *inner, dense(CLASSES)])
+    if name == "lut":
+        return keras.Sequential([keras.Input((FEATURES,)), make["table"](FEATURES, 32), make["table"](32, CLASSES)])
     inputs = keras.Input((PARTICLES, FEATURES))
     x = dense(FEATURES, activation="relu")(inputs)
     for _ in range(2):
-        mixed = einsum("bnc,nm->bmc", output_shape=(PARTICLES, FEATURES), bias_axes="m", activation="relu")(x)
+        if name == "mha":
+            mixed = make["attention"](num_heads=4, key_dim=8)(x, x)
+        else:
+            contraction = {"output_shape": (PARTICLES, FEATURES), "bias_axes": "m", "activation": "relu"}
+            mixed = make["einsum"]("bnc,nm->bmc", **contraction)(x)
         x = add()([x, mixed])
         x = add()([x, dense(FEATURES, activation="relu")(dense(FEATURES, activation="relu")(x))])
     return keras.Model(inputs, dense(CLASSES)(keras.layers.Flatten()(x)))
+
+
+def plain_layers() -> dict[str, Callable[..., Any]]:
+    """The layers of Keras; a table is what it is trained as, a small network for each edge, by two contractions."""
+    from keras import Sequential, layers
+
+    def table(inputs: int, units: int) -> keras.Layer:
+        first = layers.EinsumDense("bi,iod->biod", (inputs, units, EDGE_UNITS), bias_axes="iod", activation="tanh")
+        return Sequential([first, layers.EinsumDense("biod,iod->bo", (units,), bias_axes="o")])
+
+    names = {"dense": layers.Dense, "einsum": layers.EinsumDense, "add": layers.Add}
+    return {**names, "attention": layers.MultiHeadAttention, "table": table}
+
+
+def quantized_layers() -> dict[str, Callable[..., Any]]:
+    """What users of ours and of HGQ2 write."""
+    from hgq import layers
+
+    names = {"dense": layers.QDense, "einsum": layers.QEinsumDense, "add": layers.QAdd}
+    return {**names, "attention": layers.QMultiHeadAttention, "table": lambda _, units: layers.QDenseT(units)}
 
 
 def measure(
@@ -65,23 +96,22 @@ def measure(
     import numpy as np
 
     from hgq.config import LayerConfigScope
-    from hgq.layers import QAdd, QDense, QEinsumDense
 
-    def model(*layers: Callable[..., Any]) -> keras.Model:
-        built = network(name, *layers)
+    def model(make: Mapping[str, Callable[..., Any]]) -> keras.Model:
+        built = network(name, make)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         compiled = jit and keras.backend.backend() != "torch"
         built.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, jit_compile=compiled)
         return built
 
-    plain = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Add)
-    shape = (FEATURES,) if name == "jet" else (PARTICLES, FEATURES)
+    plain = plain_layers()
+    shape = (FEATURES,) if name in VECTORS else (PARTICLES, FEATURES)
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     # What a framework prepares once is in nobody's first step.
-    model(*plain).fit(np.zeros((2, *shape), "float32"), np.zeros(2, "int32"), verbose=0)
+    model(plain).fit(np.zeros((2, *shape), "float32"), np.zeros(2, "int32"), verbose=0)
     with LayerConfigScope(enable_ebops=True, beta0=1e-5):
-        models = {"plain": model(*plain), "quantized": model(QDense, QEinsumDense, QAdd)}
+        models = {"plain": model(plain), "quantized": model(quantized_layers())}
 
     def steps(which: str, count: int) -> float:
         x = data[: count * batch]
@@ -130,7 +160,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=0.2)
-    parser.add_argument("--model", choices=("jet", "mixer"), default="jet")
+    parser.add_argument("--model", choices=NETWORKS, default="jet")
     parser.add_argument("--inference", action="store_true", help="time predictions, not training steps")
     parser.add_argument("--no-jit", action="store_true", help="TensorFlow without XLA")
     parser.add_argument("--default-malloc", action="store_true", help="leave the C library's memory settings alone")
