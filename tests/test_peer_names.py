@@ -61,7 +61,6 @@ REASONS = {
 """Names that are deliberately absent, and what does the same."""
 MISSING = frozenset(
     [
-        "hgq.layers.QAffinedUnaryFunctionLUT",
         "hgq.layers.QMultiHeadAttentionT",
         "hgq.layers.QLinformerAttentionT",
         "hgq.layers.QSimpleRNN",
@@ -85,7 +84,6 @@ MISSING = frozenset(
         "hgq.layers.snn.LIFCell",
         "hgq.layers.table.QConvT1D",
         "hgq.layers.table.QConvT2D",
-        "hgq.layers.activation.QAffinedUnaryFunctionLUT",
     ]
 )
 """Names that are not there yet; one that is has to leave this list."""

@@ -45,6 +45,7 @@ LAYERS = (
     ("maximum over all of a volume", "QGlobalMaxPooling3D", "QAdaptiveMaxPool3d"),
     ("mean over all of a volume", "QGlobalAveragePooling3D", "QAdaptiveAvgPool3d"),
     ("table of a function", "QUnaryFunctionLUT", "QLUT"),
+    ("with a learned map inside", "QAffinedUnaryFunctionLUT", "QLUT"),
     ("softmax", "QSoftmax", "QSoftmax"),
     ("attention", "QMultiHeadAttention", "QMultiheadAttention"),
     ("with fewer positions", "QLinformerAttention", "QMultiheadAttention"),

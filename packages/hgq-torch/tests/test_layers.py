@@ -355,3 +355,22 @@ def test_a_first_call_in_inference_mode_leaves_a_module_that_trains(name):
         module.eval()(x)
     assert not any(tensor.is_inference() for tensor in (*module.parameters(), *module.buffers()))
     module.train()(x).sum().backward()
+
+
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        (lambda: qnn.QConv1d(4, 3, 2), SEQUENCE),
+        (lambda: qnn.QConv2d(4, 3, 2), IMAGE),
+        (lambda: qnn.QMaxPool1d(2), SEQUENCE),
+        (lambda: qnn.QAvgPool2d(2), IMAGE),
+        (lambda: qnn.QAdaptiveMaxPool2d(1), IMAGE),
+    ],
+)
+def test_one_example_alone_has_no_batch_axis(make, x, built):
+    layer = make().eval()
+    if built:
+        layer(x)
+    alone = torch.stack([layer(one) for one in x])
+    assert torch.equal(alone, layer(x))

@@ -177,6 +177,8 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense"):
         options["use_bias"] = "bias" in layer.weights
     made: Any = _CLASSES[layer.kind]
+    if layer.kind == "unary_lut" and layer.weights:
+        made = quantized.QAffinedUnaryFunctionLUT
     for slot, spec in layer.quantizers.items():
         argument = "iq_confs" if made.many_inputs and slot == "iq" else f"{attribute_of(slot)}_conf"
         argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)

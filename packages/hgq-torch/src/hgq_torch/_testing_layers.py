@@ -279,7 +279,7 @@ def _reduced(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  #
 
 
 def _lookup(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
-    return quantized.QLUT(_FUNCTIONS[layer.options["function"]], **given)
+    return quantized.QLUT(_FUNCTIONS[layer.options["function"]], "scale" in layer.weights, **given)
 
 
 def _softmax(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001

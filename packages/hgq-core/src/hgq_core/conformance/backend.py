@@ -116,7 +116,7 @@ class Layer:
     | einsum_dense_norm, conv1d_norm, and over 2 and 3 axes | as without norm, and epsilon, center | kernel, norm |
     | norm_dense, a norm before a dense layer | units, epsilon | kernel, bias, norm without bn_beta |
     | add | (two inputs or more; ``iq`` serves all) | |
-    | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | |
+    | unary_lut | function: ``"tanh"`` or ``"sigmoid"``; needs ``oq`` | none, or scale and bias inside, (1,) each |
     | softmax | axes (batch left out), stable, input_scaler, mask; needs ``exp/iq, exp/oq, inv/iq, inv/oq`` | |
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
     | table_dense | units, n_hl, d_hl, batch_norm, table_idxs; needs ``iq, toq``, both at the edges | see below |

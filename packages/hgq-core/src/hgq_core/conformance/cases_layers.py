@@ -98,6 +98,9 @@ CASES: dict[str, dict[str, Any]] = {
     "add-relu": {"kind": "add", "shape": (3, 4), "activation": "relu", "iq": (Round.RND, Overflow.SAT)},
     "lookup-tanh": {"kind": "unary_lut", "shape": (3, 2), "function": "tanh", "oq": (Round.RND, Overflow.SAT_SYM)},
     "lookup-sigmoid": {"kind": "unary_lut", "shape": (4,), "function": "sigmoid", "oq": (Round.TRN, Overflow.SAT)},
+    "lookup-affine": {
+        "kind": "unary_lut", "shape": (4,), "function": "tanh", "oq": (Round.RND, Overflow.SAT), "affine": True,
+    },
     "softmax": {"kind": "softmax", "shape": (5,)},
     "softmax-rows-pf": {"kind": "softmax", "shape": (3, 4), "parallelization_factor": 1, "input_scaler": 0.5},
     "softmax-output": {"kind": "softmax", "shape": (4,), "oq": (Round.RND, Overflow.SAT)},
@@ -127,6 +130,8 @@ def _weights(kind: str, shape: tuple[int, ...], options: dict[str, Any], rng: np
     if kind in ("conv1d", "conv2d"):
         channels = shape[-1] // options.get("groups", 1)
         return {"kernel": draw(*options["kernel_size"], channels, options["filters"]), "bias": draw(options["filters"])}
+    if options.pop("affine", False):
+        return {"scale": np.full(1, 0.37, np.float32), "bias": np.full(1, -0.21, np.float32)}
     if kind == "batch_norm":
         channels = shape[-1]
         signs = np.where(np.arange(channels) % 2, -1.0, 1.0)
@@ -154,6 +159,8 @@ def _softmax_tables() -> list[tuple[str, Spec, dict[str, int]]]:
 
 def _weight_widths(weights: dict[str, Any], modes: Modes, rng: np.random.Generator) -> dict[str, Any]:
     """Stored widths of ``kq`` and ``bq``."""
+    if "scale" in weights:  # inside of a table, and not quantized
+        return {}
     if "gamma" in weights:
         return {name: {"k": 1, "b": 6, "i": 3} for name in ("kq", "bq")}
     widths = {"kq": weight_widths(rng, weights["kernel"], modes)} if "kernel" in weights else {}
@@ -185,7 +192,7 @@ def _case(name: str, arguments: dict[str, Any], shape: tuple[int, ...] | None) -
     if not bias:
         weights.pop("bias", None)
     quantizers: dict[str, Spec] = {"iq": data_spec(modes["iq"], shared=shared)}
-    if weights:
+    if "kernel" in weights or "gamma" in weights:
         quantizers["kq"] = weight_spec(modes["kq"])
         if "beta" in weights:
             quantizers["bq"] = KBI(round_mode=Round.RND, overflow_mode=Overflow.SAT_SYM, i_decay_speed=0.01)

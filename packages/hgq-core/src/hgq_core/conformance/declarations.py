@@ -100,7 +100,7 @@ def _add(layer: Layer) -> Declaration:
 
 
 def _unary_lut(layer: Layer) -> Declaration:
-    return UnaryFunction(FrameworkFunction(FUNCTIONS[layer.options["function"]]))
+    return UnaryFunction(FrameworkFunction(FUNCTIONS[layer.options["function"]]), affine="scale" in layer.weights)
 
 
 def _softmax(layer: Layer) -> Declaration:

@@ -3,6 +3,7 @@
 from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import (
     QAdd,
+    QAffinedUnaryFunctionLUT,
     QAveragePooling1D,
     QAveragePooling2D,
     QAveragePooling3D,
@@ -47,6 +48,7 @@ from hgq_keras.layers import (
     QUnaryFunctionLUT,
 )
 from hgq_keras.layers import QAdd as Add
+from hgq_keras.layers import QAffinedUnaryFunctionLUT as AffinedUnaryFunctionLUT
 from hgq_keras.layers import QAveragePooling1D as AveragePooling1D
 from hgq_keras.layers import QAveragePooling1D as AvgPool1D
 from hgq_keras.layers import QAveragePooling1D as QAvgPool1D
@@ -115,6 +117,7 @@ from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
 
 __all__ = [
     "Add",
+    "AffinedUnaryFunctionLUT",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
@@ -164,6 +167,7 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "QAdd",
+    "QAffinedUnaryFunctionLUT",
     "QAveragePooling1D",
     "QAveragePooling2D",
     "QAveragePooling3D",

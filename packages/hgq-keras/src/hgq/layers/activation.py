@@ -1,5 +1,5 @@
-"""Tables of functions; everything lives in hgq_keras."""
+"""Functions as tables; everything lives in hgq_keras."""
 
-from hgq_keras.layers import QUnaryFunctionLUT
+from hgq_keras.layers import QAffinedUnaryFunctionLUT, QUnaryFunctionLUT
 
-__all__ = ["QUnaryFunctionLUT"]
+__all__ = ["QAffinedUnaryFunctionLUT", "QUnaryFunctionLUT"]

@@ -17,7 +17,7 @@ from hgq_keras.layers._global_pooling import (
 from hgq_keras.layers._layer_norm import QLayerNormalization, QRMSNormalization
 from hgq_keras.layers._linear import QDense, QEinsumDense
 from hgq_keras.layers._linformer import QLinformerAttention
-from hgq_keras.layers._lookup import QUnaryFunctionLUT
+from hgq_keras.layers._lookup import QAffinedUnaryFunctionLUT, QUnaryFunctionLUT
 from hgq_keras.layers._merge import (
     QAdd,
     QAveragePow2,
@@ -44,6 +44,7 @@ from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 
 __all__ = [
     "QAdd",
+    "QAffinedUnaryFunctionLUT",
     "QAveragePooling1D",
     "QAveragePooling2D",
     "QAveragePooling3D",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from hgq_core.errors import ConfigError
 from hgq_core.layers import Declaration, FrameworkFunction, UnaryFunction
 from hgq_keras._unary import check_elementwise
 from hgq_keras.config import configured
@@ -14,32 +15,14 @@ from hgq_keras.layers._base import QLayer
 if TYPE_CHECKING:
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["QUnaryFunctionLUT"]
+__all__ = ["QAffinedUnaryFunctionLUT", "QUnaryFunctionLUT"]
 
 
-@keras.saving.register_keras_serializable(package="hgq_keras")
-class QUnaryFunctionLUT(QLayer):
-    """``y = oq(activation(iq(x)))`` as a table over every representable input.
-
-    Args:
-        activation: function of one number, or its Keras name; not softmax or glu, which mix elements.
-        iq_conf: input quantizer; None: the scope's datalane quantizer.
-        oq_conf: output quantizer; None: the scope's table quantizer.
-        enable_oq: quantize the output; a layer without is trained, and not exported.
-        enable_iq: quantize the input; likewise.
-        allow_heterogeneous_input: False shares one input width over the tensor.
-        allow_heterogeneous_table: False shares one output width over the tensor.
-        override_oq_k0_to_0: start with an unsigned output, for functions that are never negative.
-        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
-        beta0: initial beta; None: as the scope says.
-        ebops_factor: EBOPs of the layer are multiplied by it.
-        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
-
-    Raises:
-        ConfigError: a function that mixes elements.
-    """
+class _Lookup(QLayer):
+    """Abstract over the affine map inside; the arguments are those of `QUnaryFunctionLUT`."""
 
     output_in_table = True
+    affine: bool
 
     def __init__(
         self,
@@ -74,6 +57,11 @@ class QUnaryFunctionLUT(QLayer):
             ebops_factor=ebops_factor,
             **kwargs,
         )
+        if self.affine and not (self.enable_iq and self.enable_oq):
+            message = (
+                f"layer {self.name!r}: received enable_iq or enable_oq False, expected True: both are of the table"
+            )
+            raise ConfigError(message)
         self.activation = keras.activations.get(activation)
         check_elementwise(self.activation, self.name)
         self.allow_heterogeneous_input = bool(allow_heterogeneous_input)
@@ -81,7 +69,7 @@ class QUnaryFunctionLUT(QLayer):
         self.override_oq_k0_to_0 = bool(override_oq_k0_to_0)
 
     def declaration(self) -> Declaration:
-        return UnaryFunction(FrameworkFunction(self.activation), self.enable_oq)
+        return UnaryFunction(FrameworkFunction(self.activation), self.enable_oq, self.affine)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
@@ -90,3 +78,58 @@ class QUnaryFunctionLUT(QLayer):
             "allow_heterogeneous_table": self.allow_heterogeneous_table,
             "override_oq_k0_to_0": self.override_oq_k0_to_0,
         }
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QUnaryFunctionLUT(_Lookup):
+    """``y = oq(activation(iq(x)))`` as a table over every representable input.
+
+    Args:
+        activation: function of one number, or its Keras name; not softmax or glu, which mix elements.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; None: the scope's table quantizer.
+        enable_oq: quantize the output; a layer without is trained, and not exported.
+        enable_iq: quantize the input; likewise.
+        allow_heterogeneous_input: False shares one input width over the tensor.
+        allow_heterogeneous_table: False shares one output width over the tensor.
+        override_oq_k0_to_0: start with an unsigned output, for functions that are never negative.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: a function that mixes elements.
+    """
+
+    affine = False
+
+
+@keras.saving.register_keras_serializable(package="hgq_keras")
+class QAffinedUnaryFunctionLUT(_Lookup):
+    """``y = oq(activation(scale * iq(x) + bias))`` as a table over every representable input.
+
+    Scale and bias are one learned number each, 1 and 0 at first, inside of the table, and free in hardware.
+
+    Args:
+        activation: function of one number, or its Keras name; not softmax or glu, which mix elements.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; None: the scope's table quantizer.
+        enable_oq: True; the table has an output quantizer.
+        enable_iq: True; it has one entry per input.
+        allow_heterogeneous_input: False shares one input width over the tensor.
+        allow_heterogeneous_table: False shares one output width over the tensor.
+        override_oq_k0_to_0: start with an unsigned output, for functions that are never negative.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
+    Raises:
+        ConfigError: a function that mixes elements, or a table without quantizers.
+
+    >>> QAffinedUnaryFunctionLUT("tanh")(keras.ops.zeros((1, 2)), training=True).shape == (1, 2)
+    True
+    """
+
+    affine = True

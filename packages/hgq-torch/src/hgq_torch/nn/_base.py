@@ -85,7 +85,7 @@ class QModule(nn.Module):
     shape_hint: ClassVar[str] = ""
     """What to do about inputs of another shape, after the message."""
     fewest_axes: ClassVar[int] = 0
-    """Data with no more axes than this have no batch axis, as PyTorch's own layer takes one example alone."""
+    """Axes of one example, which PyTorch's own layer takes without a batch axis too, before the layer is built."""
     momentum: float | None = 0.1
     """How far the moving averages of statistics go to those of each batch; None: they are those of all batches."""
     output_in_declaration: ClassVar[bool] = False
@@ -232,7 +232,7 @@ class QModule(nn.Module):
             xs = self.in_order(xs, named)
         made = self.made
         built, program = made.built_for, made.running
-        if self.fewest_axes and xs[0].ndim <= max(self.fewest_axes, len(built[0]) if built else 0):
+        if self.fewest_axes and xs[0].ndim == (len(built[0]) if built else self.fewest_axes):
             return QModule.forward(self, *(x.unsqueeze(0) for x in xs)).squeeze(0)
         if built is None or program is None:
             self.build(*(x.shape[1:] for x in xs))

@@ -27,7 +27,9 @@ _ORDER = (0, 1, 2, 3, 3, 1, 0, 2)
 class QLUT(QModule):
     r"""A function of one number, a table in hardware over every number that its input can be.
 
-    .. math:: y = Q_o(f(Q_i(x)))
+    .. math:: y = Q_o(f(Q_i(x))), \quad y = Q_o(f(s \, Q_i(x) + b))
+
+    With ``affine`` there are a learned scale s, 1 at first, and bias b, 0, of the tensor, inside of the table.
 
     At inference it computes in float64, of which noise in the last bits is rounded away, so that it gives the very
     numbers that the table holds; training is faster without.
@@ -36,6 +38,7 @@ class QLUT(QModule):
         function: of a tensor, element by element, such as `torch.tanh`.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
         oq: quantizer of the output; by default that of the place ``table``.
+        affine: whether there are a learned ``scale`` and ``bias``, one number each.
         enable_iq: whether the input is quantized.
         enable_oq: whether the output is quantized; without, and without a quantized input, the layer trains only.
         enable_ebops: whether the layer counts EBOPs.
@@ -44,7 +47,7 @@ class QLUT(QModule):
         dtype: of parameters and buffers, float32 or float64.
 
     Raises:
-        ConfigError: a function that mixes elements, or low precision.
+        ConfigError: a function that mixes elements, an affine map without quantizers, or low precision.
 
     >>> QLUT(torch.tanh).eval()(torch.zeros(2, 3)).shape
     torch.Size([2, 3])
@@ -55,6 +58,7 @@ class QLUT(QModule):
     def __init__(
         self,
         function: Callable[[Tensor], Tensor],
+        affine: bool = False,
         *,
         iq: QuantizerLike = None,
         oq: QuantizerLike = None,
@@ -77,11 +81,17 @@ class QLUT(QModule):
         )
         check_elementwise(function)
         self.function = function
+        self.affine = bool(affine)
+        if self.affine and not (self.enable_iq and self.enable_oq):
+            message = (
+                "QLUT: received enable_iq or enable_oq False with affine=True, expected True: both are of the table"
+            )
+            raise ConfigError(message)
         self.begin((1,))
 
     def declaration(self) -> Declaration:
         """A table."""
-        return UnaryFunction(FrameworkFunction(self.function), self.enable_oq)
+        return UnaryFunction(FrameworkFunction(self.function), self.enable_oq, self.affine)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # one input
         """The output for x ``(batch, *input_shape)``; see `QModule.forward`."""

@@ -16,7 +16,11 @@ _FUNCTIONS: dict[str, Callable[[float], float]] = {"tanh": tanh, "sigmoid": lamb
 
 def values(layer: Layer, inputs: list[Array]) -> Array:
     """The function; the output quantizer follows."""
-    return rounded_values(_FUNCTIONS[layer.options["function"]], inputs[0])
+    function = _FUNCTIONS[layer.options["function"]]
+    if "scale" not in layer.weights:
+        return rounded_values(function, inputs[0])
+    scale, bias = float(layer.weights["scale"][0]), float(layer.weights["bias"][0])
+    return rounded_values(lambda v: function(v * scale + bias), inputs[0])
 
 
 def table_cost(bits_in: Array, bits_out: Array) -> Fraction:
