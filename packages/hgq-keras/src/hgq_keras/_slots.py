@@ -56,7 +56,7 @@ class CallSlots:
     def function(self, function: Any, x: Any, *weights: Any) -> Any:
         """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
         if self.training:
-            return function(KERAS, x, *weights)
+            return getattr(function, "trained", function)(KERAS, x, *weights)
         return shared_values(_of_tensor(function), x, *weights)
 
     def dropped(self, rate: float, x: Any) -> Any:

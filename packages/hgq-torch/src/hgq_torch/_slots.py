@@ -149,7 +149,7 @@ class ModuleSlots:
         """The function of a table; training needs only its accuracy, and is faster without float64."""
         if not self.module.training:
             return table_values(function, x, *weights)
-        result: Tensor = function(TORCH, x, *weights)
+        result: Tensor = getattr(function, "trained", function)(TORCH, x, *weights)
         return result
 
     def dropped(self, rate: float, x: Tensor) -> Tensor:

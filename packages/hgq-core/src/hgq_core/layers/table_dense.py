@@ -69,22 +69,41 @@ class _Network:
     factor: float
 
     def __call__(self, ops: Ops, x: Any, *weights: Any) -> Any:
-        layers = 2 * (self.network.hidden + 1)
-        y = self._edges(ops, x, weights[:layers])
-        if len(weights) > layers:
-            scale, offset = weights[layers:]
-            y = y * scale + offset
-        return y * self.factor
-
-    def _edges(self, ops: Ops, x: Any, weights: tuple[Any, ...]) -> Any:
         """Element by element and in a fixed order of sums, so that a result does not depend on the batch."""
+        return self._normalised(self.edges(ops, x, weights, _in_order), weights)
+
+    def trained(self, ops: Ops, x: Any, *weights: Any) -> Any:
+        """The same for training, in whatever order an array library sums fastest."""
+        return self._normalised(self.edges(ops, x, weights, _at_once), weights)
+
+    def _normalised(self, y: Any, weights: tuple[Any, ...]) -> Any:
+        norm = weights[2 * (self.network.hidden + 1) :]
+        return (y * norm[0] + norm[1] if norm else y) * self.factor
+
+    def edges(self, ops: Ops, x: Any, weights: tuple[Any, ...], product: Callable[[Ops, Any, Any], Any]) -> Any:
+        """The network of each edge, before it is normalised; ``product`` gives ``h @ kernel``."""
         h = x[..., None]
-        for n, (kernel, bias) in enumerate(zip(weights[::2], weights[1::2], strict=True)):
-            terms = [h[..., k, None] * kernel[..., k, :] for k in range(kernel.shape[-2])]
-            h = tree(operator.add, terms) + bias
+        own = weights[: 2 * (self.network.hidden + 1)]
+        for n, (kernel, bias) in enumerate(zip(own[::2], own[1::2], strict=True)):
+            h = product(ops, h, kernel) + bias
             if n < self.network.hidden and self.network.activation is not None:
                 h = self.network.activation(ops, h)
         return h[..., 0]
+
+
+def _in_order(ops: Ops, h: Any, kernel: Any) -> Any:  # noqa: ARG001 (every product of edges is called so)
+    return tree(operator.add, [h[..., k, None] * kernel[..., k, :] for k in range(kernel.shape[-2])])
+
+
+def _at_once(ops: Ops, h: Any, kernel: Any) -> Any:
+    own = tuple(h.shape[1:-1])
+    if kernel.shape[-2] == 1 or tuple(kernel.shape[:-2]) != own or len(own) > len(_EDGES):
+        return _in_order(ops, h, kernel)
+    edges = _EDGES[: len(own)]
+    return ops.einsum(f"b{edges}x,{edges}xy->b{edges}y", h, kernel)
+
+
+_EDGES = "cdefghij"
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,7 @@ class _Observed:
     network: _Network
 
     def __call__(self, ops: Ops, x: Any, *weights: Any) -> Any:
-        return self.network._edges(ops, x, weights)
+        return self.network.edges(ops, x, weights, _at_once)
 
 
 @dataclass(frozen=True)
