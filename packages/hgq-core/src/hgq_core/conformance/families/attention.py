@@ -128,6 +128,8 @@ def _linformer(
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     "softmax-masked": partial(_softmax, shape=(3, 4), mask=[[1, 0, 1, 0], [0, 0, 1, 1], [1, 1, 1, 1]]),
     "softmax-masked-fast": partial(_softmax, shape=(2, 4), mask=[1, 1, 0, 1], stable=False),
+    "softmax-first-axis": partial(_softmax, shape=(3, 2), mask=[[1, 1], [1, 0], [0, 1]], axes=(0,)),
+    "softmax-two-axes": partial(_softmax, shape=(2, 3, 2), mask=True, axes=(0, 2)),
     "attention": _attention,
     "attention-causal": partial(_attention, causal=True),
     "attention-masked": partial(_attention, mask=np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0]], bool), value=3),
