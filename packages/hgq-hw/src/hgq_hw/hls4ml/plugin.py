@@ -19,11 +19,42 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 LAYERS = {
-    "hgq_keras.layers._conv": ("QConv1D", "QConv2D"),
-    "hgq_keras.layers._linear": ("QDense", "QEinsumDense"),
-    "hgq_keras.layers._lookup": ("QUnaryFunctionLUT",),
-    "hgq_keras.layers._softmax": ("QSoftmax",),
     "hgq_keras.layers._attention": ("QMultiHeadAttention",),
+    "hgq_keras.layers._conv": (
+        "QConv1D",
+        "QConv2D",
+        "QConv3D",
+    ),
+    "hgq_keras.layers._conv_norm": (
+        "QConv1DBatchNorm",
+        "QConv2DBatchNorm",
+        "QConv3DBatchNorm",
+    ),
+    "hgq_keras.layers._fused_norm": (
+        "QBatchNormDense",
+        "QEinsumDenseBatchnorm",
+    ),
+    "hgq_keras.layers._global_pooling": (
+        "QGlobalAveragePooling1D",
+        "QGlobalAveragePooling2D",
+        "QGlobalAveragePooling3D",
+        "QGlobalMaxPooling1D",
+        "QGlobalMaxPooling2D",
+        "QGlobalMaxPooling3D",
+    ),
+    "hgq_keras.layers._layer_norm": (
+        "QLayerNormalization",
+        "QRMSNormalization",
+    ),
+    "hgq_keras.layers._linear": (
+        "QDense",
+        "QEinsumDense",
+    ),
+    "hgq_keras.layers._linformer": ("QLinformerAttention",),
+    "hgq_keras.layers._lookup": (
+        "QAffinedUnaryFunctionLUT",
+        "QUnaryFunctionLUT",
+    ),
     "hgq_keras.layers._merge": (
         "QAdd",
         "QAveragePow2",
@@ -35,9 +66,24 @@ LAYERS = {
         "QMultiply",
         "QSubtract",
     ),
-    "hgq_keras.layers._reduce": ("QMeanPow2", "QSum"),
     "hgq_keras.layers._norm": ("QBatchNormalization",),
-    "hgq_keras.layers._pooling": ("QAveragePooling2D", "QMaxPooling2D"),
+    "hgq_keras.layers._pooling": (
+        "QAveragePooling1D",
+        "QAveragePooling2D",
+        "QAveragePooling3D",
+        "QMaxPooling1D",
+        "QMaxPooling2D",
+        "QMaxPooling3D",
+    ),
+    "hgq_keras.layers._reduce": (
+        "QMeanPow2",
+        "QSum",
+    ),
+    "hgq_keras.layers._softmax": ("QSoftmax",),
+    "hgq_keras.layers._table": (
+        "QDenseT",
+        "QEinsumDenseT",
+    ),
     "hgq_keras._quantizer": ("Quantizer",),
 }
 """Where hgq-keras defines its layers: hls4ml looks a handler up by module and class."""
