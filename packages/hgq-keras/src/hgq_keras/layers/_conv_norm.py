@@ -109,6 +109,44 @@ class QConv1DBatchNorm(_ConvNorm):
     `QEinsumDenseBatchnorm`; the first arguments are those of `QConv1D`, without a bias, the others those of
     `QBatchNormalization`.
 
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or a tuple of one.
+        strides: likewise.
+        padding: ``valid``, ``same``, or ``causal``, which pads the quantized input.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None: as Keras is set.
+        dilation_rate: as ``strides``.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        kernel_initializer: as in Keras, and so are the next ones.
+        kernel_regularizer: added to the loss for the kernel.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center: learn an offset, which is ``bn_beta``.
+        scale: learn a scale, which is ``bn_gamma``.
+        beta_initializer: of the learned offset.
+        gamma_initializer: of the learned scale.
+        moving_mean_initializer: of the moving average of the mean.
+        moving_variance_initializer: of the moving average of the variance.
+        beta_regularizer: of the learned offset.
+        gamma_regularizer: of the learned scale.
+        beta_constraint: of the learned offset.
+        gamma_constraint: of the learned scale.
+        synchronized: normalise with the statistics of all replicas (TensorFlow only).
+        kq_conf: quantizer of the folded kernel; None: the scope's weight quantizer.
+        bq_conf: quantizer of the folded bias; None: the scope's bias quantizer.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        parallelization_factor: positions that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
     Raises:
         ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format, numbers
             that no average has.
@@ -125,6 +163,44 @@ class QConv2DBatchNorm(_ConvNorm):
     `QEinsumDenseBatchnorm`; the first arguments are those of `QConv2D`, without a bias, the others those of
     `QBatchNormalization`.
 
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or a pair for height and width.
+        strides: likewise.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None: as Keras is set.
+        dilation_rate: as ``strides``.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        kernel_initializer: as in Keras, and so are the next ones.
+        kernel_regularizer: added to the loss for the kernel.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center: learn an offset, which is ``bn_beta``.
+        scale: learn a scale, which is ``bn_gamma``.
+        beta_initializer: of the learned offset.
+        gamma_initializer: of the learned scale.
+        moving_mean_initializer: of the moving average of the mean.
+        moving_variance_initializer: of the moving average of the variance.
+        beta_regularizer: of the learned offset.
+        gamma_regularizer: of the learned scale.
+        beta_constraint: of the learned offset.
+        gamma_constraint: of the learned scale.
+        synchronized: normalise with the statistics of all replicas (TensorFlow only).
+        kq_conf: quantizer of the folded kernel; None: the scope's weight quantizer.
+        bq_conf: quantizer of the folded bias; None: the scope's bias quantizer.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        parallelization_factor: positions that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+
     Raises:
         ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format, numbers
             that no average has.
@@ -140,6 +216,44 @@ class QConv3DBatchNorm(_ConvNorm):
     Data are ``(batch, depth, height, width, channels)``. The batch normalisation behind a convolution is folded in as
     in `QEinsumDenseBatchnorm`; the first arguments are those of `QConv3D`, without a bias, the others those of
     `QBatchNormalization`.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: a number, or one for each of depth, height and width.
+        strides: likewise.
+        padding: ``valid`` or ``same``.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None: as Keras is set.
+        dilation_rate: as ``strides``.
+        groups: number of channel groups.
+        activation: ``relu``, None, or another that is not exported.
+        kernel_initializer: as in Keras, and so are the next ones.
+        kernel_regularizer: added to the loss for the kernel.
+        activity_regularizer: for the output.
+        kernel_constraint: applied to the kernel after a step.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center: learn an offset, which is ``bn_beta``.
+        scale: learn a scale, which is ``bn_gamma``.
+        beta_initializer: of the learned offset.
+        gamma_initializer: of the learned scale.
+        moving_mean_initializer: of the moving average of the mean.
+        moving_variance_initializer: of the moving average of the variance.
+        beta_regularizer: of the learned offset.
+        gamma_regularizer: of the learned scale.
+        beta_constraint: of the learned offset.
+        gamma_constraint: of the learned scale.
+        synchronized: normalise with the statistics of all replicas (TensorFlow only).
+        kq_conf: quantizer of the folded kernel; None: the scope's weight quantizer.
+        bq_conf: quantizer of the folded bias; None: the scope's bias quantizer.
+        iq_conf: input quantizer; None: the scope's datalane quantizer.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the input; None: if ``iq_conf`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        parallelization_factor: positions that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
         ConfigError: sizes below 1, groups that do not divide the channels, an unknown padding or data format, numbers

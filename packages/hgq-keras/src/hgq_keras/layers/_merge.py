@@ -91,6 +91,12 @@ class QAdd(_Elementwise):
     Args:
         iq_confs: one quantizer configuration for all inputs, or one for each.
         oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     >>> one = keras.ops.ones((1, 2))
     >>> QAdd()([one, one], training=True).shape == (1, 2)
@@ -103,7 +109,18 @@ class QAdd(_Elementwise):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QSubtract(_Elementwise):
-    """``y = iq_0(x_0) - iq_1(x_1)``, of two tensors; see `QAdd`."""
+    """``y = iq_0(x_0) - iq_1(x_1)``, of two tensors; see `QAdd`.
+
+    Args:
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+    """
 
     def declaration(self) -> Declaration:
         return Merge(Subtract())
@@ -111,7 +128,18 @@ class QSubtract(_Elementwise):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QMultiply(_Elementwise):
-    """``y = iq_0(x_0) * iq_1(x_1) * ...``; see `QAdd`. EBOPs: the sum of the products of bits."""
+    """``y = iq_0(x_0) * iq_1(x_1) * ...``; see `QAdd`. EBOPs: the sum of the products of bits.
+
+    Args:
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+    """
 
     def declaration(self) -> Declaration:
         return Merge(Multiply())
@@ -119,7 +147,18 @@ class QMultiply(_Elementwise):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QMaximum(_Elementwise):
-    """``y = max(iq_0(x_0), iq_1(x_1), ...)``; see `QAdd`. EBOPs: sum of bits less the sum of the smallest one's."""
+    """``y = max(iq_0(x_0), iq_1(x_1), ...)``; see `QAdd`. EBOPs: sum of bits less the sum of the smallest one's.
+
+    Args:
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+    """
 
     def declaration(self) -> Declaration:
         return Merge(Maximum())
@@ -127,7 +166,18 @@ class QMaximum(_Elementwise):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QMinimum(_Elementwise):
-    """``y = min(iq_0(x_0), iq_1(x_1), ...)``; see `QMaximum`."""
+    """``y = min(iq_0(x_0), iq_1(x_1), ...)``; see `QMaximum`.
+
+    Args:
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+    """
 
     def declaration(self) -> Declaration:
         return Merge(Minimum())
@@ -135,7 +185,18 @@ class QMinimum(_Elementwise):
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
 class QAveragePow2(_Elementwise):
-    """``y = (iq_0(x_0) + iq_1(x_1) + ...) * 2**round(log2(1 / n))`` of n tensors; see `QAdd`, whose EBOPs it has."""
+    """``y = (iq_0(x_0) + iq_1(x_1) + ...) * 2**round(log2(1 / n))`` of n tensors; see `QAdd`, whose EBOPs it has.
+
+    Args:
+        iq_confs: one quantizer configuration for all inputs, or one for each.
+        oq_conf: output quantizer; giving one enables it.
+        enable_iq: quantize the inputs; None: if ``iq_confs`` is given, else as the scope says.
+        enable_oq: quantize the output; likewise.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says, and only with an input quantizer.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
+    """
 
     def declaration(self) -> Declaration:
         return Average()

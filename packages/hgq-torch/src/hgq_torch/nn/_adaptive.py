@@ -105,6 +105,17 @@ class QAdaptiveMaxPool1d(_Adaptive):
 
     The arguments are those of `QMaxPool1d`, with an ``output_size``, 1, in place of the window.
 
+    Args:
+        output_size: 1, for each spatial axis.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> import torch
     >>> QAdaptiveMaxPool1d(1).eval()(torch.ones(1, 3, 4)).shape
     torch.Size([1, 3, 1])
@@ -118,6 +129,17 @@ class QAdaptiveMaxPool2d(_Adaptive):
     """The largest number of each channel of data ``(batch, channels, height, width)``, with trained widths.
 
     The arguments are those of `QMaxPool2d`, with an ``output_size``, 1, in place of the window.
+
+    Args:
+        output_size: 1, for each spatial axis.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     >>> import torch
     >>> QAdaptiveMaxPool2d(1).eval()(torch.ones(1, 3, 4, 4)).shape
@@ -133,6 +155,17 @@ class QAdaptiveMaxPool3d(_Adaptive):
 
     The arguments are those of `QMaxPool3d`, with an ``output_size``, 1, in place of the window.
 
+    Args:
+        output_size: 1, for each spatial axis.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> import torch
     >>> QAdaptiveMaxPool3d(1).eval()(torch.ones(1, 3, 4, 4, 2)).shape
     torch.Size([1, 3, 1, 1, 1])
@@ -146,6 +179,17 @@ class QAdaptiveAvgPool1d(_Adaptive):
     """The mean of each channel of data ``(batch, channels, length)``, with trained widths.
 
     The arguments are those of `QMaxPool1d`, with an ``output_size``, 1, in place of the window.
+
+    Args:
+        output_size: 1, for each spatial axis.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     >>> import torch
     >>> QAdaptiveAvgPool1d(1).eval()(torch.ones(1, 3, 4)).shape
@@ -161,6 +205,17 @@ class QAdaptiveAvgPool2d(_Adaptive):
 
     The arguments are those of `QMaxPool2d`, with an ``output_size``, 1, in place of the window.
 
+    Args:
+        output_size: 1, for each spatial axis.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> import torch
     >>> QAdaptiveAvgPool2d(1).eval()(torch.ones(1, 3, 4, 4)).shape
     torch.Size([1, 3, 1, 1])
@@ -174,6 +229,17 @@ class QAdaptiveAvgPool3d(_Adaptive):
     """The mean of each channel of data ``(batch, channels, depth, height, width)``, with trained widths.
 
     The arguments are those of `QMaxPool3d`, with an ``output_size``, 1, in place of the window.
+
+    Args:
+        output_size: 1, for each spatial axis.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     >>> import torch
     >>> QAdaptiveAvgPool3d(1).eval()(torch.ones(1, 3, 4, 4, 2)).shape

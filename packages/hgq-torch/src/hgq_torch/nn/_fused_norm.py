@@ -390,6 +390,31 @@ class QConv1dBatchNorm(_FoldedConvolution):
 
     The norm is that of `QLinearBatchNorm`; the window has the arguments of `QConv1d`, without a bias.
 
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of the window, a number, or one for each spatial axis; so for the next ones.
+        stride: of the window.
+        padding: zeros on both sides, or the name of one, as of the convolution alone.
+        dilation: of the window.
+        groups: of channels.
+        padding_mode: ``"zeros"``.
+        eps: added to the variance.
+        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
+        affine: whether gamma and beta are learned.
+        activation: None or ``"relu"``.
+        kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
+        bq: quantizer of the folded bias.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        parallelization_factor: how many output positions are built in hardware, -1 for all.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> QConv1dBatchNorm(2, 4, 3)(torch.zeros(8, 2, 10)).shape
     torch.Size([8, 4, 8])
     """
@@ -403,6 +428,31 @@ class QConv2dBatchNorm(_FoldedConvolution):
 
     The norm is that of `QLinearBatchNorm`; the window has the arguments of `QConv2d`, without a bias.
 
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of the window, a number, or one for each spatial axis; so for the next ones.
+        stride: of the window.
+        padding: zeros on both sides, or the name of one, as of the convolution alone.
+        dilation: of the window.
+        groups: of channels.
+        padding_mode: ``"zeros"``.
+        eps: added to the variance.
+        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
+        affine: whether gamma and beta are learned.
+        activation: None or ``"relu"``.
+        kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
+        bq: quantizer of the folded bias.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        parallelization_factor: how many output positions are built in hardware, -1 for all.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> QConv2dBatchNorm(2, 4, 3)(torch.zeros(8, 2, 6, 6)).shape
     torch.Size([8, 4, 4, 4])
     """
@@ -415,6 +465,31 @@ class QConv3dBatchNorm(_FoldedConvolution):
     """``y = activation(iq(x) * kq(weight * scale) + bq(beta - mean * scale))``: a convolution and the norm behind it.
 
     The norm is that of `QLinearBatchNorm`; the window has the arguments of `QConv3d`, without a bias.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of the window, a number, or one for each spatial axis; so for the next ones.
+        stride: of the window.
+        padding: zeros on both sides, or the name of one, as of the convolution alone.
+        dilation: of the window.
+        groups: of channels.
+        padding_mode: ``"zeros"``.
+        eps: added to the variance.
+        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
+        affine: whether gamma and beta are learned.
+        activation: None or ``"relu"``.
+        kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
+        bq: quantizer of the folded bias.
+        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        parallelization_factor: how many output positions are built in hardware, -1 for all.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     >>> QConv3dBatchNorm(2, 4, 3)(torch.zeros(2, 2, 4, 4, 4)).shape
     torch.Size([2, 4, 2, 2, 2])

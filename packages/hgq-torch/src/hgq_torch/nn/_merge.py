@@ -88,6 +88,17 @@ class QAdd(_Elementwise):
 class QSub(_Elementwise):
     """The difference of two tensors; the arguments are those of `QAdd`.
 
+    Args:
+        number: of tensors, two.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> import torch
     >>> QSub()(torch.ones(2, 3), torch.ones(2, 3)).sum().item()
     0.0
@@ -100,6 +111,17 @@ class QSub(_Elementwise):
 
 class QMul(_Elementwise):
     """The product of several tensors; the arguments are those of `QAdd`. EBOPs: the sum of the products of bits.
+
+    Args:
+        number: of tensors.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     >>> import torch
     >>> QMul()(torch.ones(2, 3), torch.ones(2, 3)).shape
@@ -114,6 +136,17 @@ class QMul(_Elementwise):
 class QMaximum(_Elementwise):
     """The largest of several tensors; the arguments are those of `QAdd`. EBOPs: ``sum - smallest`` of the bits.
 
+    Args:
+        number: of tensors.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> import torch
     >>> QMaximum()(torch.ones(2, 3), torch.zeros(2, 3)).sum().item()
     6.0
@@ -127,6 +160,17 @@ class QMaximum(_Elementwise):
 class QMinimum(_Elementwise):
     """The smallest of several tensors; the arguments are those of `QAdd`, EBOPs those of `QMaximum`.
 
+    Args:
+        number: of tensors.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
+
     >>> import torch
     >>> QMinimum()(torch.ones(2, 3), torch.zeros(2, 3)).sum().item()
     0.0
@@ -139,6 +183,17 @@ class QMinimum(_Elementwise):
 
 class QAverage(_Elementwise):
     """``2**round(log2(1 / n))`` times the sum of n tensors, their mean where n is a power of two; see `QAdd`.
+
+    Args:
+        number: of tensors.
+        iq: what the quantizers ``iq_0``, ``iq_1``, ... of the inputs are made of, not a `hgq_torch.Quantizer`.
+        oq: quantizer of the output; giving one enables it.
+        enable_iq: whether the inputs are quantized; the scope's default if None, as are the next ones.
+        enable_oq: whether the output is quantized.
+        enable_ebops: whether the layer counts EBOPs.
+        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
+        device: of parameters and buffers.
+        dtype: of parameters and buffers, float32 or float64.
 
     >>> import torch
     >>> QAverage()(torch.ones(2, 3), torch.zeros(2, 3)).sum().item()
