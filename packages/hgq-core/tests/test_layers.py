@@ -24,6 +24,9 @@ from hgq_core.layers import (
     Softmax,
     UnaryFunction,
     Values,
+    check_fused,
+    fused_inputs,
+    inner_axis,
     trace,
 )
 from hgq_core.modes import Overflow
@@ -232,3 +235,35 @@ class Held:
 def test_a_layer_inside_takes_data_and_no_weights():
     with pytest.raises(ConfigError, match="part 'held': received a weight, expected data"):
         trace(lambda t, x: t.op(Add(), x, t.call("held", Held(), t.weight("w", "wq", (3,)))), (3,))
+
+
+# --- arguments that both front ends check ---
+
+
+@pytest.mark.parametrize(("axis", "inner"), [(1, 0), (2, 1), (-1, 1), (-2, 0)])
+def test_axes_of_data_are_counted_without_the_batch_axis(axis, inner):
+    assert inner_axis(axis, 3, "axis") == inner
+
+
+@pytest.mark.parametrize("axis", [0, -3, 3, -4])
+def test_the_batch_axis_and_axes_that_data_lack_are_refused(axis):
+    with pytest.raises(ConfigError, match=f"^axis: received {axis}, expected an axis of data with 3 axes, and not the"):
+        inner_axis(axis, 3, "axis")
+
+
+@pytest.mark.parametrize("fuse", ["q", "KV", None, 1, ["kv"]])
+def test_what_fuses_nothing_known_is_refused(fuse):
+    with pytest.raises(ConfigError, match=r"^fuse: received .*, expected one of \('none', 'kv', 'qkv'\)"):
+        fused_inputs(fuse)
+
+
+@pytest.mark.parametrize(("fuse", "right"), [("none", "xyz xyy xxx"), ("kv", "xyy xxx"), ("qkv", "xxx")])
+def test_what_is_fused_is_one_tensor(fuse, right):
+    tensors = {name: np.zeros(2) for name in "xyz"}  # equal, but not the same
+    for names in ("xyz", "xyy", "xxx", "xxy", "xyx"):
+        query, value, key = (tensors[name] for name in names)
+        if fuse == "none" or names in right.split():
+            check_fused(fuse, query, value, key, "layer")
+        else:
+            with pytest.raises(ConfigError, match=rf"^layer: received different tensors, .* fuse='{fuse}'"):
+                check_fused(fuse, query, value, key, "layer")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hgq_core.errors import ConfigError
-from hgq_core.numbers import finite, not_negative
+from hgq_core.numbers import epsilon_of, finite, fraction, not_negative
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3.5e38, True, "1", None, 1j, [1.0], np.ones(2)])
@@ -30,3 +30,17 @@ def test_negative_numbers_only_where_they_mean_something():
     assert finite(-2, "scaler", zero=False) == -2.0
     with pytest.raises(ConfigError, match="received -2, expected a finite number, 0 or larger"):
         not_negative(-2, "beta0")
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, np.nan, np.inf, True, "1", None])
+def test_momentum_is_a_part_of_a_whole(value):
+    with pytest.raises(ConfigError, match=r"^momentum: received .*, expected a number from 0 to 1"):
+        fraction(value, "momentum")
+    assert (fraction(0, "momentum"), fraction(1, "momentum")) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [0, -1e-3, 1e-46, np.nan, np.inf, True, "1", None])
+def test_an_epsilon_is_something_in_float32_too(value):
+    with pytest.raises(ConfigError, match=r"^eps: received .*, expected a finite number above 0"):
+        epsilon_of(value, "eps")
+    assert epsilon_of(np.float32(0.5), "eps") == 0.5

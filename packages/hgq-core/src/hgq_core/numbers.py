@@ -17,7 +17,9 @@ __all__ = [
     "checked_affine",
     "checked_noise",
     "checked_scaler",
+    "epsilon_of",
     "finite",
+    "fraction",
     "not_negative",
     "sequence",
 ]
@@ -115,10 +117,33 @@ def checked_noise(value: Any) -> float | None:
     """
     if value is None:
         return None
+    return fraction(value, "qnoise_factor")
+
+
+def fraction(value: Any, argument: str) -> float:
+    """A part of a whole, such as the momentum of an average; raises ConfigError for anything else.
+
+    >>> fraction(1, "momentum")
+    1.0
+    """
     expected = "a number from 0 to 1"
-    number = checked(value, "qnoise_factor", expected)
+    number = checked(value, argument, expected)
     if not 0 <= number <= 1:
-        message = f"qnoise_factor: received {value!r}, expected {expected}"
+        message = f"{argument}: received {value!r}, expected {expected}"
+        raise ConfigError(message)
+    return number
+
+
+def epsilon_of(value: Any, argument: str) -> float:
+    """What is added to a variance before it is divided by: above 0 in float32 too; raises ConfigError for others.
+
+    >>> epsilon_of(1e-3, "epsilon")
+    0.001
+    """
+    expected = "a finite number above 0"
+    number = checked(value, argument, expected)
+    if not SMALLEST <= number <= LARGEST:
+        message = f"{argument}: received {value!r}, expected {expected} that float32 holds"
         raise ConfigError(message)
     return number
 

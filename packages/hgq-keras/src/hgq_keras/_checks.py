@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from math import inf, nextafter
+from math import inf
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_core.numbers import checked, sequence
+from hgq_core.numbers import epsilon_of, fraction, sequence
 from hgq_keras.constraints import Constant, Max, Min, MinMax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 __all__ = [
     "averaging",
     "check_axes",
     "check_start",
     "data_format_of",
-    "inner_axis",
     "integer",
     "known_padding",
     "partial_shape",
@@ -38,19 +37,6 @@ def integer(value: Any, argument: str, expected: str = "an integer", lowest: flo
         message = f"{argument}: received {value!r}, expected {expected}"
         raise ConfigError(message)
     return int(value)
-
-
-def inner_axis(axis: int, shape: Sequence[int], argument: str) -> int:
-    """An axis as Keras counts it, the batch axis being 0, as declarations count: without the batch axis, from 0.
-
-    Raises:
-        ConfigError: the batch axis, or an axis that the data do not have.
-    """
-    rank = len(shape) + 1
-    if not -rank <= axis < rank or axis % rank == 0:
-        message = f"{argument}: received {axis}, expected an axis of data with {rank} axes, and not the batch axis, 0"
-        raise ConfigError(message)
-    return axis % rank - 1
 
 
 def positive_integer(value: Any, argument: str) -> int:
@@ -153,17 +139,8 @@ def _limits(constraint: keras.constraints.Constraint | None) -> tuple[float, flo
 
 def averaging(momentum: Any, epsilon: Any, layer: str) -> tuple[float, float]:
     """Momentum and epsilon of a batch normalisation; raises ConfigError for numbers that no average has."""
-    found = []
-    for value, argument, expected, low, high in (
-        (momentum, "momentum", "a number from 0 to 1", 0.0, 1.0),
-        (epsilon, "epsilon", "a finite number above 0", nextafter(0.0, 1.0), nextafter(inf, 0.0)),
-    ):
-        number = checked(value, f"layer {layer!r}: {argument}", expected)
-        if not low <= number <= high:
-            message = f"layer {layer!r}: {argument}: received {value!r}, expected {expected}"
-            raise ConfigError(message)
-        found.append(number)
-    return found[0], found[1]
+    title = f"layer {layer!r}"
+    return fraction(momentum, f"{title}: momentum"), epsilon_of(epsilon, f"{title}: epsilon")
 
 
 def replicas(synchronized: Any, layer: str) -> bool:

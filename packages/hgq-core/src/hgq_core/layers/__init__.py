@@ -1,10 +1,12 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
 from hgq_core.layers.activation import Activation
-from hgq_core.layers.attention import Fuse, MultiHeadAttention, unless_asked
+from hgq_core.layers.attention import MultiHeadAttention, unless_asked
+from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
+from hgq_core.layers.fuse import Fuse, check_fused, fused_inputs
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
 from hgq_core.layers.instances import check_factor, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
@@ -89,8 +91,11 @@ __all__ = [
     "attribute_of",
     "check_equation",
     "check_factor",
+    "check_fused",
     "check_scale",
     "constants_of",
+    "fused_inputs",
+    "inner_axis",
     "input_slots",
     "output_bits",
     "parallel_share",

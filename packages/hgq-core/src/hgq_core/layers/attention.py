@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import prod, sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.layers.fuse import fused_inputs
 from hgq_core.layers.instances import parallel_share
 from hgq_core.layers.linear import EinsumDense
 from hgq_core.layers.linformer import LETTERS, SequenceProjection
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Declaration, Program, Trace, Value
+    from hgq_core.layers.fuse import Fuse
+    from hgq_core.layers.program import Program, Trace, Value
 
-__all__ = ["Fuse", "MultiHeadAttention", "unless_asked"]
-
-Fuse = Literal["none", "kv", "qkv"]
+__all__ = ["MultiHeadAttention", "unless_asked"]
 
 
 def unless_asked(**granularity: tuple[int, ...]) -> dict[str, Any]:
@@ -66,7 +66,6 @@ class MultiHeadAttention:
         dropout: rate at which weights of values are dropped in training.
         parallelization_factor: positions of each projection, and queries of the products, that are built, -1 for all.
         project: a map of the positions of key and value to fewer ones; None: none.
-        score: a declared map of the products before softmax; None: none.
     """
 
     heads: int
@@ -84,7 +83,6 @@ class MultiHeadAttention:
     dropout: float = 0.0
     parallelization_factor: int = -1
     project: SequenceProjection | None = None
-    score: Declaration | None = None
 
     def __call__(self, t: Trace, query: Value, value: Value | None = None, key: Value | None = None) -> Value:
         value = query if value is None else value
@@ -98,10 +96,7 @@ class MultiHeadAttention:
         products, sums = self._equations(len(t.shape(query)) - 1, axes)
         queries = prod(t.shape(query)[:-1])
         paired = part.part(share=parallel_share(min(self.parallelization_factor, queries), queries))
-        scores = paired.op(Contract(products), q, k)
-        if self.score is not None:
-            scores = part.call("score", self.score, scores)
-        weights = part.call("softmax", _Weights(self, len(axes)), scores)
+        weights = part.call("softmax", _Weights(self, len(axes)), paired.op(Contract(products), q, k))
         heads = paired.op(Contract(sums), t.dropped(self.dropout, weights), v)
         features = t.shape(query)[-1:] if self.output_shape is None else self.output_shape
         return part.call("output", _Output(self, features), heads)
@@ -146,7 +141,7 @@ class MultiHeadAttention:
         axes = self.attention_axes or ()
         positions = 1 if self.project is None or axes else len(self.project.sizes)
         shape = (1,) * max(positions + 1, *(axis + 2 if axis >= 0 else -axis for axis in axes), 0)
-        return trace(replace(self, mask=None, causal=False), *[shape] * {"none": 3, "kv": 2, "qkv": 1}[self.fuse])
+        return trace(replace(self, mask=None, causal=False), *[shape] * fused_inputs(self.fuse))
 
     def shared_output(self) -> dict[str, Any]:
         """Granularity of the output by default, as that of the data inside."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from hgq_core.errors import ConfigError, UnsupportedError
-from hgq_core.layers import Declaration, MultiHeadAttention, attribute_of, check_factor
+from hgq_core.layers import Declaration, MultiHeadAttention, attribute_of, check_factor, check_fused, fused_inputs
 from hgq_core.numbers import checked
 from hgq_core.scope import layer_option
 from hgq_keras._checks import integer, positive_integer
@@ -29,8 +29,6 @@ _CONFS = (
     "qkvo_iq_conf", "qkvo_kq_conf", "qkvo_bq_conf", "qkvo_oq_conf", "softmax_iq_conf", "softmax_exp_iq_conf",
     "softmax_exp_oq_conf", "softmax_inv_iq_conf", "softmax_inv_oq_conf", "softmax_oq_conf",
 )  # fmt: skip
-_INPUTS = {"none": 3, "kv": 2, "qkv": 1}
-"""How many tensors the declaration takes, by what is fused."""
 
 
 class AttentionLayer(QLayer):
@@ -81,9 +79,7 @@ class AttentionLayer(QLayer):
             raise ConfigError(message)
         self.project: Any = given.get("project")
         self.seed = given["seed"]
-        if given["fuse"] not in _INPUTS:
-            message = f"{title}: fuse: received {given['fuse']!r}, expected one of {tuple(_INPUTS)}"
-            raise ConfigError(message)
+        fused_inputs(given["fuse"], f"{title}: fuse")
         self.fuse: Fuse = given["fuse"]
         self.stable_softmax = bool(given["stable_softmax"])
         self.softmax_allow_heterogeneous_table = bool(given["softmax_allow_heterogeneous_table"])
@@ -196,13 +192,8 @@ class AttentionLayer(QLayer):
             query, value, key = (*query, value, key, None)[:3]
         value = query if value is None else value
         key = value if key is None else key
-        if (self.fuse != "none" and key is not value) or (self.fuse == "qkv" and value is not query):
-            message = (
-                f"layer {self.name!r}: received different tensors, expected one for {self.fuse!r}, which fuse= says "
-                "are quantized once; give fuse='none'"
-            )
-            raise ConfigError(message)
-        return [query, value, key][: _INPUTS[self.fuse]]
+        check_fused(self.fuse, query, value, key, f"layer {self.name!r}")
+        return [query, value, key][: fused_inputs(self.fuse)]
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:  # noqa: ARG002 (as Keras calls it)
         """Refuse masks that Keras carries along with the data, of Masking and Embedding; Keras calls this."""

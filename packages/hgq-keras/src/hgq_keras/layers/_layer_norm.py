@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.layers import Declaration, LayerNormalization, Trace, Value, attribute_of, softmax_table
-from hgq_keras._checks import averaging, inner_axis, integer
+from hgq_core.layers import Declaration, LayerNormalization, Trace, Value, attribute_of, inner_axis, softmax_table
+from hgq_keras._checks import averaging, integer
 from hgq_keras.config import configured
 from hgq_keras.layers._base import QLayer
 
@@ -68,7 +68,7 @@ class _Normalisation(QLayer):
         return self._declared
 
     def _declared(self, t: Trace, x: Value) -> Value:
-        axes = tuple(inner_axis(axis, t.shape(x), "axis") for axis in self.axis)
+        axes = tuple(inner_axis(axis, len(t.shape(x)) + 1, "axis") for axis in self.axis)
         return LayerNormalization(axes, self.epsilon, self.subtract_mean, self.center, self.scale)(t, x)
 
     def get_config(self) -> dict[str, Any]:

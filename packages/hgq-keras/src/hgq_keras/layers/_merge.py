@@ -8,9 +8,20 @@ import keras
 
 from hgq_core.errors import ConfigError
 from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
-from hgq_core.layers import Average, Contraction, Declaration, Dot, Joined, Merge, Trace, Value, check_equation
+from hgq_core.layers import (
+    Average,
+    Contraction,
+    Declaration,
+    Dot,
+    Joined,
+    Merge,
+    Trace,
+    Value,
+    check_equation,
+    inner_axis,
+)
 from hgq_core.layers.merge import several
-from hgq_keras._checks import inner_axis, integer
+from hgq_keras._checks import integer
 from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
@@ -323,7 +334,7 @@ class QDot(_Merged):
 
     def _declared(self, t: Trace, *xs: Value) -> Value:
         several(xs, 2)
-        first, second = (inner_axis(axis, t.shape(x), "axes") for axis, x in zip(self.axes, xs, strict=True))
+        first, second = (inner_axis(axis, len(t.shape(x)) + 1, "axes") for axis, x in zip(self.axes, xs, strict=True))
         return Dot((first, second))(t, *xs)
 
     def get_config(self) -> dict[str, Any]:
@@ -381,7 +392,7 @@ class QConcatenate(_Merged):
         self.supports_masking = False
 
     def declaration(self) -> Declaration:
-        return lambda t, *xs: Joined(inner_axis(self.axis, t.shape(xs[0]), "axis"))(t, *xs)
+        return lambda t, *xs: Joined(inner_axis(self.axis, len(t.shape(xs[0])) + 1, "axis"))(t, *xs)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"axis": self.axis}

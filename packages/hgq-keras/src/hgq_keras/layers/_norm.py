@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, weight_of
-from hgq_keras._checks import averaging, inner_axis, integer, replicas
+from hgq_core.layers import BatchNormalization, Declaration, Trace, Value, inner_axis, weight_of
+from hgq_keras._checks import averaging, integer, replicas
 from hgq_keras._computed import computed
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
@@ -127,7 +127,7 @@ class QBatchNormalization(QLayer):
         return self._declared
 
     def _declared(self, t: Trace, x: Value) -> Value:
-        axis = inner_axis(self.axis, t.shape(x), "axis")
+        axis = inner_axis(self.axis, len(t.shape(x)) + 1, "axis")
         return BatchNormalization(self.epsilon, self.center, self.scale, beta="bn_beta", axis=axis)(t, x)
 
     @property

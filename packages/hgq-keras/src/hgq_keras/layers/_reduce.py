@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.layers import Declaration, Mean, Sum, check_scale
-from hgq_keras._checks import inner_axis, integer
+from hgq_core.layers import Declaration, Mean, Sum, check_scale, inner_axis
+from hgq_keras._checks import integer
 from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _Reduced(QLayer):
 
     def inner_axes(self, shape: Shape) -> tuple[int, ...]:
         """The axes as declarations count them."""
-        return tuple(inner_axis(axis, shape, "axes") for axis in self.axes)
+        return tuple(inner_axis(axis, len(shape) + 1, "axes") for axis in self.axes)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"axes": self.axes, "keepdims": self.keepdims}

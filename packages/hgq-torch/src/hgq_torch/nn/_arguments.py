@@ -7,8 +7,9 @@ from typing import Any
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import check_factor as check_instances
+from hgq_core.numbers import epsilon_of, fraction
 
-__all__ = ["averaging", "check_factor", "data_dims", "inner_axis", "per_axis", "positive"]
+__all__ = ["averaging", "check_factor", "data_dims", "per_axis", "positive"]
 
 
 def positive(size: Any, name: str) -> int:
@@ -53,25 +54,6 @@ def data_dims(dim: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in given)
 
 
-def inner_axis(axis: int, rank: int, name: str) -> int:
-    """An axis as PyTorch counts it, the batch axis being 0, as declarations count: without the batch axis, from 0.
-
-    Raises:
-        ConfigError: the batch axis, or an axis that data of this rank do not have.
-    """
-    if not -rank <= axis < rank or axis % rank == 0:
-        message = f"{name}: received {axis}, expected an axis of data with {rank} axes, and not the batch axis, 0"
-        raise ConfigError(message)
-    return axis % rank - 1
-
-
 def averaging(eps: float, momentum: float | None) -> tuple[float, float | None]:
     """Eps and momentum of a batch normalisation; raises ConfigError for numbers that no average has."""
-    for number, name, expected, right in (
-        (eps, "eps", "a finite number above 0", 0.0 < eps < float("inf")),
-        (momentum, "momentum", "None or a number from 0 to 1", momentum is None or 0.0 <= momentum <= 1.0),
-    ):
-        if not right:
-            message = f"{name}: received {number!r}, expected {expected}"
-            raise ConfigError(message)
-    return float(eps), None if momentum is None else float(momentum)
+    return epsilon_of(eps, "eps"), None if momentum is None else fraction(momentum, "momentum")

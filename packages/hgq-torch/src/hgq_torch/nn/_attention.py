@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import Fuse, MultiHeadAttention, SequenceProjection
+from hgq_core.layers import Fuse, MultiHeadAttention, SequenceProjection, check_fused, fused_inputs
 from hgq_torch._make import make_quantizer
 from hgq_torch._quantizer import Quantizer
 from hgq_torch._slots import Layout, Turn
@@ -27,7 +27,6 @@ __all__ = ["QMultiheadAttention"]
 
 _PARTS = ("query", "key", "value", "output")
 _MAPS = {"key_proj": "key_positions", "value_proj": "value_positions", "kv_proj": "kv_positions"}
-_FUSED: Mapping[str, tuple[str, ...]] = {"none": (), "kv": ("key",), "qkv": ("key", "query")}
 _NAMES = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "out_proj"}
 
 
@@ -178,9 +177,7 @@ class QMultiheadAttention(QModule):
         if not batch_first:
             message = "batch_first: received False, expected True: transpose the data before the layer"
             raise ConfigError(message)
-        if fuse not in _FUSED:
-            message = f"fuse: received {fuse!r}, expected one of {tuple(_FUSED)}"
-            raise ConfigError(message)
+        fused_inputs(fuse)
         self.head_dim = embed_dim // num_heads if head_dim is None else positive(head_dim, "head_dim")
         self.v_head_dim = self.head_dim if v_head_dim is None else positive(v_head_dim, "v_head_dim")
         self.key_bias = bool(key_bias)
@@ -276,9 +273,10 @@ class QMultiheadAttention(QModule):
             ConfigError: different tensors, where fusing needs one.
         """
         given = tuple(x for x in (query, key, value) if x is not None)
-        if self.fuse != "none" and any(x is not given[-1] for x in given[0 if self.fuse == "qkv" else 1 :]):
-            message = f"{self.title}: received different tensors, expected one for fuse={self.fuse!r}"
-            raise ConfigError(message)
+        last = given[-1]
+        check_fused(
+            self.fuse, query, value if value is not None else last, key if key is not None else last, self.title
+        )
         return super().forward(*given)
 
     def extra_repr(self) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from hgq_core.errors import ConfigError
 from hgq_core.graph.ops import Add, Maximum, Minimum, Multiply, Subtract
-from hgq_core.layers import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
-from hgq_torch.nn._arguments import data_dims, inner_axis, positive
+from hgq_core.layers import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation, inner_axis
+from hgq_torch.nn._arguments import data_dims, positive
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hgq_core.layers import Mean, Sum, check_scale
-from hgq_torch.nn._arguments import data_dims, inner_axis
+from hgq_core.layers import Mean, Sum, check_scale, inner_axis
+from hgq_torch.nn._arguments import data_dims
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
