@@ -59,8 +59,6 @@ LAYERS = {
         "QAdd",
         "QAveragePow2",
         "QConcatenate",
-        "QDot",
-        "QEinsum",
         "QMaximum",
         "QMinimum",
         "QMultiply",
@@ -74,6 +72,10 @@ LAYERS = {
         "QMaxPooling1D",
         "QMaxPooling2D",
         "QMaxPooling3D",
+    ),
+    "hgq_keras.layers._products": (
+        "QDot",
+        "QEinsum",
     ),
     "hgq_keras.layers._reduce": (
         "QMeanPow2",

@@ -22,8 +22,6 @@ from hgq_keras.layers._merge import (
     QAdd,
     QAveragePow2,
     QConcatenate,
-    QDot,
-    QEinsum,
     QMaximum,
     QMinimum,
     QMultiply,
@@ -38,6 +36,7 @@ from hgq_keras.layers._pooling import (
     QMaxPooling2D,
     QMaxPooling3D,
 )
+from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT

@@ -11,21 +11,16 @@ from hgq_torch.nn._adaptive import (
 from hgq_torch.nn._attention import QMultiheadAttention
 from hgq_torch.nn._base import QModule
 from hgq_torch.nn._conv import QConv1d, QConv2d, QConv3d
+from hgq_torch.nn._conv_norm import QConv1dBatchNorm, QConv2dBatchNorm, QConv3dBatchNorm
 from hgq_torch.nn._einsum import QEinsumDense
-from hgq_torch.nn._fused_norm import (
-    QBatchNormLinear,
-    QConv1dBatchNorm,
-    QConv2dBatchNorm,
-    QConv3dBatchNorm,
-    QEinsumDenseBatchNorm,
-    QLinearBatchNorm,
-)
+from hgq_torch.nn._fused_norm import QBatchNormLinear, QEinsumDenseBatchNorm, QLinearBatchNorm
 from hgq_torch.nn._layer_norm import QLayerNorm, QRMSNorm
 from hgq_torch.nn._linear import QLinear
 from hgq_torch.nn._lookup import QLUT
-from hgq_torch.nn._merge import QAdd, QAverage, QCat, QDot, QEinsum, QMatmul, QMaximum, QMinimum, QMul, QSub
+from hgq_torch.nn._merge import QAdd, QAverage, QCat, QMaximum, QMinimum, QMul, QSub
 from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d, QBatchNorm3d
 from hgq_torch.nn._pooling import QAvgPool1d, QAvgPool2d, QAvgPool3d, QMaxPool1d, QMaxPool2d, QMaxPool3d
+from hgq_torch.nn._products import QDot, QEinsum, QMatmul
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT

@@ -1,4 +1,4 @@
-"""Layers whose weight and bias have a batch normalisation folded in."""
+"""Layers of rows, and of an equation, whose weight and bias have a batch normalisation folded in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from torch import nn
 
 from hgq_core.layers import BatchNormDense, Dense, FoldedNorm, ShapedEinsum
 from hgq_torch._slots import Layout, Turn
-from hgq_torch.nn._activated import Activated
-from hgq_torch.nn._arguments import averaging, check_factor, positive
+from hgq_torch.nn._arguments import check_factor, positive
 from hgq_torch.nn._einsum import glorot_bound
-from hgq_torch.nn._window import LAYOUTS, Windowed
+from hgq_torch.nn._normalised import NORM, Normalised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,55 +22,13 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
 
-__all__ = [
-    "QBatchNormLinear",
-    "QConv1dBatchNorm",
-    "QConv2dBatchNorm",
-    "QConv3dBatchNorm",
-    "QEinsumDenseBatchNorm",
-    "QLinearBatchNorm",
-]
-
-_NORM: Mapping[str, Layout] = {
-    "bn_gamma": Layout("bn_weight"),
-    "bn_beta": Layout("bn_bias"),
-    "moving_mean": Layout("running_mean"),
-    "moving_variance": Layout("running_var"),
-}
+__all__ = ["QBatchNormLinear", "QEinsumDenseBatchNorm", "QLinearBatchNorm"]
 
 
-class _Folded(Activated):
-    """Abstract: a layer with a norm folded in."""
-
-    weight: nn.Parameter
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
-
-    def set_norm(self, eps: float, momentum: float | None, affine: bool) -> None:
-        """Take the arguments that say how it normalises."""
-        self.eps, self.momentum = averaging(eps, momentum)
-        self.affine = bool(affine)
-        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=self.beta.device))
-
-    @property
-    def norm(self) -> FoldedNorm:
-        """The norm as a declaration has it."""
-        return FoldedNorm(self.eps, self.affine, self.affine)
-
-    def reset_norm(self) -> None:
-        """Averages of standard data, and gamma and beta that change nothing."""
-        nn.init.zeros_(self.running_mean)
-        nn.init.ones_(self.running_var)
-        for name, start in (("bn_weight", 1.0), ("bn_bias", 0.0)):
-            if isinstance(getattr(self, name, None), nn.Parameter):
-                nn.init.constant_(getattr(self, name), start)
-
-
-class _FoldedLinear(_Folded):
+class _FoldedLinear(Normalised):
     """Abstract over where the norm is: a layer of rows."""
 
-    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout("weight", Turn.of((1, 0))), **_NORM}
+    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": Layout("weight", Turn.of((1, 0))), **NORM}
 
     def __init__(
         self,
@@ -212,7 +169,7 @@ class QBatchNormLinear(_FoldedLinear):
         return BatchNormDense(self.out_features, self.eps, self.affine, activation, factor)
 
 
-class QEinsumDenseBatchNorm(_Folded):
+class QEinsumDenseBatchNorm(Normalised):
     """``y = activation(einsum(equation, iq(x), kq(kernel * scale)) + bq(beta - mean * scale))``, in the words of Keras.
 
     The norm is that of `QLinearBatchNorm`, along axes of the output that the kernel has.
@@ -248,7 +205,7 @@ class QEinsumDenseBatchNorm(_Folded):
     """
 
     shapes_from_arguments: ClassVar[bool] = True
-    layouts: ClassVar[Mapping[str, Layout]] = _NORM
+    layouts: ClassVar[Mapping[str, Layout]] = NORM
     kernel: nn.Parameter
 
     def __init__(
@@ -326,174 +283,3 @@ class QEinsumDenseBatchNorm(_Folded):
     def extra_repr(self) -> str:
         """Equation, shapes and activation."""
         return f"{self.equation!r}, {self.partial_output_shape}, {self.normalize_axes!r}, eps={self.eps}"
-
-
-class _FoldedConvolution(_Folded, Windowed):
-    """Abstract over the number of spatial axes; a convolution and the norm behind it."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, ...],
-        stride: int | tuple[int, ...] = 1,
-        padding: int | tuple[int, ...] | str = 0,
-        dilation: int | tuple[int, ...] = 1,
-        groups: int = 1,
-        padding_mode: str = "zeros",
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        activation: str | None = None,
-        *,
-        kq: QuantizerLike = None,
-        bq: QuantizerLike = None,
-        iq: QuantizerLike = None,
-        oq: QuantizerLike = None,
-        enable_iq: bool | None = None,
-        enable_oq: bool | None = None,
-        enable_ebops: bool | None = None,
-        beta0: float | None = None,
-        parallelization_factor: int = -1,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(
-            activation,
-            iq=iq,
-            oq=oq,
-            enable_iq=enable_iq,
-            enable_oq=enable_oq,
-            enable_ebops=enable_ebops,
-            beta0=beta0,
-            quantizers={"kq": kq, "bq": bq},
-            device=device,
-            dtype=dtype,
-        )
-        self.set_window(in_channels, out_channels, (kernel_size, stride, padding, dilation), groups, padding_mode)
-        self.parallelization_factor = check_factor(parallelization_factor)
-        self.set_norm(eps, momentum, affine)
-        self.make(True)
-
-    def declaration(self) -> Declaration:
-        """Convolve, Add, Relu, channels last inside."""
-        return self.convolution(self.norm)
-
-    def reset_parameters(self) -> None:
-        """Initialise the weight as `torch.nn.Conv2d` does, and the norm."""
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        self.reset_norm()
-
-
-class QConv1dBatchNorm(_FoldedConvolution):
-    """``y = activation(iq(x) * kq(weight * scale) + bq(beta - mean * scale))``: a convolution and the norm behind it.
-
-    The norm is that of `QLinearBatchNorm`; the window has the arguments of `QConv1d`, without a bias.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: of the window, a number, or one for each spatial axis; so for the next ones.
-        stride: of the window.
-        padding: zeros on both sides, or the name of one, as of the convolution alone.
-        dilation: of the window.
-        groups: of channels.
-        padding_mode: ``"zeros"``.
-        eps: added to the variance.
-        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
-        affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
-        kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
-        bq: quantizer of the folded bias.
-        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
-        oq: quantizer of the output; giving one enables it.
-        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
-        enable_oq: whether the output is quantized.
-        enable_ebops: whether the layer counts EBOPs.
-        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
-        parallelization_factor: how many output positions are built in hardware, -1 for all.
-        device: of parameters and buffers.
-        dtype: of parameters and buffers, float32 or float64.
-
-    >>> QConv1dBatchNorm(2, 4, 3)(torch.zeros(8, 2, 10)).shape
-    torch.Size([8, 4, 8])
-    """
-
-    rank: ClassVar[int] = 1
-    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": LAYOUTS[1], **_NORM}
-
-
-class QConv2dBatchNorm(_FoldedConvolution):
-    """``y = activation(iq(x) * kq(weight * scale) + bq(beta - mean * scale))``: a convolution and the norm behind it.
-
-    The norm is that of `QLinearBatchNorm`; the window has the arguments of `QConv2d`, without a bias.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: of the window, a number, or one for each spatial axis; so for the next ones.
-        stride: of the window.
-        padding: zeros on both sides, or the name of one, as of the convolution alone.
-        dilation: of the window.
-        groups: of channels.
-        padding_mode: ``"zeros"``.
-        eps: added to the variance.
-        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
-        affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
-        kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
-        bq: quantizer of the folded bias.
-        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
-        oq: quantizer of the output; giving one enables it.
-        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
-        enable_oq: whether the output is quantized.
-        enable_ebops: whether the layer counts EBOPs.
-        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
-        parallelization_factor: how many output positions are built in hardware, -1 for all.
-        device: of parameters and buffers.
-        dtype: of parameters and buffers, float32 or float64.
-
-    >>> QConv2dBatchNorm(2, 4, 3)(torch.zeros(8, 2, 6, 6)).shape
-    torch.Size([8, 4, 4, 4])
-    """
-
-    rank: ClassVar[int] = 2
-    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": LAYOUTS[2], **_NORM}
-
-
-class QConv3dBatchNorm(_FoldedConvolution):
-    """``y = activation(iq(x) * kq(weight * scale) + bq(beta - mean * scale))``: a convolution and the norm behind it.
-
-    The norm is that of `QLinearBatchNorm`; the window has the arguments of `QConv3d`, without a bias.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: of the window, a number, or one for each spatial axis; so for the next ones.
-        stride: of the window.
-        padding: zeros on both sides, or the name of one, as of the convolution alone.
-        dilation: of the window.
-        groups: of channels.
-        padding_mode: ``"zeros"``.
-        eps: added to the variance.
-        momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
-        affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
-        kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
-        bq: quantizer of the folded bias.
-        iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
-        oq: quantizer of the output; giving one enables it.
-        enable_iq: whether the input is quantized; the scope's default if None, as are the next ones.
-        enable_oq: whether the output is quantized.
-        enable_ebops: whether the layer counts EBOPs.
-        beta0: factor of EBOPs in `hgq_torch.ebops_loss`.
-        parallelization_factor: how many output positions are built in hardware, -1 for all.
-        device: of parameters and buffers.
-        dtype: of parameters and buffers, float32 or float64.
-
-    >>> QConv3dBatchNorm(2, 4, 3)(torch.zeros(2, 2, 4, 4, 4)).shape
-    torch.Size([2, 4, 2, 2, 2])
-    """
-
-    rank: ClassVar[int] = 3
-    layouts: ClassVar[Mapping[str, Layout]] = {"kernel": LAYOUTS[3], **_NORM}
