@@ -18,7 +18,7 @@ from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
 from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.pooling import GlobalPooling, Pooling
-from hgq_core.layers.program import Declaration, Program, Trace, Traceable, Value, trace
+from hgq_core.layers.program import Declaration, Program, Value
 from hgq_core.layers.readings import (
     Bits,
     CountedSlots,
@@ -35,6 +35,7 @@ from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
+from hgq_core.layers.tracing import Trace, Traceable, trace
 
 __all__ = [
     "Activation",

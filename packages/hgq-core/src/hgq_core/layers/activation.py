@@ -8,7 +8,8 @@ from hgq_core.graph.ops import Clip, Relu
 from hgq_core.layers.functions import FrameworkFunction
 
 if TYPE_CHECKING:
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["Activation", "activated"]
 

@@ -13,8 +13,8 @@ from hgq_core.layers.fuse import fused_inputs
 from hgq_core.layers.instances import parallel_share
 from hgq_core.layers.linear import EinsumDense
 from hgq_core.layers.linformer import LETTERS, SequenceProjection
-from hgq_core.layers.program import trace
 from hgq_core.layers.softmax import Softmax
+from hgq_core.layers.tracing import trace
 from hgq_core.linear import Contract
 from hgq_core.scope import resolved_parameters
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.fuse import Fuse
-    from hgq_core.layers.program import Program, Trace, Value
+    from hgq_core.layers.program import Program, Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["MultiHeadAttention", "unless_asked"]
 

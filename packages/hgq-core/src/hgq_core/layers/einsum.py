@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.activation import Activation
     from hgq_core.layers.fused_norm import FoldedNorm
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["ExplicitEinsum", "ShapedEinsum"]
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
     from hgq_core.linear import Convolve
     from hgq_core.ops import Ops
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hgq_core.layers.program import checked
+from hgq_core.layers.tracing import checked
 
 if TYPE_CHECKING:
-    from hgq_core.layers.program import Declaration, Trace, Value
+    from hgq_core.layers.program import Declaration, Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["Layered", "input_slots"]
 

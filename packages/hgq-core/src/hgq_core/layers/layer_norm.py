@@ -15,7 +15,8 @@ from hgq_core.layers.softmax import softmax_table
 from hgq_core.linear import Pool, average_scale
 
 if TYPE_CHECKING:
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["LayerNormalization"]
 

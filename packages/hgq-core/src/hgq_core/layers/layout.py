@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hgq_core.graph.ops import Transpose
-from hgq_core.layers.program import checked
+from hgq_core.layers.tracing import checked
 
 if TYPE_CHECKING:
-    from hgq_core.layers.program import Declaration, Trace, Value
+    from hgq_core.layers.program import Declaration, Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["ChannelsFirst"]
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.graph.ops import Maximum, Minimum, Shape
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["Average", "Contraction", "Dot", "Joined", "Matmul", "Merge", "check_equation"]
 

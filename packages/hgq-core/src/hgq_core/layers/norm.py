@@ -13,7 +13,8 @@ from hgq_core.graph.ops import Add, Multiply, Transpose
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
     from hgq_core.ops import Ops
 
 __all__ = ["BatchNormalization", "offset_of", "scale_of"]

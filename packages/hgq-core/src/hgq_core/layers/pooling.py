@@ -14,7 +14,8 @@ from hgq_core.layers.instances import parallel_share
 from hgq_core.linear import Pool, average_scale, explicit_pads
 
 if TYPE_CHECKING:
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["GlobalPooling", "Pooling"]
 

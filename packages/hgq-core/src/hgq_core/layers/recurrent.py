@@ -14,7 +14,8 @@ from hgq_core.layers.instances import parallel_share
 from hgq_core.linear import Contract
 
 if TYPE_CHECKING:
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["Recurrent", "SimpleRNNCell"]
 

@@ -12,7 +12,8 @@ from hgq_core.numbers import checked
 
 if TYPE_CHECKING:
     from hgq_core.graph.ops import Shape
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
 
 __all__ = ["Mean", "Sum", "check_scale", "nearest_power_of_two"]
 

@@ -18,7 +18,8 @@ from hgq_core.ops import tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hgq_core.layers.program import Trace, Value
+    from hgq_core.layers.program import Value
+    from hgq_core.layers.tracing import Trace
     from hgq_core.ops import Ops
 
 __all__ = ["EdgeNetwork", "TableDense", "TableEinsum"]
