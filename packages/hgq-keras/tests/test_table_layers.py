@@ -15,13 +15,16 @@ from hgq_keras import to_graph
 from hgq_keras.layers import QDenseT, QEinsumDenseT
 
 
-def test_the_peers_arguments_in_its_order() -> None:
+def test_the_peers_arguments_in_its_order_and_those_of_every_layer_by_name() -> None:
     edge = "n_hl d_hl activation subnn_activation"
     norm = "batch_norm bn_center bn_scale bn_momentum bn_epsilon table_idxs"
-    dense = f"n_out {edge} toq_conf parallelization_factor use_bias {norm} kwargs".split()
-    assert list(inspect.signature(QDenseT).parameters) == dense
-    einsum = f"equation output_shape {edge} bias_axes normalize_axes toq_conf parallelization_factor {norm} kwargs"
-    assert list(inspect.signature(QEinsumDenseT).parameters) == einsum.split()
+    dense = f"n_out {edge} toq_conf parallelization_factor use_bias {norm}"
+    einsum = f"equation output_shape {edge} bias_axes normalize_axes toq_conf parallelization_factor {norm}"
+    by_name = "iq_conf oq_conf bq_conf enable_iq enable_oq enable_ebops beta0 ebops_factor"
+    for layer, in_order in ((QDenseT, dense), (QEinsumDenseT, einsum)):
+        parameters = inspect.signature(layer).parameters
+        assert list(parameters) == f"{in_order} {by_name} kwargs".split()
+        assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in by_name.split())
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

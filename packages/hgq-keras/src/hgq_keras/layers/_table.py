@@ -101,8 +101,15 @@ class QDenseT(_TableLayer):
         bn_momentum: of the moving averages.
         bn_epsilon: added to the variance.
         table_idxs: bits of the inputs of the tables that EBOPs counts in, ``(B, b)``.
-        **kwargs: ``iq_conf``, ``oq_conf``, ``enable_oq``, ``enable_ebops``, ``beta0``, ``ebops_factor`` as of `QDense`;
-            ``name``, ``dtype``, ``trainable`` of a Keras layer.
+        iq_conf: input quantizer, one width for each edge by default.
+        oq_conf: output quantizer; giving one enables it.
+        bq_conf: bias quantizer.
+        enable_iq: True, or as the scope says where that is True: a table has one entry for each input.
+        enable_oq: quantize the output; None: if ``oq_conf`` is given, else as the scope says.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
         ConfigError: an option that does not fit, or ``enable_iq=False``.
@@ -128,6 +135,15 @@ class QDenseT(_TableLayer):
         bn_momentum: float = 0.99,
         bn_epsilon: float = 0.001,
         table_idxs: tuple[int, int] = (6, 5),
+        *,
+        iq_conf: QuantizerConfig | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        bq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
         **kwargs: Any,
     ) -> None:
         options = {
@@ -135,8 +151,11 @@ class QDenseT(_TableLayer):
             "parallelization_factor": parallelization_factor, "batch_norm": batch_norm, "bn_center": bn_center,
             "bn_scale": bn_scale, "bn_momentum": bn_momentum, "bn_epsilon": bn_epsilon, "table_idxs": table_idxs,
         }  # fmt: skip
-        bq_conf = kwargs.pop("bq_conf", None)
-        super().__init__(options, toq_conf, kwargs)
+        base = {
+            "iq_conf": iq_conf, "oq_conf": oq_conf, "enable_iq": enable_iq, "enable_oq": enable_oq,
+            "enable_ebops": enable_ebops, "beta0": beta0, "ebops_factor": ebops_factor,
+        }  # fmt: skip
+        super().__init__(options, toq_conf, base | kwargs)
         self.n_out = positive_integer(n_out, "n_out")
         self.use_bias = bool(use_bias)
         self._bq_conf = configured(bq_conf, "bias", "bq_conf")
@@ -171,7 +190,15 @@ class QEinsumDenseT(_TableLayer):
         bn_momentum: of the moving averages.
         bn_epsilon: added to the variance.
         table_idxs: see `QDenseT`.
-        **kwargs: likewise.
+        iq_conf: input quantizer, one width for each edge by default.
+        oq_conf: output quantizer; giving one enables it.
+        bq_conf: bias quantizer.
+        enable_iq: True, or as the scope says where that is True: a table has one entry for each input.
+        enable_oq: quantize the output; None: if ``oq_conf`` is given, else as the scope says.
+        enable_ebops: add ``beta * EBOPs`` to the loss; None: as the scope says.
+        beta0: initial beta; None: as the scope says.
+        ebops_factor: EBOPs of the layer are multiplied by it.
+        **kwargs: ``name``, ``dtype``, ``trainable`` of a Keras layer.
 
     Raises:
         ConfigError: an option that does not fit, ``normalize_axes``, or ``enable_iq=False``.
@@ -196,6 +223,15 @@ class QEinsumDenseT(_TableLayer):
         bn_momentum: float = 0.99,
         bn_epsilon: float = 0.001,
         table_idxs: tuple[int, int] = (6, 5),
+        *,
+        iq_conf: QuantizerConfig | None = None,
+        oq_conf: QuantizerConfig | None = None,
+        bq_conf: QuantizerConfig | None = None,
+        enable_iq: bool | None = None,
+        enable_oq: bool | None = None,
+        enable_ebops: bool | None = None,
+        beta0: float | None = None,
+        ebops_factor: float = 1.0,
         **kwargs: Any,
     ) -> None:
         options = {
@@ -203,8 +239,11 @@ class QEinsumDenseT(_TableLayer):
             "parallelization_factor": parallelization_factor, "batch_norm": batch_norm, "bn_center": bn_center,
             "bn_scale": bn_scale, "bn_momentum": bn_momentum, "bn_epsilon": bn_epsilon, "table_idxs": table_idxs,
         }  # fmt: skip
-        bq_conf = kwargs.pop("bq_conf", None)
-        super().__init__(options, toq_conf, kwargs)
+        base = {
+            "iq_conf": iq_conf, "oq_conf": oq_conf, "enable_iq": enable_iq, "enable_oq": enable_oq,
+            "enable_ebops": enable_ebops, "beta0": beta0, "ebops_factor": ebops_factor,
+        }  # fmt: skip
+        super().__init__(options, toq_conf, base | kwargs)
         if normalize_axes is not None:
             message = (
                 f"layer {self.name!r}: received normalize_axes={normalize_axes!r}, expected None: one for each edge"
