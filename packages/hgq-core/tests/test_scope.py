@@ -4,7 +4,7 @@ import pytest
 
 from hgq_core.errors import ConfigError
 from hgq_core.modes import Overflow
-from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, layer_option, resolve
+from hgq_core.scope import KeptScope, LayerConfigScope, QuantizerConfigScope, layer_option, resolve
 
 
 def test_an_inner_scope_wins_and_what_it_does_not_name_shines_through():
@@ -82,3 +82,22 @@ def test_layer_defaults():
 def test_unknown_names_are_refused_when_the_scope_is_made(make, says):
     with pytest.raises(ConfigError, match=says):
         make()
+
+
+def test_a_kept_scope_holds_elsewhere_without_the_scopes_around_it():
+    outside = KeptScope()
+    with QuantizerConfigScope(place="weight", b0=4):
+        kept = KeptScope()
+    with QuantizerConfigScope(place=("weight", "bias"), b0=3):
+        with kept.entered():
+            assert (resolve(place="weight").b0, resolve(place="bias").b0) == (4, 8)
+            with outside.entered():
+                assert resolve(place="weight").b0 == 8
+            with QuantizerConfigScope(place="bias", b0=5):
+                assert (resolve(place="weight").b0, resolve(place="bias").b0) == (4, 5)
+        assert resolve(place="weight").b0 == 3
+    with pytest.raises(RuntimeError), kept.entered():
+        raise RuntimeError
+    assert resolve(place="weight").b0 == 8
+    with ThreadPoolExecutor(1) as pool, kept.entered():
+        assert pool.submit(lambda: resolve(place="weight").b0).result() == 8

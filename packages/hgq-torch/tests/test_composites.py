@@ -12,7 +12,8 @@ from hgq_core.cost import ebops as graph_ebops
 from hgq_core.cost import ebops_by_label
 from hgq_core.errors import ConfigError, HGQWarning, ShapeError
 from hgq_core.graph import run
-from hgq_core.graph.ops import Add, Concatenate, Relu
+from hgq_core.graph.ops import Add, Concatenate, Multiply, Relu
+from hgq_core.scope import QuantizerConfigScope
 from hgq_torch import nn as qnn
 
 X, Y = torch.randn(40, 4), torch.randn(40, 6)
@@ -301,3 +302,23 @@ def test_optional_tensors_are_given_by_position_or_name_or_not(masked):
 def test_a_layer_without_a_declaration_says_so():
     with pytest.raises(ConfigError, match="QModule has no declaration"):
         qnn.QModule()(X)
+
+
+class Squared(qnn.QModule):
+    """What it declares is made when it first sees data."""
+
+    def declaration(self):
+        return lambda t, x: t.quantized("bq", t.op(Multiply(), *[t.quantized("aq", x)] * 2))
+
+
+def test_a_layer_has_the_defaults_of_the_scope_it_is_written_in_wherever_it_is_built():
+    with QuantizerConfigScope(overflow_mode="SAT", round_mode="TRN", i0=1, f0=3):
+        here, elsewhere = Squared(), Squared()
+        here(X)
+    elsewhere = copy.deepcopy(elsewhere)
+    with QuantizerConfigScope(overflow_mode="SAT_SYM", f0=1, i0=0):
+        elsewhere(X)
+    for slot in ("iq", "aq", "bq"):
+        spec = getattr(elsewhere, slot).spec
+        assert spec == getattr(here, slot).spec
+        assert (spec.overflow_mode, spec.round_mode, spec.i0, spec.f0) == ("SAT", "TRN", 1, 3)

@@ -6,6 +6,7 @@ again.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,11 +29,12 @@ from hgq_core.spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
 __all__ = [
     "LAYER_OPTIONS",
+    "KeptScope",
     "LayerConfigScope",
     "QuantizerConfigScope",
     "layer_option",
@@ -133,6 +135,31 @@ class QuantizerConfigScope(_Scope):
         elif given == {"b0", "f0"}:
             parameters["i0"] = parameters["b0"] - parameters["f0"]
         super().__init__(_quantizers, _Override(types, places, default_q_type, parameters))
+
+
+class KeptScope:
+    """The defaults of quantizers where it is made, for what is built later and elsewhere.
+
+    A layer has the defaults of the scope in which it is written, whatever the scope in which it first sees data.
+
+    >>> with QuantizerConfigScope(place="weight", b0=4):
+    ...     kept = KeptScope()
+    >>> with kept.entered():
+    ...     resolve("default", "weight").b0
+    4
+    """
+
+    def __init__(self) -> None:
+        self._entries = _quantizers.get()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Inside the block these defaults hold, and none of the scopes around it."""
+        token = _quantizers.set(self._entries)
+        try:
+            yield
+        finally:
+            _quantizers.reset(token)
 
 
 class LayerConfigScope(_Scope):

@@ -9,7 +9,8 @@ import keras
 from keras import ops
 
 from hgq_keras._topology import wiring
-from hgq_keras.layers._base import QLayer, quantized_layers, recording
+from hgq_keras.layers._base import QLayer, quantized_layers
+from hgq_keras.layers._recording import recording
 
 __all__ = ["ebops", "ebops_by_layer", "layer_calls"]
 

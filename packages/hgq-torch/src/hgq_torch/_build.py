@@ -45,7 +45,8 @@ def make(module: QModule, program: Program, shapes: tuple[Shape, ...] | None) ->
         fresh = _make_weights(module, program)
         if fresh:
             module.reset_parameters()
-        _make_quantizers(module, program, shapes)
+        with module.made.written_in.entered():
+            _make_quantizers(module, program, shapes)
     _check_counted(module, program)
     for name in ("iq", "oq"):
         if not hasattr(module, name):

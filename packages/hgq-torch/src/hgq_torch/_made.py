@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hgq_core.scope import KeptScope
 from hgq_torch._start import Start
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Made:
         pattern: the pattern that is all of the program that costs EBOPs, if there is one.
         built_for: shapes of the data, without batch axis; None before they are known.
         start: whether widths of kernels are still to be judged.
+        written_in: the defaults of the place where the module is written, of quantizers that are made when it is built.
     """
 
     given: dict[str, QuantizerLike]
@@ -52,3 +54,4 @@ class Made:
     pattern: Pattern | None = None
     built_for: tuple[Shape, ...] | None = None
     start: Start = field(default_factory=Start)
+    written_in: KeptScope = field(default_factory=KeptScope)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import contextmanager
-from contextvars import ContextVar
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ from hgq_core.layers import Bits, Emit, Layered, Program, trace
 from hgq_core.layers.steps import Nested
 from hgq_core.numbers import not_negative
 from hgq_core.ops import NUMPY
-from hgq_core.scope import layer_option
+from hgq_core.scope import KeptScope, layer_option
 from hgq_keras._checks import several_shapes
 from hgq_keras._computed import computed
 from hgq_keras._initializers import Filled
@@ -25,31 +23,20 @@ from hgq_keras._slots import CallSlots, CountSlots, GraphSlots
 from hgq_keras._start import values_at_once
 from hgq_keras.config import FORMAT, QuantizerConfig, check_format, configured
 from hgq_keras.kernels.fuse import FusedValues, fused
+from hgq_keras.layers._recording import record
 from hgq_keras.layers._slotted import Slotted
 from hgq_keras.layers._walk import children, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from hgq_core.graph import GraphBuilder
     from hgq_core.graph.ops import Shape as FixedShape
     from hgq_core.layers import Declaration
 
-__all__ = ["QLayer", "Shape", "quantized_layers", "recording"]
+__all__ = ["QLayer", "Shape", "quantized_layers"]
 
 Shape = tuple[int | None, ...]
-_SEEN: ContextVar[list[QLayer] | None] = ContextVar("seen", default=None)
-
-
-@contextmanager
-def recording() -> Iterator[list[QLayer]]:
-    """Inside the block the list grows by every quantized layer that is called, once for each call."""
-    seen: list[QLayer] = []
-    token = _SEEN.set(seen)
-    try:
-        yield seen
-    finally:
-        _SEEN.reset(token)
 
 
 class QLayer(Slotted):
@@ -98,6 +85,7 @@ class QLayer(Slotted):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._written_in, self._built_confs = KeptScope(), {}
         self.enable_iq = _enabled(enable_iq, iq_conf, "enable_iq")
         self.enable_oq = _enabled(enable_oq, oq_conf, "enable_oq")
         # Whether it can count is known when it is built: what is inside may give the data widths too.
@@ -143,6 +131,10 @@ class QLayer(Slotted):
 
     def _traced(self, shapes: Sequence[Shape]) -> Program:
         """The program for inputs of these shapes, batch axes included."""
+        with self._written_in.entered():
+            return self._traced_here(shapes)
+
+    def _traced_here(self, shapes: Sequence[Shape]) -> Program:
         declared: object = self.declaration()
         if not callable(declared):
             message = (
@@ -246,9 +238,7 @@ class QLayer(Slotted):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Final: the program on tensors; in training the cost joins the loss."""
-        seen = _SEEN.get()
-        if seen is not None:
-            seen.append(self)
+        record(self)
         y = FusedValues(KERAS, CallSlots(self, training)).read(self._running, self._as_list(inputs))
         if training and self.enable_ebops:
             count = ops.convert_to_tensor(Bits(KERAS, CountSlots(self, KERAS)).count(self.program))
@@ -310,16 +300,21 @@ class QLayer(Slotted):
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         iq = self._iq_conf if isinstance(self._iq_conf, QuantizerConfig) else list(self._iq_conf)
-        return super().get_config() | {
-            "format": FORMAT,
-            "iq_conf": serialize(iq),
-            "oq_conf": serialize(self._oq_conf),
-            "enable_iq": self.enable_iq,
-            "enable_oq": self.enable_oq,
-            "enable_ebops": None if self._counts_if_possible and not self.built else self.enable_ebops,
-            "beta0": self.beta0,
-            "ebops_factor": self.ebops_factor,
-        }
+        made = {slot: serialize(conf) for slot, conf in self._built_confs.items()}
+        return (
+            super().get_config()
+            | ({"built_confs": made} if made else {})
+            | {
+                "format": FORMAT,
+                "iq_conf": serialize(iq),
+                "oq_conf": serialize(self._oq_conf),
+                "enable_iq": self.enable_iq,
+                "enable_oq": self.enable_oq,
+                "enable_ebops": None if self._counts_if_possible and not self.built else self.enable_ebops,
+                "beta0": self.beta0,
+                "ebops_factor": self.ebops_factor,
+            }
+        )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QLayer:
@@ -328,7 +323,10 @@ class QLayer(Slotted):
         for name in config:
             if name.endswith(("_conf", "_confs")):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+        made = config.pop("built_confs", {})
+        layer = cls(**config)
+        layer._built_confs = dict(made)
+        return layer
 
 
 def _enabled(wanted: bool | None, conf: object, option: str) -> bool:

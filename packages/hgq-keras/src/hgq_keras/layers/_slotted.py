@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hgq_core.layers import Program
-    from hgq_core.layers.steps import WeightSlot
+    from hgq_core.layers.steps import QuantizerSlot, WeightSlot
+    from hgq_core.scope import KeptScope
 
 __all__ = ["Slotted"]
 
@@ -51,6 +52,10 @@ class Slotted(ComputedProperties, keras.Layer):
     """The generator of dropout, where the declaration has one; its seed is the attribute ``seed``."""
 
     program: Program
+    _written_in: KeptScope
+    """The defaults of the place where the layer is written, of quantizers that are made when it is built."""
+    _built_confs: dict[str, QuantizerConfig]
+    """Configurations of these quantizers, by slot, which the layer has again where it is read."""
     _iq_conf: Any
     _iqs: list[Quantizer]
     _oq: Quantizer | None
@@ -150,12 +155,19 @@ class Slotted(ComputedProperties, keras.Layer):
             setattr(self, attribute_of(slot), self._variable(slot, weight))
         for slot, described in self.program.quantizers.items():
             if not self._is_around(slot) and getattr(self, attribute_of(slot), None) is None:
-                conf = QuantizerConfig("default", described.place, **described.overrides)
+                conf = self._conf_of(slot, described)
                 setattr(self, attribute_of(slot), self.make_quantizer(conf, attribute_of(slot)))
             quantizer = self.quantizer_of_slot(slot)
             if described.constant and described.place == "weight":
                 self._tell_weight(quantizer, slot)
             quantizer.build(described.shape if described.constant else (None, *described.shape))
+
+    def _conf_of(self, slot: str, described: QuantizerSlot) -> QuantizerConfig:
+        """The configuration of a quantizer that the constructor has not made."""
+        if slot not in self._built_confs:
+            with self._written_in.entered():
+                self._built_confs[slot] = QuantizerConfig("default", described.place, **described.overrides)
+        return self._built_confs[slot]
 
     def _is_around(self, slot: str) -> bool:
         """Whether it is a slot of an input or of the output, whose quantizers the constructor makes."""

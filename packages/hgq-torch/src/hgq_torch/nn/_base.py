@@ -179,7 +179,8 @@ class QModule(nn.Module):
         own_iq = self.enable_iq and not self.input_in_declaration
         own_oq = self.enable_oq and not self.output_in_declaration
         try:
-            return trace(Layered(self.declaration(), own_iq, own_oq), *shapes)
+            with self.made.written_in.entered():
+                return trace(Layered(self.declaration(), own_iq, own_oq), *shapes)
         except HGQError as error:
             message = str(error)
             raise type(error)(message if message.startswith(self.title) else f"{self.title}: {message}") from error
