@@ -137,7 +137,7 @@ def _emit(layer: Any, inputs: list[str], builder: GraphBuilder, prefix: str) -> 
         return [_quantized(layer, label, inputs[0], builder)]
     if not isinstance(layer, QLayer):
         return [emit_plain(layer, inputs, emitter)]
-    return [layer.emit(builder, label, inputs)]
+    return list(layer.emit(builder, label, inputs))
 
 
 def _quantized(layer: Quantizer, label: str, x: str, builder: GraphBuilder) -> str:

@@ -73,6 +73,7 @@ class Quantizer(ReadWidths):
         self.config = config
         self.supports_masking = True
         self._calibrating = False
+        self._repeating = False
         self._unlimited = False
         self._kept: tuple[np.ndarray, np.ndarray] | None = None
         self._seen = False
@@ -172,7 +173,7 @@ class Quantizer(ReadWidths):
 
     def _follow(self, x: Any, k: Any, i: Any, second: Any, mode: Mode) -> tuple[Any, Any]:
         """Sign and integer bits that hold x, stored but at inference."""
-        found = follow(x, k, i, second, self.fixed_spec, self._shared.shared_axes, mode)
+        found = follow(x, k, i, second, self.fixed_spec, self._shared.shared_axes, mode, repeated=self._repeating)
         self._note(found, mode)
         return found.k, found.limited
 
@@ -183,6 +184,23 @@ class Quantizer(ReadWidths):
             self._k.assign(found.k)
         if mode is not Mode.INFER:
             self._i.assign(found.wanted if self._unlimited else found.limited)
+
+    # --- loops -------------------------------------------------------------------------------------------------------
+
+    def repeat(self, on: bool) -> None:
+        """Say that calls from now on go on with one batch, as the steps of a loop do, so that no range decays."""
+        self._repeating = on
+
+    def moves(self, training: bool | None) -> bool:
+        """Whether a call stores something: the range of its data, or the state of random numbers."""
+        return self._kept is not None or self.mode(training) is not Mode.INFER
+
+    def decayed(self, training: bool | None) -> list[tuple[Any, Any]]:
+        """Variables with what they hold before the first step of a loop over a batch, where that is something else."""
+        mode = self.mode(training)
+        if mode is not Mode.TRAIN or not isinstance(self.spec, KIF | KBI) or not follows(self.spec, mode):
+            return []
+        return [(self._i, read(self._i) - self.spec.i_decay_speed)]
 
     # --- calibration -------------------------------------------------------------------------------------------------
 

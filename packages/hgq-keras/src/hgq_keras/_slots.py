@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from hgq_core.errors import UnsupportedError
 from hgq_core.formats import Formats
 from hgq_core.layers import Exported, FrameworkFunction, constants_of, output_bits, weight_of
+from hgq_core.layers.steps import Quantized, Table
 from hgq_core.ops import NUMPY
 from hgq_core.spec import KBI, KIF, Dummy
+from hgq_keras._loop import looped
 from hgq_keras._ops import KERAS, read
 from hgq_keras._remedies import refused_activation
 from hgq_keras._unary import shared_values
@@ -59,21 +60,33 @@ class CallSlots:
             return getattr(function, "trained", function)(KERAS, x, *weights)
         return shared_values(_of_tensor(function), x, *weights)
 
-    def dropped(self, rate: float, x: Any) -> Any:
+    def dropped(self, rate: float, x: Any, rows: int) -> Any:
         if not self.training:
             return x
-        return keras.random.dropout(x, rate, seed=self.layer.dropout_seed)
+        shape = ops.shape(x)
+        noise = (shape[0], *[1] * rows, *shape[1 + rows :]) if rows else None
+        return keras.random.dropout(x, rate, noise_shape=noise, seed=self.layer.dropout_seed)
+
+    def drawn(self, rate: float, x: Any, shape: Sequence[int]) -> Any:
+        if not self.training:
+            return None
+        ones = ops.ones((ops.shape(x)[0], *shape), dtype=x.dtype)
+        return keras.random.dropout(ones, rate, seed=self.layer.dropout_seed)
+
+    def surrogate(self, y: Any, smooth: Callable[[], Any]) -> Any:
+        if not self.training:
+            return y
+        given = smooth()
+        return ops.stop_gradient(y) + (given - ops.stop_gradient(given))
 
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> Any:  # noqa: ARG002 (part of the protocol)
         return layer(list(args) if layer.many_inputs else args[0], training=self.training)
 
-    def scan(self, step: Callable[..., tuple[Any, ...]], xs: Any, states: Sequence[Any], kind: Scanned) -> NoReturn:  # noqa: ARG002
-        """Raise UnsupportedError: the loops of Keras do not carry the ranges of quantizers."""
-        message = (
-            f"layer {self.layer.name!r}: its declaration has a loop (Trace.scan) of {kind.steps} steps, which "
-            "hgq-keras does not run; expected operations: apply the cell to each item by t.call, or use hgq-torch"
-        )
-        raise UnsupportedError(message)
+    def scan(self, step: Callable[..., tuple[Any, ...]], xs: Any, states: Sequence[Any], kind: Scanned) -> Any:
+        """The outputs of all steps by the loop of the backend."""
+        slots = {part.kind.slot for part in kind.body.steps if isinstance(part.kind, Quantized | Table)}
+        quantizers = [self.layer.quantizer_of_slot(slot) for slot in sorted(slots)]
+        return looped(step, xs, states, kind, quantizers, training=self.training, unroll=self.layer.unrolled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +150,8 @@ class GraphSlots:
         return refused_activation(_of_tensor(function), label)
 
     def emit_nested(self, builder: GraphBuilder, name: str, layer: Any, label: str, args: Sequence[str]) -> str:
-        return str(layer.emit(builder, f"{label.removesuffix(name)}{layer.name}", args))
+        (output,) = layer.emit(builder, f"{label.removesuffix(name)}{layer.name}", args)
+        return str(output)
 
 
 def exported(quantizer: Quantizer, shape: Shape | None) -> Exported:

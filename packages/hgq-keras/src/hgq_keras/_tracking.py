@@ -33,7 +33,9 @@ class Range(NamedTuple):
     limited: Any
 
 
-def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[int], mode: Mode) -> Range:
+def follow(
+    x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[int], mode: Mode, *, repeated: bool = False
+) -> Range:
     """The range after this batch.
 
     Args:
@@ -44,9 +46,10 @@ def follow(x: Any, k: Any, i: Any, second: Any, spec: KIF | KBI, axes: Sequence[
         spec: the quantizer.
         axes: axes that share a width.
         mode: what the batch is quantized for.
+        repeated: whether it goes on with the batch of the last call.
     """
     low, high = _extremes(x, axes, mode)
-    wants = wanted(KERAS, spec, i, needed(KERAS, spec, low, high, second), mode)
+    wants = wanted(KERAS, spec, i, needed(KERAS, spec, low, high, second), mode, repeated=repeated)
     leaves = limited(KERAS, spec, wants)
     if mode is Mode.CALIBRATE:
         whole = KERAS.rint(leaves)

@@ -54,6 +54,7 @@ class KnownTensors(Recording):
         self._label = ""
         self._names: dict[Key, str] = {}
         self._stale: dict[Key, str] = {}
+        self._in_parts: dict[Key, str] = {}
         self._alive: list[Tensor] = []
         self._storages: dict[int, set[Key]] = {}
         self._weights = {p.untyped_storage().data_ptr() for p in root.parameters()}
@@ -81,6 +82,15 @@ class KnownTensors(Recording):
         self._storages.setdefault(x.untyped_storage().data_ptr(), set()).add(key)
         self.places.setdefault(name, place)
 
+    def know_in_parts(self, tensors: Sequence[Tensor], place: str) -> None:
+        """Of these tensors each part along axis 0 is known, and not the whole, whose batch is on axis 1."""
+        for x in tensors:
+            self._alive.append(x)
+            self._in_parts[_key(x)] = (
+                f"reads states of {place} as one tensor of shape {tuple(x.shape)}, whose batch is on axis 1; take one "
+                "of them, states[0] or states[-1]"
+            )
+
     def overwritten(self, x: Tensor, kind: str) -> None:
         """Everything that shows the memory of x is stale."""
         for key in self._storages.pop(x.untyped_storage().data_ptr(), ()):
@@ -100,6 +110,8 @@ class KnownTensors(Recording):
                 f"memory: {OUT_OF_PLACE}"
             )
             raise UnsupportedError(message)
+        if key in self._in_parts:
+            raise UnsupportedError(f"{reader} {self._in_parts[key]}")
         message = (
             f"{reader} reads a tensor of shape {tuple(x.shape)} that does not come from the input; "
             "constants can be added, subtracted, multiplied and compared only"

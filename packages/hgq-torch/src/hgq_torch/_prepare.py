@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 __all__ = ["prepared"]
 
 
-def prepared(program: Program, module: QModule) -> Program:
-    """The program to run, with its constants as buffers that are not saved, and fused where a pattern is known."""
+def prepared(program: Program, module: QModule, constants: str = "constant") -> Program:
+    """The program to run, with its constants as buffers that are not saved, and fused where a pattern is known.
+
+    Args:
+        program: as it was traced.
+        module: that runs it.
+        constants: what the buffers are called, with a number, unlike those of another program of the module.
+    """
     steps = list(program.steps)
     options: dict[str, Any] = {"device": module.beta.device, "dtype": module.beta.dtype}
     for number, step in enumerate(steps):
         if isinstance(step.kind, Constant):
-            name = f"constant_{number}"
+            name = f"{constants}_{number}"
             module.register_buffer(name, torch.tensor(step.kind.values, **options), persistent=False)
             module.made.storage[name] = Layout(name)
             steps[number] = replace(step, kind=Stored(name))

@@ -67,6 +67,8 @@ class Recorder(TorchDispatchMode, KnownTensors):
             self.know(x, node)
         with self._hooks(), self:
             result = self.root(*inputs)
+        if isinstance(self.root, QModule):
+            result = self.root.results_of(result)
         if not all(part is None or isinstance(part, Tensor) for part in _leaves(result)):
             kinds = ", ".join(sorted({type(part).__name__ for part in _leaves(result)}))
             message = f"the forward pass returns {kinds}; expected tensors, alone or in tuples, lists and dicts"
@@ -147,9 +149,6 @@ class Recorder(TorchDispatchMode, KnownTensors):
 
     def _record_leaf(self, module: nn.Module, path: str, inputs: list[str], result: Any) -> None:
         title = f"{type(module).__name__} {path!r}"
-        if not isinstance(result, Tensor):
-            message = f"{title} returns a {type(result).__name__}, expected one tensor"
-            raise UnsupportedError(message)
         if isinstance(module, QModule):
             expected = len(module.checked_program().inputs)
             if len(inputs) != expected:
@@ -158,10 +157,16 @@ class Recorder(TorchDispatchMode, KnownTensors):
                     "has to be that of its declaration: do not override `forward`"
                 )
                 raise UnsupportedError(message)
-            name = module.emit(self.builder, path, inputs)
+            names, results = module.emit(self.builder, path, inputs), module.results_of(result)
         else:
-            name = emit_quantizer(self.builder, cast("Quantizer", module), inputs[0], path, result)
-        self.know(result, name, title)
+            names = (emit_quantizer(self.builder, cast("Quantizer", module), inputs[0], path, result),)
+            results = (result,)
+        if len(results) != len(names) or not all(isinstance(part, Tensor) for part in results):
+            message = f"{title} returns a {type(result).__name__}, expected one tensor"
+            raise UnsupportedError(message)
+        for part, name in zip(results, names, strict=True):
+            self.know(part, name, title)
+        self.know_in_parts([part for part in tensors_in(result) if not self.knows(part)], title)
 
     # --- operations ---------------------------------------------------------------------------------------------------
 

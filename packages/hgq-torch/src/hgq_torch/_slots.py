@@ -152,9 +152,25 @@ class ModuleSlots:
         result: Tensor = getattr(function, "trained", function)(TORCH, x, *weights)
         return result
 
-    def dropped(self, rate: float, x: Tensor) -> Tensor:
+    def dropped(self, rate: float, x: Tensor, rows: int) -> Tensor:
         """Dropout, in training."""
-        return torch.nn.functional.dropout(x, rate, training=self.module.training)
+        if not rows:
+            return torch.nn.functional.dropout(x, rate, training=self.module.training)
+        factors = self.drawn(rate, x, (*[1] * rows, *x.shape[1 + rows :]))
+        return x if factors is None else x * factors
+
+    def drawn(self, rate: float, x: Tensor, shape: Sequence[int]) -> Tensor | None:
+        """The factors of dropout for rows of this shape, in training."""
+        if not self.module.training:
+            return None
+        return torch.nn.functional.dropout(x.new_ones((x.shape[0], *shape)), rate)
+
+    def surrogate(self, y: Tensor, smooth: Callable[[], Tensor]) -> Tensor:
+        """In training y with the derivative of a smooth function."""
+        if not self.module.training:
+            return y
+        given = smooth()
+        return y.detach() + (given - given.detach())
 
     def nested(self, name: str, layer: Any, args: Sequence[Tensor]) -> Tensor:  # noqa: ARG002
         """The output of a module inside: what stands at its place now, a replica or a compiled one."""
@@ -287,4 +303,4 @@ class ModuleSlots:
     ) -> str:
         """Append a module inside; its label is its path in the model, whatever the declaration calls it."""
         path = ".".join(part for part in (self.label, self.module.made.paths[name]) if part)
-        return self.module.inner_module(name).emit(builder, path, args)
+        return self.module.inner_module(name).emit(builder, path, args)[0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hgq_core.conformance.backend import Layer
-    from hgq_core.layers import Declaration, Trace, Value
+    from hgq_core.layers import Declaration, GRUCell, Trace, Value
     from hgq_core.spec import Spec
     from hgq_torch._quantizer import Quantizer
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["SuiteLayer", "turned"]
 
 _FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
+_RECURRENT = ("simple_rnn", "gru", "lstm")
 _NAMES: Mapping[str, str] = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean"} | {
     "moving_variance": "running_var",
 }
@@ -100,9 +101,12 @@ class SuiteLayer(nn.Module):
         self.kernel_axes: tuple[int, ...] | None = None
         if layer.kind.startswith("conv"):
             self.kernel_axes = (window + 1, window, *range(window))
-        elif layer.kind in ("dense", "norm_dense"):
+        elif layer.kind in ("dense", "norm_dense", *_RECURRENT):
             self.kernel_axes = (1, 0)
+        self.backwards = bool(layer.options.get("go_backwards"))
+        self.last = layer.kind in _RECURRENT and not layer.options.get("return_sequences")
         self.folded = "norm" in layer.kind
+        self.turned_state = "rckq" not in layer.quantizers
         self.flat = layer.kind.startswith("global") and not layer.options.get("keepdims")
         self.module = self._made(layer, shape)
         if isinstance(self.module, quantized.QModule):
@@ -121,13 +125,19 @@ class SuiteLayer(nn.Module):
             xs = tuple(x.permute(self.data_axes) for x in xs)
         if self.swapped and len(xs) == 3:
             xs = (xs[0], xs[2], xs[1])
-        y = cast("Tensor", self.module(*xs))
+        if self.backwards:
+            xs = tuple(x.flip(1) for x in xs)
+        y = self.module(*xs)
+        if isinstance(y, tuple):
+            y = y[0][:, -1] if self.last else y[0]
         y = y.permute(self.back) if self.first else y
         y = y.flatten(1) if self.flat else y
         return torch.relu(y) if self.relu else y
 
     def axes_of(self, slot: str) -> Sequence[int] | None:
         """The axis of the suite at each place of the tensor that a quantizer sees."""
+        if slot == "rkq":
+            return self.kernel_axes if self.turned_state else None
         if slot == "kq":
             # A folded kernel is computed in the layout of the declaration.
             return None if self.folded else self.kernel_axes
@@ -153,6 +163,11 @@ class SuiteLayer(nn.Module):
                     layout = cast("quantized.QModule", self.module).made.storage.get(name)
                     if layout is None:  # it is made, and filled, when the file says the shapes
                         continue
+                    stored = turned(values, None if layout.turn is None else layout.turn.axes)
+                    getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
+                    continue
+                if layer.kind in _RECURRENT:
+                    layout = cast("quantized.QModule", self.module).made.storage[name]
                     stored = turned(values, None if layout.turn is None else layout.turn.axes)
                     getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
                     continue
@@ -314,6 +329,26 @@ def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     )
 
 
+class _KerasGRU(quantized.QGRU):
+    """With the gates of its weights in the order of the suite, which is that of Keras."""
+
+    def cell(self) -> GRUCell:
+        """One step."""
+        return dataclasses.replace(super().cell(), reset_first=False)
+
+
+def _recurrent(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = _several(layer, "parallelization_factor", "reset_after")
+    if layer.kind == "simple_rnn":
+        options["enable_sq"] = "sq" in layer.quantizers
+    if "activation" in layer.options:
+        options["nonlinearity" if layer.kind == "simple_rnn" else "activation"] = layer.options["activation"]
+    make: Any = {"simple_rnn": quantized.QRNN, "gru": _KerasGRU, "lstm": quantized.QLSTM}[layer.kind]
+    bias = "bias" in layer.weights
+    made: nn.Module = make(shape[-1], layer.options["units"], bias=bias, batch_first=True, **options, **given)
+    return made
+
+
 def _layer_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     sizes, eps = shape[-len(layer.options["axes"]) :], layer.options["epsilon"]
     if layer.kind == "rms_norm":
@@ -361,6 +396,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     "table_dense": _tables,
     "table_einsum": _table_einsum,
     **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
+    **dict.fromkeys(_RECURRENT, _recurrent),
     "flatten": _flatten,
     "nested": _nested,
 }

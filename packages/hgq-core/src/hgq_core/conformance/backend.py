@@ -77,6 +77,9 @@ LAYER_KINDS = (
     *(f"conv{rank}d_norm" for rank in (1, 2, 3)),
     "table_dense",
     "table_einsum",
+    "simple_rnn",
+    "gru",
+    "lstm",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
@@ -122,6 +125,7 @@ class Layer:
     | table_dense | units, n_hl, d_hl, batch_norm, table_idxs; needs ``iq, toq``, both at the edges | see below |
     | table_einsum | equation, output_shape, bias_axes, and as table_dense | see below |
     | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
+    | simple_rnn, gru, lstm | units, return_sequences, go_backwards; gru: reset_after; see below | see below |
     | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
@@ -143,6 +147,11 @@ class Layer:
     Edges have the axes of the output and then those that are summed over. Weights of tables have these axes, 1 for
     rows, and then ``kernel_n`` (inputs, outputs) and ``bias_n`` (outputs) of the n-th layer; ``bn_gamma, bn_beta``
     those of the edges, ``moving_mean, moving_variance`` the same without rows.
+
+    Recurrent layers have the weights ``kernel, recurrent_kernel, bias``, gru also ``recurrent_bias``, with the gates
+    side by side, and the slots ``iq, kq, rkq, bq, paq``, ``sq`` of the state (absent: it has the formats of the
+    output), ``praq`` of the gates, ``rhq, rbq, rckq`` of gru, ``csq, caq`` of lstm, ``paq_oq, caq_oq`` where the
+    activation is a table.
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
     among its weights has none. Options that are absent have Keras' defaults.

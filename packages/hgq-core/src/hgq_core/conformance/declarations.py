@@ -37,7 +37,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "sigmoid": lambda
 def declaration_of(layer: Layer) -> Declaration:
     """What a layer computes, in the words of `hgq_core.layers`."""
     table = layer.kind == "unary_lut"
-    at_edges = layer.kind in ("table_dense", "table_einsum")
+    at_edges = layer.kind in ("table_dense", "table_einsum", "simple_rnn", "gru", "lstm")
     operation = (_KINDS | families.KINDS)[layer.kind](layer)
     return Layered(
         operation, enable_iq="iq" in layer.quantizers and not at_edges, enable_oq="oq" in layer.quantizers and not table

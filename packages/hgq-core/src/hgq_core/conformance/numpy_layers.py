@@ -61,7 +61,7 @@ class NumpyLayer:
 
     def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> str:
         """Append the layer to a graph."""
-        return str(Emit(builder, self, label, 1.0).read(self.program, inputs))
+        return Emit(builder, self, label, 1.0).append(self.program, inputs)[0]
 
     # --- what the forward pass asks ---
 
@@ -77,11 +77,17 @@ class NumpyLayer:
     def function(self, function: Any, x: Array, *weights: Array) -> Array:
         return np.asarray(function(NUMPY, x, *weights))
 
-    def dropped(self, rate: float, x: Array) -> Array:
+    def dropped(self, rate: float, x: Array, rows: int) -> Array:
+        self.drawn(rate, x, x.shape)
+        return x
+
+    def drawn(self, rate: float, x: Array, shape: Sequence[int]) -> None:
         if self.mode is Mode.TRAIN:
             message = f"dropout of rate {rate} in training: the NumPy backend does not train"
             raise UnsupportedError(message)
-        return x
+
+    def surrogate(self, y: Array, smooth: Callable[[], Array]) -> Array:
+        return y
 
     def nested(self, name: str, layer: Any, args: Sequence[Any]) -> NoReturn:
         self._refuse(name)

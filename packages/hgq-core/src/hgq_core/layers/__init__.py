@@ -3,6 +3,7 @@
 from hgq_core.layers.activation import Activation
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
+from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -30,7 +31,7 @@ from hgq_core.layers.readings import (
     output_bits,
     weight_of,
 )
-from hgq_core.layers.recurrent import Recurrent, SimpleRNNCell
+from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
@@ -59,8 +60,10 @@ __all__ = [
     "FoldedNorm",
     "FrameworkFunction",
     "Fuse",
+    "GRUCell",
     "GlobalPooling",
     "Joined",
+    "LSTMCell",
     "LayerNormalization",
     "Layered",
     "Matmul",
@@ -78,6 +81,7 @@ __all__ = [
     "SimpleRNNCell",
     "Slots",
     "Softmax",
+    "StackedRecurrent",
     "Sum",
     "TableDense",
     "TableEinsum",

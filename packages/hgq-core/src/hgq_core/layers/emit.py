@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from hgq_core.formats import Formats
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.program import Program
-    from hgq_core.layers.steps import Applied, Computed, Nested, Quantized, Scanned, Statistics, Step, Stored, Table
+    from hgq_core.layers.steps import (
+        Applied,
+        Computed,
+        Known,
+        Nested,
+        Quantized,
+        Scanned,
+        Statistics,
+        Step,
+        Stored,
+        Table,
+    )
     from hgq_core.spec import Spec
 
 __all__ = ["Emit", "Exported", "ExportedSlots", "append_quantizer"]
@@ -118,10 +129,13 @@ class Emit(Reading):
         self.factor = factor
         self._formatless: set[str] = set()
 
-    def read(self, program: Program, inputs: Sequence[str]) -> Any:
-        """The name of the output; what another layer gave its formats is not counted by this one."""
+    def append(self, program: Program, inputs: Sequence[str]) -> tuple[str, ...]:
+        """Append the nodes of a layer; returns the names of its results.
+
+        Formats that another layer gave its inputs are not counted by this one.
+        """
         self._formatless.update(inputs)
-        return super().read(program, inputs)
+        return self.read_all(program, inputs)
 
     def step(self, program: Program, step: Step, args: list[Any]) -> Any:
         """The name of the result; a constant of a loop is a node of its body, and None here."""
@@ -139,15 +153,20 @@ class Emit(Reading):
         )
 
     def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> str:  # noqa: ARG002
-        exported = self.slots.exported(kind.slot, step.shape)
-        if step.constant:
-            return self._weight(step, kind)
+        return self._weight(step, kind) if step.constant else self._of_slot(step, kind.slot, args[0])
+
+    def known(self, step: Step, kind: Known, args: list[Any]) -> str:
+        return self._of_slot(step, kind.slot, args[0])
+
+    def _of_slot(self, step: Step, slot: str, x: str) -> str:
+        """Data by the quantizer of a slot."""
+        exported = self.slots.exported(slot, step.shape)
         y = append_quantizer(
             self.builder,
             exported,
-            args[0],
-            title=f"quantizer {kind.slot!r} of layer {self.label!r}",
-            name=self._named(kind.slot),
+            x,
+            title=f"quantizer {slot!r} of layer {self.label!r}",
+            name=self._named(slot),
             label=self._under(step),
         )
         if isinstance(exported.spec, Dummy):
@@ -196,7 +215,7 @@ class Emit(Reading):
     def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> str:
         """A Scan, whose body has a graph of its own with the constants of a step."""
         inner = Emit(GraphBuilder(), self.slots, self.label, self.factor)
-        data = len(kind.results)
+        data = len(kind.body.outputs)
         entering = [inner.builder.add(Input(kind.body.steps[n].shape)) for n in kind.body.inputs[:data]]
         # Nothing has counted what enters: the cell quantizes what it computes with.
         inner._formatless.update(entering)
@@ -208,8 +227,9 @@ class Emit(Reading):
                 made[number] = super(Emit, inner).step(program, outside, [constant(n) for n in outside.args])
             return made[number]
 
-        constants = [constant(n) for n in step.args[data:]]
-        body = inner.builder.build(inner.read_all(kind.body, [*entering, *constants], kind.results))
+        # What is no constant are factors of dropout, of which hardware has nothing.
+        shared = [constant(n) if program.steps[n].constant else None for n in step.args[data:]]
+        body = inner.builder.build(inner.read_all(kind.body, [*entering, *shared]))
         return self._add(step, Scan(body, kind.steps, kind.reverse), *args[:data], factor=step.share)
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:

@@ -30,15 +30,16 @@ class Layered:
     Attributes:
         operation: the declaration of what is computed.
         enable_iq: whether the inputs are quantized.
-        enable_oq: whether the output is.
+        enable_oq: whether the output is, the first one of several.
     """
 
     operation: Declaration
     enable_iq: bool = True
     enable_oq: bool = False
 
-    def __call__(self, t: Trace, *xs: Value) -> Value:
+    def __call__(self, t: Trace, *xs: Value) -> Value | tuple[Value, ...]:
         if self.enable_iq:
             xs = tuple(t.quantized(slot, x) for slot, x in zip(input_slots(len(xs)), xs, strict=True))
-        y = checked(self.operation(t, *xs))
-        return t.quantized("oq", y) if self.enable_oq else y
+        y, *others = checked(self.operation(t, *xs))
+        y = t.quantized("oq", y) if self.enable_oq else y
+        return (y, *others) if others else y

@@ -34,7 +34,8 @@ class ChannelsFirst:
     def __call__(self, t: Trace, x: Value) -> Value:
         rank = len(t.shape(x))
         if rank < 2:
-            return checked(self.operation(t, x))
-        y = checked(self.operation(t, t.op(Transpose((*range(1, rank), 0)), x)))
+            (y,) = checked(self.operation(t, x))
+            return y
+        (y,) = checked(self.operation(t, t.op(Transpose((*range(1, rank), 0)), x)))
         # Of positions that are gone nothing is left to move.
         return t.op(Transpose((rank - 1, *range(rank - 1))), y) if len(t.shape(y)) == rank else y

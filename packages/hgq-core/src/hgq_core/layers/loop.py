@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hgq_core.errors import ConfigError, ShapeError
-from hgq_core.layers.steps import Dropped, Feed, Nested, Observed, Scanned, Statistics, Step
+from hgq_core.layers.steps import Drawn, Dropped, Feed, Masked, Nested, Observed, Scanned, Statistics, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +28,10 @@ def check_cell(name: str, steps: Sequence[Step], results: Any, states: Sequence[
         message = f"the cell of {name!r} returned {results!r}, expected its output and {len(states)} next state(s)"
         raise ConfigError(message)
     for step in steps:
-        if isinstance(step.kind, Nested | Observed | Statistics | Dropped | Scanned):
+        if isinstance(step.kind, Nested | Observed | Statistics | Scanned):
             message = (
                 f"the cell of {name!r} has a step {type(step.kind).__name__}, which a loop cannot repeat; expected "
-                "operations, weights and quantizers of its own: declare what is inside, without statistics, dropout "
-                "and loops"
+                "operations, weights and quantizers of its own: declare what is inside, without statistics and loops"
             )
             raise ConfigError(message)
     if any(steps[v].constant for v in results):
@@ -46,30 +45,43 @@ def check_cell(name: str, steps: Sequence[Step], results: Any, states: Sequence[
 
 
 def apart(
-    steps: Sequence[Step], results: Sequence[int], outside: Callable[[Step], int]
+    steps: Sequence[Step], results: Sequence[int], outside: Callable[[Step], int], sequence: int
 ) -> tuple[list[Step], tuple[int, ...], list[int]]:
-    """The steps of a cell without its constants, each of which becomes an input of the loop.
+    """The steps of a cell without what all steps share, its constants and factors of dropout: inputs of the loop.
 
     Args:
         steps: of the cell.
         results: numbers of those that are returned.
-        outside: appends a constant step before the loop and gives its number there.
+        outside: appends a step before the loop and gives its number there.
+        sequence: number of the step before the loop that gives the sequence.
 
     Returns:
-        the steps that the loop repeats, numbers of the results among them, numbers of the constants before the loop.
+        the steps that the loop repeats, numbers of the results among them, numbers of what is shared before the loop.
     """
     constants = {n for n, step in enumerate(steps) if step.constant}
     read = {n for step in steps if not step.constant for n in step.args}
     before: dict[int, int] = {}
     inside: dict[int, int] = {}
     repeated: list[Step] = []
+    shared: list[int] = []
+
+    def enter(step: Step, number: int) -> int:
+        """An input of the loop for this step before it."""
+        shared.append(number)
+        repeated.append(replace(step, kind=Feed(), args=()))
+        return len(repeated) - 1
+
     for number, step in enumerate(steps):
         if number in constants:
             args = tuple(before[n] for n in step.args)
             before[number] = outside(replace(step, args=args, in_loop=True))
-        if number not in constants or number in read:
-            inside[number] = len(repeated)
-            kept = replace(step, kind=Feed(), args=()) if number in constants else step
-            repeated.append(replace(kept, args=tuple(inside[n] for n in kept.args)))
-    shared = [before[n] for n in sorted(constants & read)]
+            if number in read:
+                inside[number] = enter(step, before[number])
+            continue
+        kind, args = step.kind, tuple(inside[n] for n in step.args)
+        if isinstance(kind, Dropped):
+            factors = outside(replace(step, kind=Drawn(kind.rate), args=(sequence,), in_loop=True))
+            kind, args = Masked(), (*args, enter(step, factors))
+        inside[number] = len(repeated)
+        repeated.append(replace(step, kind=kind, args=args))
     return repeated, tuple(inside[v] for v in results), shared

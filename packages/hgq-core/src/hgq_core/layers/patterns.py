@@ -53,7 +53,7 @@ def joined(program: Program, kind_of: Callable[[Chain], Any]) -> Program:
     ['Feed', 'Chain']
     """
     uses = Counter(argument for step in program.steps for argument in step.args)
-    uses[program.output] += 1
+    uses.update(program.outputs)
     for number, step in enumerate(program.steps):
         if not isinstance(step.kind, Contract | Convolve):
             continue
@@ -104,7 +104,8 @@ def _found(steps: Sequence[Step], product: int, uses: Mapping[int, int]) -> _Fou
     moved = None
     if isinstance(steps[product].kind, Convolve) and isinstance(steps[data].kind, Transpose):
         moved, data = data, steps[data].args[0]
-    if not isinstance(steps[data].kind, Quantized) or steps[data].constant:
+    source = steps[data].kind
+    if not isinstance(source, Quantized) or source.rows or steps[data].constant:
         return None
     if any(uses[n] != 1 for n in (data, kernel, *steps[kernel].args, *(() if moved is None else (moved,)))):
         return None
@@ -156,6 +157,6 @@ def _replaced(program: Program, found: _Found, kind: Any) -> Program:
     kept = [(n, one if n == end else step) for n, step in enumerate(steps) if n == end or n not in members]
     places = {old: new for new, (old, _) in enumerate(kept)}
     fresh = tuple(replace(step, args=tuple(places[a] for a in step.args)) for _, step in kept)
-    output = places[program.output]
+    outputs = tuple(places[n] for n in program.outputs)
     inputs = tuple(places[n] for n in program.inputs)
-    return replace(program, steps=fresh, inputs=inputs, output=output, last_use=last_uses(fresh, output))
+    return replace(program, steps=fresh, inputs=inputs, outputs=outputs, last_use=last_uses(fresh, *outputs))

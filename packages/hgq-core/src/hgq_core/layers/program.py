@@ -31,7 +31,7 @@ class Program:
     Attributes:
         steps: what is done.
         inputs: numbers of the Feed steps.
-        output: number of the step that gives the result.
+        outputs: numbers of the steps that give the results, most often one.
         quantizers: the quantizers of the layer, by slot; what is inside of a declared part has its path, ``query/kq``.
         weights: the weights of the layer, likewise.
         nested: the layers inside that have slots of their own, by their place.
@@ -45,16 +45,26 @@ class Program:
 
     steps: tuple[Step, ...]
     inputs: tuple[int, ...]
-    output: int
+    outputs: tuple[int, ...]
     quantizers: Mapping[str, QuantizerSlot]
     weights: Mapping[str, WeightSlot]
     nested: Mapping[str, Any]
     last_use: tuple[tuple[int, ...], ...]
 
     @property
+    def output(self) -> int:
+        """Number of the step that gives the result, the first one of several."""
+        return self.outputs[0]
+
+    @property
     def output_shape(self) -> Shape:
-        """Shape of the result, without the batch axis."""
+        """Shape of the result, the first one of several, without the batch axis."""
         return self.steps[self.output].shape
+
+    @property
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of all results, without the batch axis."""
+        return tuple(self.steps[number].shape for number in self.outputs)
 
     def constant_steps(self, slot: str) -> tuple[int, ...]:
         """The steps, in order, that the tensor of a weight quantizer is computed by, that of the slot left out.

@@ -12,8 +12,11 @@ from hgq_core.graph.ops import Operation
 from hgq_core.layers.steps import (
     Applied,
     Computed,
+    Drawn,
     Dropped,
     Feed,
+    Known,
+    Masked,
     Nested,
     Observed,
     Quantized,
@@ -21,6 +24,7 @@ from hgq_core.layers.steps import (
     Statistics,
     Step,
     Stored,
+    Surrogate,
     Table,
 )
 
@@ -65,8 +69,14 @@ class Slots(WeightSlots, Protocol):
     def function(self, function: Any, x: Any, /, *weights: Any) -> Any:
         """The function of a table; at inference the very numbers that the table holds."""
 
-    def dropped(self, rate: float, x: Any, /) -> Any:
-        """In training x with elements dropped at random, else x."""
+    def dropped(self, rate: float, x: Any, rows: int, /) -> Any:
+        """In training x with elements dropped at random, all or none along ``rows`` axes behind the first, else x."""
+
+    def drawn(self, rate: float, x: Any, shape: Sequence[int], /) -> Any:
+        """In training the factors of dropout for data of this shape, as many rows as x has; else None."""
+
+    def surrogate(self, y: Any, smooth: Callable[[], Any], /) -> Any:
+        """In training y with the derivative of ``smooth()``, else y."""
 
     def nested(self, name: str, layer: Any, args: Sequence[Any], /) -> Any:
         """The output of a layer inside of this one."""
@@ -92,11 +102,12 @@ class Reading(ABC):
     """One walk over the steps of a program; a reading says what each kind of step means to it."""
 
     def read(self, program: Program, inputs: Sequence[Any]) -> Any:
-        """The result of the program for its inputs."""
-        return self.read_all(program, inputs, (program.output,))[0]
+        """The result of the program for its inputs; a tuple where it has several."""
+        results = self.read_all(program, inputs)
+        return results if len(results) > 1 else results[0]
 
-    def read_all(self, program: Program, inputs: Sequence[Any], results: Sequence[int]) -> tuple[Any, ...]:
-        """The results of these steps, which the program keeps, for its inputs."""
+    def read_all(self, program: Program, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """All results of the program for its inputs."""
         values: list[Any] = [None] * len(program.steps)
         feed = iter(inputs)
         for number, step in enumerate(program.steps):
@@ -104,7 +115,7 @@ class Reading(ABC):
             values[number] = next(feed) if isinstance(step.kind, Feed) else self.step(program, step, args)
             for done in program.last_use[number]:
                 values[done] = None
-        return tuple(values[n] for n in results)
+        return tuple(values[n] for n in program.outputs)
 
     def step(self, program: Program, step: Step, args: list[Any]) -> Any:
         """The result of one step.
@@ -119,20 +130,28 @@ class Reading(ABC):
                 return self.unquantized(step, step.kind, args)
             case Table():
                 return self.table(program, step, step.kind, args)
-            case Observed():
-                return self.observed(step.kind, args)
-            case Applied():
-                return self.applied(step, step.kind, args)
-            case Dropped():
-                return self.dropped(step.kind, args)
+            case Observed() | Applied():
+                kind = step.kind
+                return self.observed(kind, args) if isinstance(kind, Observed) else self.applied(step, kind, args)
+            case Known():
+                return self.known(step, step.kind, args)
+            case Dropped() | Drawn() | Masked():
+                return self._dropout(step, step.kind, args)
             case Nested():
                 return self.nested(step, step.kind, args)
             case Scanned():
                 return self.scanned(program, step, step.kind, args)
+            case Surrogate():
+                return self.surrogate(program, step, step.kind, args)
         if isinstance(step.kind, Operation):
             return self.operation(program, step, step.kind, args)
         message = f"{type(step.kind).__name__} is no step that {type(self).__name__} knows; give it a rule there"
         raise GraphError(message)
+
+    def _dropout(self, step: Step, kind: Dropped | Drawn | Masked, args: list[Any]) -> Any:
+        if isinstance(kind, Dropped):
+            return self.dropped(kind, args)
+        return self.drawn(step, kind, args) if isinstance(kind, Drawn) else self.masked(args)
 
     @abstractmethod
     def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:
@@ -158,6 +177,22 @@ class Reading(ABC):
         """Dropout: what it is given, in every reading but that of values in training."""
         return args[0]
 
+    def drawn(self, step: Step, kind: Drawn, args: list[Any]) -> Any:  # noqa: ARG002 (for the forward pass)
+        """Factors of dropout: nothing, in every reading but that of values."""
+        return None
+
+    def masked(self, args: list[Any]) -> Any:
+        """Dropout in a loop, likewise."""
+        return args[0]
+
+    def surrogate(self, program: Program, step: Step, kind: Surrogate, args: list[Any]) -> Any:
+        """An operation with another derivative: that operation, in every reading but that of values."""
+        return self.operation(program, step, kind.operation, args)
+
+    @abstractmethod
+    def known(self, step: Step, kind: Known, args: list[Any]) -> Any:
+        """Data in the formats of a slot."""
+
     @abstractmethod
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:
         """A layer inside."""
@@ -179,7 +214,13 @@ class Values(Reading):
         self.slots = slots
 
     def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:  # noqa: ARG002
-        return self.slots.quantized(kind.slot, args[0])
+        if not kind.rows:
+            return self.slots.quantized(kind.slot, args[0])
+        quantized = self.slots.quantized(kind.slot, self.ops.reshape(args[0], (-1, *step.shape[kind.rows :])))
+        return self.ops.reshape(quantized, (-1, *step.shape))
+
+    def known(self, step: Step, kind: Known, args: list[Any]) -> Any:  # noqa: ARG002
+        return args[0]
 
     def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
         return _unquantized(self.ops, self.slots, kind, args)
@@ -195,16 +236,27 @@ class Values(Reading):
         return kind.function(self.ops, args[0])
 
     def dropped(self, kind: Dropped, args: list[Any]) -> Any:
-        return self.slots.dropped(kind.rate, args[0])
+        return self.slots.dropped(kind.rate, args[0], kind.rows)
+
+    def drawn(self, step: Step, kind: Drawn, args: list[Any]) -> Any:
+        return self.slots.drawn(kind.rate, args[0], step.shape)
+
+    def masked(self, args: list[Any]) -> Any:
+        return args[0] if args[1] is None else args[0] * args[1]
+
+    def surrogate(self, program: Program, step: Step, kind: Surrogate, args: list[Any]) -> Any:  # noqa: ARG002
+        y = evaluate_operation(self.ops, kind.operation, args)
+        return self.slots.surrogate(y, lambda: kind.function(self.ops, *args))
 
     def nested(self, step: Step, kind: Nested, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.nested(kind.name, kind.layer, args)
 
     def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> Any:  # noqa: ARG002
-        states, constants = args[1 : len(kind.results)], args[len(kind.results) :]
+        data = len(kind.body.outputs)
+        states, shared = args[1:data], args[data:]
 
         def one(x: Any, *states: Any) -> tuple[Any, ...]:
-            return self.read_all(kind.body, [x, *states, *constants], kind.results)
+            return self.read_all(kind.body, [x, *states, *shared])
 
         return self.slots.scan(one, args[0], states, kind)
 
@@ -283,7 +335,7 @@ def output_bits(ops: Ops, slots: CountedSlots, program: Program, args: Sequence[
     last = program.steps[program.output].kind
     if isinstance(last, Quantized | Table):
         return slots.bits(last.slot)
-    return Bits(ops, slots).read(program, args)
+    return Bits(ops, slots).read_all(program, args)[0]
 
 
 class Bits(Reading):
@@ -309,6 +361,12 @@ class Bits(Reading):
         self.total = self.total + (cost if step.share == 1.0 else cost * step.share)
 
     def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:  # noqa: ARG002
+        bits = self.slots.bits(kind.slot)
+        if not kind.rows or bits is None:
+            return bits
+        return self.ops.reshape(bits, (1, *[1] * kind.rows, *bits.shape[1:]))
+
+    def known(self, step: Step, kind: Known, args: list[Any]) -> Any:  # noqa: ARG002
         return self.slots.bits(kind.slot)
 
     def unquantized(self, step: Step, kind: Stored | Statistics | Computed, args: list[Any]) -> Any:  # noqa: ARG002
@@ -339,8 +397,8 @@ class Bits(Reading):
     def scanned(self, program: Program, step: Step, kind: Scanned, args: list[Any]) -> None:  # noqa: ARG002
         """Each step costs the same, since its quantizers are; the widths of the outputs are not known, as of sums."""
         one = Bits(self.ops, self.slots)
-        data = len(kind.results)
-        one.read_all(kind.body, [*([None] * data), *args[data:]], kind.results)
+        data = len(kind.body.outputs)
+        one.read_all(kind.body, [*([None] * data), *args[data:]])
         self._add(step, one.total * kind.steps)
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> Any:

@@ -3,76 +3,184 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hgq_core.errors import ShapeError
-from hgq_core.graph.ops import Add, Reshape, Slice
-from hgq_core.layers.activation import Activation, activated
+from hgq_core.graph.ops import Concatenate, Gather, Reshape, Select, Slice
 from hgq_core.layers.instances import parallel_share
+from hgq_core.layers.tracing import checked
 from hgq_core.linear import Contract
 
 if TYPE_CHECKING:
+    from hgq_core.layers.cells import Cell
     from hgq_core.layers.program import Value
     from hgq_core.layers.tracing import Trace
 
-__all__ = ["Recurrent", "SimpleRNNCell"]
-
-
-@dataclass(frozen=True)
-class SimpleRNNCell:
-    """``h' = activation(paq(iq(x) @ kq(kernel) + sq(h) @ rkq(recurrent_kernel) + bq(bias)))``; the output is ``h'``.
-
-    Attributes:
-        units: size of the state.
-        use_bias: whether a bias is added.
-        activation: see `Activation`; None: what ``paq`` gives, a hard tanh by its widths.
-    """
-
-    units: int
-    use_bias: bool = True
-    activation: Activation = None
-
-    def __call__(self, t: Trace, x: Value, h: Value) -> tuple[Value, Value]:
-        x = t.quantized("iq", x)
-        h = t.quantized("sq", h)
-        y = t.op(Contract("bi,io->bo"), x, t.weight("kernel", "kq", (t.shape(x)[0], self.units)))
-        kernel = t.weight("recurrent_kernel", "rkq", (self.units, self.units))
-        y = t.op(Add(), y, t.op(Contract("bi,io->bo"), h, kernel), share=0.0)
-        if self.use_bias:
-            y = t.op(Add(), y, t.weight("bias", "bq", (self.units,), place="bias", start="zeros"))
-        y = activated(t, t.quantized("paq", y), self.activation)
-        return y, y
+__all__ = ["Recurrent", "StackedRecurrent"]
 
 
 @dataclass(frozen=True)
 class Recurrent:
-    """A cell along the first axis of a sequence, from a state of zeros.
+    """A cell along the first axis of a sequence: ``y_t, states_t = cell(iq(x_t), states_{t-1})``.
 
-    The Graph needs a sequence that is quantized already, by the input quantizer of the layer or by what is before it;
-    the cell quantizes each item again, with widths that all steps share, and these are what EBOPs count.
+    The input quantizer has one width for each feature, which all steps share, as one circuit serves them. What a cell
+    does to its input alone stands before the loop.
+
+    Operands are the sequence ``(steps, features)``; then, where they are given, a mask ``(steps,)``, 0 at the steps
+    that change nothing and repeat the output before, and the first states, else zeros.
 
     Attributes:
-        cell: with one state, its output.
+        cell: one step.
         return_sequences: whether the outputs of all steps are the result, else that of the last.
+        return_state: whether the states after the last step are results too.
+        go_backwards: whether the sequence is read from its last step, and outputs are in that order, as in Keras.
+        masked: whether the second operand is a mask.
+        dropout: rate of dropout of the input, the same features in all steps.
         parallelization_factor: steps that are built in hardware, -1 for all.
+        enable_iq: whether the sequence is quantized here.
     """
 
-    cell: Any
+    cell: Cell
     return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+    masked: bool = False
+    dropout: float = 0.0
     parallelization_factor: int = -1
+    enable_iq: bool = True
 
-    def __call__(self, t: Trace, x: Value) -> Value:
-        if len(t.shape(x)) != 2:
-            message = f"a recurrent layer received data of shape {t.shape(x)} for a row, expected (steps, features)"
+    def __call__(self, t: Trace, x: Value, *others: Value) -> Value | tuple[Value, ...]:
+        shape = t.shape(x)
+        if len(shape) != 2 or not shape[0]:
+            message = f"a recurrent layer received rows of shape {shape}, expected (steps, features), one step or more"
             raise ShapeError(message)
-        steps, features = t.shape(x)
+        steps = shape[0]
+        mask, given = (others[0], others[1:]) if self.masked else (None, others)
+        self._check(t, steps, mask, given)
         share = parallel_share(self.parallelization_factor, steps)
-        units = self.cell.units
-        # A state has a batch axis, which only what follows the data has.
-        first = t.op(Contract("bti,io->bo"), x, t.constant(np.zeros((features, units)), name="rest"), share=0.0)
-        ys = t.scan("cell", self.cell, x, first, share=share)
-        if not self.return_sequences:
-            return t.op(Reshape((units,)), t.op(Slice((steps - 1, 0), (steps, units), (1, 1)), ys))
-        return ys
+        if self.go_backwards:
+            order = np.arange(steps - 1, -1, -1)
+            x = t.op(Gather(order, 0), x)
+            mask = None if mask is None else t.op(Gather(order, 0), mask)
+        if self.enable_iq:
+            x = t.quantized("iq", x, rows=1)
+        entering = self.cell.enter(t.part(share=share), t.dropped(self.dropout, x, rows=1))
+        states = tuple(self.cell.first(t, state, n) for n, state in enumerate(given))
+        if not states:
+            states = tuple(_zeros(t, x, size) for size in self.cell.states)
+        # Where a mask holds the first output back, it is no longer the state.
+        hidden = int(self.cell.gives_state and mask is None)
+        step = _Step(
+            self.cell, states=slice(hidden if self.return_state else len(states), None), masked=mask is not None
+        )
+        if mask is not None:
+            entering = t.op(Concatenate(1), entering, t.op(Reshape((steps, 1)), mask))
+            states = (_zeros(t, x, self.cell.units), *states)
+        ys = t.scan("", step, entering, *states, share=share)
+        return self._results(t, ys, steps, hidden)
+
+    def _check(self, t: Trace, steps: int, mask: Value | None, given: tuple[Value, ...]) -> None:
+        if mask is not None and t.shape(mask) != (steps,):
+            message = f"mask: received rows of shape {t.shape(mask)}, expected ({steps},), a number for each step"
+            raise ShapeError(message)
+        received, expected = [t.shape(state) for state in given], [(size,) for size in self.cell.states]
+        if given and received != expected:
+            message = f"initial_state: received rows of shapes {received}, expected {expected}"
+            raise ShapeError(message)
+
+    def _results(self, t: Trace, ys: Value, steps: int, hidden: int) -> Value | tuple[Value, ...]:
+        """The outputs, and the states behind them, of what the steps gave, side by side."""
+        width, units = t.shape(ys)[1], self.cell.units
+        last = t.op(Reshape((width,)), t.op(Slice((steps - 1, 0), (steps, width), (1, 1)), ys))
+        outputs = ys if width == units else t.op(Slice((0, 0), (steps, units), (1, 1)), ys)
+        y = outputs if self.return_sequences else _part(t, last, 0, units)
+        if not self.return_state:
+            return y
+        states, start = [_part(t, last, 0, units)] * hidden, units
+        for size in self.cell.states[hidden:]:
+            states.append(_part(t, last, start, size))
+            start += size
+        return (y, *states)
+
+
+@dataclass(frozen=True)
+class StackedRecurrent:
+    """Recurrent layers one behind the other, each of one direction or of two side by side, as PyTorch's.
+
+    Operands are the sequence, then the first states where they are given; the results are the outputs of all steps and
+    the last states. States stand in the order of the layers, each forward and backward: the outputs first, then, of
+    cells that have another state, those.
+
+    Slots are under ``l0/``, ``l0_reverse/``, ``l1/`` and so on; of one layer with one direction they are its own.
+
+    Attributes:
+        layers: the directions of each layer, forward first.
+        dropout: rate of dropout between layers.
+    """
+
+    layers: tuple[tuple[Recurrent, ...], ...]
+    dropout: float = 0.0
+
+    def __call__(self, t: Trace, x: Value, *given: Value) -> tuple[Value, ...]:
+        number = sum(map(len, self.layers))
+        kinds = len(self.layers[0][0].cell.states)
+        firsts = [given[n::number] for n in range(number)] if given else [()] * number
+        if len(given) not in (0, number * kinds):
+            message = f"first states: received {len(given)}, expected {number * kinds}"
+            raise ShapeError(message)
+        lasts: list[list[Value]] = [[] for _ in range(kinds)]
+        for depth, directions in enumerate(self.layers):
+            x = t.dropped(self.dropout, x) if depth else x
+            ys = []
+            for layer in directions:
+                name = f"l{depth}_reverse" if layer.go_backwards else f"l{depth}"
+                own = firsts.pop(0)
+                y, *states = checked(t.call(name, layer, x, *own) if number > 1 else layer(t, x, *own))
+                ys.append(t.op(Gather(np.arange(t.shape(y)[0] - 1, -1, -1), 0), y) if layer.go_backwards else y)
+                for kind, state in zip(lasts, states, strict=True):
+                    kind.append(state)
+            x = ys[0] if len(ys) == 1 else t.op(Concatenate(1), *ys)
+        return (x, *(state for kind in lasts for state in kind))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step as the loop runs it.
+
+    Attributes:
+        cell: what it runs.
+        states: those that stand beside the output.
+        masked: whether the last number that enters says if anything happens; the first state is the output before.
+    """
+
+    cell: Cell
+    states: slice
+    masked: bool
+
+    def __call__(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
+        if not self.masked:
+            y, *following = self.cell.step(t, x, *states)
+            return self._beside(t, y, following), *following
+        size = t.shape(x)[0] - 1
+        enters, keep = _part(t, x, 0, size), t.op(Slice((size,), (size + 1,), (1,)), x)
+        y, *following = self.cell.step(t, enters, *states[1:])
+        y, *following = (t.op(Select(), keep, new, old) for new, old in zip((y, *following), states, strict=True))
+        return self._beside(t, y, following), y, *following
+
+    def _beside(self, t: Trace, y: Value, states: list[Value]) -> Value:
+        beside = states[self.states]
+        return t.op(Concatenate(0), y, *beside) if beside else y
+
+
+def _part(t: Trace, y: Value, start: int, size: int) -> Value:
+    """So many numbers of a row."""
+    return y if t.shape(y) == (size,) else t.op(Slice((start,), (start + size,), (1,)), y)
+
+
+def _zeros(t: Trace, x: Value, size: int) -> Value:
+    """Zeros for each row of the batch, which only what follows the data has."""
+    features = t.shape(x)[1]
+    first = t.op(Reshape((features,)), t.op(Slice((0, 0), (1, features), (1, 1)), x))
+    return t.op(Contract("bi,io->bo"), first, t.constant(np.zeros((features, size)), name="rest"), share=0.0)

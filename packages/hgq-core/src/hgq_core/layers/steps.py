@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Applied",
     "Computed",
+    "Drawn",
     "Dropped",
     "Feed",
+    "Known",
+    "Masked",
     "Nested",
     "Observed",
     "Quantized",
@@ -24,6 +27,7 @@ __all__ = [
     "Step",
     "StepKind",
     "Stored",
+    "Surrogate",
     "Table",
     "WeightSlot",
     "attribute_of",
@@ -114,10 +118,38 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """Numbers in the formats of a slot; ``name`` is that of the constant in the Graph, of a weight."""
+    """Numbers in the formats of a slot.
+
+    Attributes:
+        slot: of the quantizer.
+        name: that of the constant in the Graph, of a weight.
+        rows: how many axes behind the batch axis share their widths and are rows of the batch to the quantizer, as the
+            steps of a sequence are.
+    """
 
     slot: str
     name: str = ""
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Data that are in the formats of a slot already; in the Graph a quantizer that changes nothing."""
+
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """An operation whose derivative is that of ``function(ops, *operands)`` in training, since its own is 0.
+
+    Attributes:
+        operation: of the Graph, exact.
+        function: a smooth one of the same operands.
+    """
+
+    operation: Operation
+    function: Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +186,27 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """In training each number is 0 with probability ``rate``, else divided by ``1 - rate``; afterwards it is itself."""
+    """In training each number is 0 with probability ``rate``, else divided by ``1 - rate``; afterwards it is itself.
+
+    Attributes:
+        rate: the probability.
+        rows: axes behind the batch axis along which all or none is dropped.
+    """
 
     rate: float
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The factors of dropout in a loop, which all steps share: drawn before it, for a batch as that of its operand."""
+
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The first operand times the second, which is `Drawn`; itself where nothing is dropped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,17 +224,16 @@ class Nested:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanned:
-    """A loop over the first axis of a sequence; its operands are the sequence, the states, and the constants of a step.
+    """A loop over the first axis of a sequence; its operands are the sequence, the states, and what all steps share.
 
     Attributes:
-        body: the `hgq_core.layers.Program` of one step; it takes an item of the sequence, the states, the constants.
-        results: numbers of the steps in the body that give its output and the next states.
+        body: the `hgq_core.layers.Program` of one step; it takes an item of the sequence, the states, and what all
+            steps share; it gives its output and the next states.
         steps: how often it runs.
         reverse: from the last item to the first; results stay at the place of their items.
     """
 
     body: Any
-    results: tuple[int, ...]
     steps: int
     reverse: bool
 
@@ -198,7 +247,11 @@ StepKind = (
     | Table
     | Observed
     | Applied
+    | Surrogate
+    | Known
     | Dropped
+    | Drawn
+    | Masked
     | Nested
     | Scanned
     | Operation

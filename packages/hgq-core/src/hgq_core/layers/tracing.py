@@ -16,6 +16,7 @@ from hgq_core.layers.steps import (
     Computed,
     Dropped,
     Feed,
+    Known,
     Nested,
     Observed,
     Quantized,
@@ -25,6 +26,7 @@ from hgq_core.layers.steps import (
     Step,
     StepKind,
     Stored,
+    Surrogate,
     Table,
     WeightSlot,
 )
@@ -102,7 +104,9 @@ class Trace:
         """Numbers from weights, before they are quantized."""
         return self._add(Computed(function), values, tuple(shape), constant=True)
 
-    def quantized(self, slot: str, x: Value, *, place: str = "datalane", name: str = "", **overrides: Any) -> Value:
+    def quantized(
+        self, slot: str, x: Value, *, place: str = "datalane", name: str = "", rows: int = 0, **overrides: Any
+    ) -> Value:
         """x in the formats of a slot.
 
         Args:
@@ -110,11 +114,20 @@ class Trace:
             x: data, or a weight.
             place: see `QuantizerSlot`.
             name: of the constant in the Graph, for a weight.
+            rows: how many axes of data share their widths and are rows of the batch to the quantizer.
             **overrides: parameters that the default specification has otherwise here.
         """
         step = self.record.steps[x]
-        self._reserve(self.record.quantizers, slot, QuantizerSlot(step.shape, place, step.constant, overrides))
-        return self._add(Quantized(self.prefix + slot, name), (x,), step.shape, constant=step.constant)
+        self._reserve(self.record.quantizers, slot, QuantizerSlot(step.shape[rows:], place, step.constant, overrides))
+        return self._add(Quantized(self.prefix + slot, name, rows), (x,), step.shape, constant=step.constant)
+
+    def again(self, slot: str, x: Value) -> Value:
+        """x by the quantizer of a slot that is used before or later, of data of the same shape."""
+        return self._add(Quantized(self.prefix + slot), (x,), self.shape(x), constant=False)
+
+    def known(self, slot: str, x: Value) -> Value:
+        """Data that are in the formats of a slot already, as what enters a loop is: its widths count from here."""
+        return self._add(Known(self.prefix + slot), (x,), self.shape(x), constant=False)
 
     def weight(
         self, slot: str, quantizer: str, shape: Sequence[int], *, place: str = "weight", start: str = "kernel"
@@ -153,8 +166,21 @@ class Trace:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""
         return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
 
-    def dropped(self, rate: float, x: Value) -> Value:
+    def surrogate(self, operation: Operation, function: Callable[..., Any], *args: Value) -> Value:
+        """An operation of the Graph that costs nothing, with the derivative of ``function(ops, *args)`` in training."""
+        args = self._aligned(args)
+        shape, _ = self._result(operation, args)
+        return self._add(Surrogate(operation, function), args, shape, constant=False, share=0.0)
+
+    def dropped(self, rate: float, x: Value, *, rows: int = 0) -> Value:
         """Dropout in training; nothing for a rate of 0, and nothing of it in the Graph.
+
+        In the cell of a loop all steps drop the same.
+
+        Args:
+            rate: the probability.
+            x: data.
+            rows: axes of the data, from the first, along which all or none is dropped.
 
         Raises:
             ConfigError: a rate that is no probability below 1.
@@ -162,7 +188,7 @@ class Trace:
         if not 0 <= rate < 1:
             message = f"dropout: received {rate!r}, expected a number from 0 to below 1"
             raise ConfigError(message)
-        return x if rate == 0 else self._add(Dropped(rate), (x,), self.shape(x), constant=False)
+        return x if rate == 0 else self._add(Dropped(rate, rows), (x,), self.shape(x), constant=False)
 
     def constant(self, values: Any, *, name: str = "") -> Value:
         """Exact numbers that are no weight and cost nothing; ``name`` is that of their node in the Graph."""
@@ -177,10 +203,15 @@ class Trace:
         """
         if kind_of(operation).broadcasts:
             args = self._aligned(args)
+        shape, constant = self._result(operation, args)
+        return self._add(operation, args, shape, constant=constant, share=share)
+
+    def _result(self, operation: Operation, args: Sequence[Value]) -> tuple[Shape, bool]:
+        """Shape of the result of an operation, and whether it has no batch axis."""
         steps = [self.record.steps[a] for a in args]
         constant = [step.constant for step in steps]
         shape = output_shape(operation, [step.shape for step in steps], constant=constant)
-        return self._add(operation, args, shape, constant=has_no_batch(operation, constant), share=share)
+        return shape, has_no_batch(operation, constant)
 
     def call(self, name: str, layer: Declaration | Traceable, *args: Value) -> Value:
         """A declared part, whose slots are this layer's under ``name/``; or another layer, with slots of its own."""
@@ -202,7 +233,7 @@ class Trace:
         Weights of the cell are quantized once, before the loop. What the cell multiplies or adds it quantizes itself.
 
         Args:
-            name: of the part, as of `call`.
+            name: of the part, as of `call`; empty: slots of the cell are those of the layer.
             cell: gives its output and the next states, as a tuple.
             xs: the sequence, data.
             *states: the first states, data.
@@ -222,13 +253,14 @@ class Trace:
         number, *item = self.shape(xs)
         given = [self.shape(state) for state in states]
         record = _Record(quantizers=self.record.quantizers, weights=self.record.weights)
-        inner = replace(self, record=record, prefix=f"{self.prefix}{name}/", share=1.0)
+        prefix = f"{self.prefix}{name}/" if name else self.prefix
+        inner = replace(self, record=record, prefix=prefix, share=1.0)
         returned = cell(inner, inner.feed(item), *map(inner.feed, given))
         returned = check_cell(name, record.steps, returned, given)
-        steps, results, constants = apart(record.steps, returned, self._append)
+        steps, results, constants = apart(record.steps, returned, self._append, xs)
         feeds = tuple(n for n, step in enumerate(steps) if isinstance(step.kind, Feed))
-        body = Program(tuple(steps), feeds, results[0], {}, {}, {}, last_uses(steps, *results))
-        kind = Scanned(body, results, number, reverse)
+        body = Program(tuple(steps), feeds, results, {}, {}, {}, last_uses(steps, *results))
+        kind = Scanned(body, number, reverse)
         return self._add(kind, (xs, *states, *constants), (number, *body.output_shape), constant=False, share=share)
 
     # --- the record ---
@@ -276,21 +308,22 @@ def trace(declaration: Declaration, *shapes: Sequence[int | None]) -> Program:
             raise ShapeError(message)
     record = _Record()
     root = Trace(record)
-    output = declaration(root, *(root.feed([int(n) for n in shape if n is not None]) for shape in shapes))
+    outputs = checked(declaration(root, *(root.feed([int(n) for n in shape if n is not None]) for shape in shapes)))
     return Program(
         tuple(record.steps),
         tuple(record.inputs),
-        checked(output),
+        outputs,
         record.quantizers,
         record.weights,
         record.nested,
-        last_uses(record.steps, output),
+        last_uses(record.steps, *outputs),
     )
 
 
-def checked(result: Any) -> Value:
-    """What a declaration returned; raises ConfigError unless it is one value."""
-    if not isinstance(result, int):
-        message = f"the declaration returned {result!r}, expected one value, such as t.op(Add(), x, y)"
+def checked(result: Any) -> tuple[Value, ...]:
+    """What a declaration returned; raises ConfigError unless it is one value, or a tuple of values."""
+    results = result if isinstance(result, tuple) and result else (result,)
+    if not all(isinstance(value, int) for value in results):
+        message = f"the declaration returned {result!r}, expected one value, such as t.op(Add(), x, y), or a tuple"
         raise ConfigError(message)
-    return Value(result)
+    return tuple(map(Value, results))

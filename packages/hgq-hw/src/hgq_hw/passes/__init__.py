@@ -15,6 +15,7 @@ from hgq_hw.passes._moves import drop_identities
 from hgq_hw.passes._narrow import narrow
 from hgq_hw.passes._scales import fold_scales
 from hgq_hw.passes._transposes import cancel_transposes
+from hgq_hw.passes._unroll import unroll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ __all__ = [
     "fold_scales",
     "mask_dead",
     "narrow",
+    "unroll",
 ]
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
@@ -39,6 +41,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "drop_identities": drop_identities,
     "cancel_transposes": cancel_transposes,
     "narrow": narrow,
+    "unroll": unroll,
 }
 """Every pass by its name."""
 

@@ -226,7 +226,11 @@ class QLayer(Slotted):
                 f"layer {self.name!r} takes one tensor, received {len(full)}; set its attribute many_inputs = True"
             )
             raise ConfigError(message)
-        return self._program_for(full).output_shape
+        (output, *others) = self._program_for(full).output_shapes
+        if others:
+            message = f"layer {self.name!r}: it has several results, and a layer inside of another one has to have one"
+            raise ConfigError(message)
+        return output
 
     def _program_for(self, shapes: list[Shape]) -> Program:
         known = self.built and [shape[1:] for shape in shapes] == [shape[1:] for shape in self.input_shapes]
@@ -246,8 +250,8 @@ class QLayer(Slotted):
             self.add_loss(ops.cast(self._beta, count.dtype) * count * self.ebops_factor)
         return y
 
-    def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> str:
-        """Append the layer to a Graph, under this label; returns the name of its output.
+    def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> tuple[str, ...]:
+        """Append the layer to a Graph, under this label; returns the names of its results.
 
         Raises:
             UnsupportedError: a subclass computes something else than its declaration says.
@@ -259,7 +263,7 @@ class QLayer(Slotted):
             )
             raise UnsupportedError(message)
         factor = self.ebops_factor if self.enable_ebops else 0.0
-        return str(Emit(builder, GraphSlots(self), label, factor).read(self.program, inputs))
+        return Emit(builder, GraphSlots(self), label, factor).append(self.program, inputs)
 
     def load_own_variables(self, store: Any) -> None:
         """Read the layer's own variables; Keras calls it. Raises FileError for a beta that no training leaves."""

@@ -10,7 +10,7 @@ from keras import ops
 
 from hgq_core.errors import ConfigError
 from hgq_core.layers import attribute_of, input_slots, weight_of
-from hgq_core.layers.steps import Dropped, Nested, Statistics, Stored
+from hgq_core.layers.steps import Drawn, Dropped, Nested, Statistics, Stored
 from hgq_keras._computed import ComputedProperties, computed
 from hgq_keras._ops import KERAS
 from hgq_keras._quantizer import Quantizer
@@ -50,6 +50,8 @@ class Slotted(ComputedProperties, keras.Layer):
     """Whether the declaration places the input quantizer itself, where data have been brought to tables."""
     dropout_seed: Any = None
     """The generator of dropout, where the declaration has one; its seed is the attribute ``seed``."""
+    unrolled = False
+    """Whether the steps of a loop are written out one after the other."""
 
     program: Program
     _written_in: KeptScope
@@ -149,7 +151,7 @@ class Slotted(ComputedProperties, keras.Layer):
 
     def _make_weights_and_quantizers(self) -> None:
         """Make what the slots of the program name and the constructor has not made, and build it."""
-        if any(isinstance(step.kind, Dropped) for step in self.program.steps):
+        if any(isinstance(step.kind, Dropped | Drawn) for step in self.program.steps):
             self.dropout_seed = keras.random.SeedGenerator(getattr(self, "seed", None))
         for slot, weight in self.program.weights.items():
             setattr(self, attribute_of(slot), self._variable(slot, weight))

@@ -21,12 +21,16 @@ from hgq_torch.nn._merge import QAdd, QAverage, QCat, QMaximum, QMinimum, QMul, 
 from hgq_torch.nn._norm import QBatchNorm1d, QBatchNorm2d, QBatchNorm3d
 from hgq_torch.nn._pooling import QAvgPool1d, QAvgPool2d, QAvgPool3d, QMaxPool1d, QMaxPool2d, QMaxPool3d
 from hgq_torch.nn._products import QDot, QEinsum, QMatmul
+from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
 
 __all__ = [
+    "QGRU",
+    "QLSTM",
     "QLUT",
+    "QRNN",
     "QAdaptiveAvgPool1d",
     "QAdaptiveAvgPool2d",
     "QAdaptiveAvgPool3d",

@@ -195,7 +195,11 @@ class QModule(nn.Module):
     def traced_shape(self, *shapes: Shape) -> Shape:
         """Shape of the output for inputs of these shapes; the layer is built for them."""
         self.build(*shapes)
-        return self.checked_program().output_shape
+        (shape, *others) = self.checked_program().output_shapes
+        if others:
+            message = f"{self.title}: it has several results, and a layer inside of another one has to have one"
+            raise ConfigError(message)
+        return shape
 
     def checked_program(self) -> Program:
         """The program; raises ShapeError before the layer is built."""
@@ -241,16 +245,25 @@ class QModule(nn.Module):
         x = xs[0]
         if len(xs) != len(built) or x.shape[1:] != built[0] or (len(xs) > 1 and differ(xs, built)):
             refuse_shapes(self.title, xs, built, self.shape_hint)
+        result: Tensor = self.run(program, xs)
+        return result
+
+    def run(self, program: Program, xs: Sequence[Tensor]) -> Any:
+        """The result of a program of this module for inputs that fit; a tuple where it has several."""
+        x = xs[0]
         if torch.is_autocast_enabled(x.device.type):
             # Sums of products are exact in the weights' type only.
             with torch.autocast(x.device.type, enabled=False):
-                return QModule.forward(self, *(x.to(self.beta.dtype) for x in xs))
+                return QModule.run(self, program, [x.to(self.beta.dtype) for x in xs])
         if len(xs) > 1 or x.dtype is not self.beta.dtype or x.dtype not in EXACT:
             xs = typed(self.title, xs, self.beta.dtype)
-        if self.training and made.start.is_open and not torch.compiler.is_compiling():
+        if self.training and self.made.start.is_open and not torch.compiler.is_compiling():
             self.judge_start()
-        result: Tensor = FusedValues(self).read(program, xs)
-        return result
+        return FusedValues(self).read(program, xs)
+
+    def results_of(self, returned: Any) -> Sequence[Any]:
+        """The results of the program, as they stand in what `forward` returned."""
+        return (returned,)
 
     def in_order(self, xs: Sequence[Tensor | None], named: Mapping[str, Tensor | None]) -> tuple[Tensor, ...]:
         """The inputs in the order of the declaration; raises ConfigError for names that it does not have."""
@@ -262,10 +275,10 @@ class QModule(nn.Module):
         total: Any = Bits(TORCH, ModuleSlots(self)).count(program) if self.enable_ebops else 0.0
         return total if isinstance(total, Tensor) else self.beta.new_full((), total)
 
-    def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> str:
-        """Append this layer's nodes to a Graph; returns the name of its output."""
+    def emit(self, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> tuple[str, ...]:
+        """Append this layer's nodes to a Graph; returns the names of its results."""
         emitting = Emit(builder, ModuleSlots(self, label), label, float(self.enable_ebops))
-        return str(emitting.read(self.checked_program(), inputs))
+        return emitting.append(self.checked_program(), inputs)
 
     def quantized_weights(self) -> dict[str, Tensor]:
         """The weights as the hardware has them, by name and in PyTorch's layout, without gradient."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, fused_norm, layer_norm, merge, table, windows
+from hgq_core.conformance.families import attention, fused_norm, layer_norm, merge, recurrent, table, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **merge.CASES,
     **windows.CASES,
     **table.CASES,
+    **recurrent.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
@@ -36,5 +37,6 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **merge.KINDS,
     **windows.KINDS,
     **table.KINDS,
+    **recurrent.KINDS,
 }
 """The declaration of a layer, by its kind."""

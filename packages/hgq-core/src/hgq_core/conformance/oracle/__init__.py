@@ -18,6 +18,7 @@ from hgq_core.conformance.oracle import (
     lookup,
     merge,
     norm,
+    recurrent,
     reduce,
     softmax,
     table,
@@ -53,10 +54,11 @@ _FAMILIES: dict[str, ModuleType] = {
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),
     **dict.fromkeys(("sum", "mean_pow2"), reduce),
+    **dict.fromkeys(("simple_rnn", "gru", "lstm"), recurrent),
 }
 
-_AT_EDGES = ("table_dense", "table_einsum")
-"""Kinds that quantize their input where it meets a table."""
+_AT_EDGES = ("table_dense", "table_einsum", "simple_rnn", "gru", "lstm")
+"""Kinds that quantize their input themselves."""
 
 
 def forward(layers: Sequence[Layer], inputs: Sequence[Array]) -> Array:
@@ -73,7 +75,7 @@ def _applied(layer: Layer, operands: list[Array]) -> Array:
     if layer.kind not in _AT_EDGES:
         operands = [quantized(layer, "iq", x) for x in operands]
     y = _FAMILIES[layer.kind].values(layer, operands)
-    if layer.options.get("activation") == "relu":
+    if layer.options.get("activation") == "relu" and layer.kind not in ("simple_rnn", "gru", "lstm"):
         y = np.vectorize(lambda v: max(v, Fraction(0)), otypes=[object])(y)
     return quantized(layer, "oq", y)
 

@@ -9,7 +9,7 @@ from hgq_core.graph.ops import Constant
 from hgq_hw._refusal import Refusal
 from hgq_hw.hls4ml.legal._legalizer import Legalizer
 from hgq_hw.hls4ml.legal._rules import RULES
-from hgq_hw.passes import cancel_transposes
+from hgq_hw.passes import cancel_transposes, unroll
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def legalize(graph: Graph, *, plain: bool = False, stream: bool = False) -> Lega
     Raises:
         UnsupportedError: an operation that hls4ml cannot do; names the node, its layer and the remedy.
     """
-    given, graph = graph, cancel_transposes(graph)
+    given, graph = graph, cancel_transposes(unroll(graph))
     legal = Legalizer(graph, plain=plain, stream=stream)
     for node in graph:
         legal.begin(node)

@@ -46,10 +46,9 @@ RULES: Mapping[type, Callable[..., str] | Refusal] = MappingProxyType(
         op.Broadcast: _moves.broadcast,
         op.Repeat: _moves.repeat,
         op.Gather: _moves.gather,
-        op.Scan: Refusal("is a recurrence", "use the da4ml target"),
     }
 )
-"""The rule of each member of `Operation`, or why there is none.
+"""The rule of each member of `Operation`, or why there is none; a Scan is unrolled before.
 
 A rule ``(op, legal, *inputs)`` appends the operation on the tensors ``inputs`` to the legal graph and gives the name of
 the result. It raises UnsupportedError where there is no exact way.
