@@ -116,6 +116,9 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "linformer": quantized.QLinformerAttention,
     "table_dense": quantized.QDenseT,
     "table_einsum": quantized.QEinsumDenseT,
+    "simple_rnn": quantized.QSimpleRNN,
+    "gru": quantized.QGRU,
+    "lstm": quantized.QLSTM,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -127,9 +130,13 @@ WITH_ACTIVATION: tuple[str, ...] = (
     "einsum_dense_norm",
     "table_dense",
     "table_einsum",
+    "simple_rnn",
+    "gru",
+    "lstm",
 )
 WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
 """Kinds whose class takes an activation before its output quantizer."""
+_RECURRENT = ("simple_rnn", "gru", "lstm")
 _QKVO = {
     f"{part}/{slot}": f"qkvo_{slot}_conf"
     for part in ("query", "key", "value", "output", "key_proj", "value_proj", "kv_proj")
@@ -154,7 +161,7 @@ _RENAMED = {
 _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
 _AXES = ("axis", "axes", "attention_axes")
-_PLACES = {"kq": "weight", "bq": "bias", "toq": "table"}
+_PLACES = {"kq": "weight", "rkq": "weight", "rckq": "weight", "bq": "bias", "rbq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -176,6 +183,10 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         options["activation"] = options.pop("function")
     elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense"):
         options["use_bias"] = "bias" in layer.weights
+    elif layer.kind in _RECURRENT:
+        options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}
+        if layer.kind == "simple_rnn":
+            options["enable_sq"] = "sq" in layer.quantizers
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT

@@ -3,7 +3,7 @@
 from hgq_core.layers.activation import Activation
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
-from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -31,7 +31,7 @@ from hgq_core.layers.readings import (
     output_bits,
     weight_of,
 )
-from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
+from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
@@ -44,6 +44,7 @@ __all__ = [
     "BatchNormDense",
     "BatchNormalization",
     "Bits",
+    "Cell",
     "ChannelsFirst",
     "Contraction",
     "Convolution",
@@ -70,6 +71,7 @@ __all__ = [
     "Mean",
     "Merge",
     "MultiHeadAttention",
+    "OneStep",
     "Pooling",
     "Program",
     "QuantizerSlot",

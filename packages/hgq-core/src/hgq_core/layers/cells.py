@@ -28,8 +28,10 @@ class Cell(Protocol):
         states: sizes of the states.
     """
 
-    units: int
     gives_state: ClassVar[bool]
+
+    @property
+    def units(self) -> int: ...
 
     @property
     def states(self) -> tuple[int, ...]: ...
@@ -138,8 +140,9 @@ class SimpleRNNCell(_Gated):
         """A state without a quantizer of its own has the formats of the output."""
         return state if self.enable_sq else t.again(self._output, state)
 
-    def step(self, t: Trace, x: Value, h: Value) -> tuple[Value, ...]:
+    def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
+        (h,) = states
         state = t.quantized("sq", h) if self.enable_sq else t.known(self._output, h)
         y = t.op(Add(), x, self._recur(t, t.dropped(self.recurrent_dropout, state), 1), share=0.0)
         y = squashed(t, "paq", y, self.activation, hard_tanh())
@@ -179,8 +182,9 @@ class GRUCell(_Gated):
         """As it is."""
         return state
 
-    def step(self, t: Trace, x: Value, h: Value) -> tuple[Value, ...]:
+    def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
+        (h,) = states
         state = t.quantized("sq", h)
         dropped = t.dropped(self.recurrent_dropout, state)
         update, reset = (1, 0) if self.reset_first else (0, 1)
@@ -246,8 +250,9 @@ class LSTMCell(_Gated):
         """As it is."""
         return state
 
-    def step(self, t: Trace, x: Value, h: Value, c: Value) -> tuple[Value, ...]:
+    def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
+        h, c = states
         state = t.dropped(self.recurrent_dropout, t.quantized("sq", h))
         y = t.op(Add(), x, self._recur(t, state, 4), share=0.0)
         forgets = _first(t, y, 2 * self.units)

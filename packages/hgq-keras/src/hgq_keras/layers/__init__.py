@@ -14,10 +14,12 @@ from hgq_keras.layers._global_pooling import (
     QGlobalMaxPooling2D,
     QGlobalMaxPooling3D,
 )
+from hgq_keras.layers._gru import QGRU, QGRUCell
 from hgq_keras.layers._layer_norm import QLayerNormalization, QRMSNormalization
 from hgq_keras.layers._linear import QDense, QEinsumDense
 from hgq_keras.layers._linformer import QLinformerAttention
 from hgq_keras.layers._lookup import QAffinedUnaryFunctionLUT, QUnaryFunctionLUT
+from hgq_keras.layers._lstm import QLSTM, QLSTMCell
 from hgq_keras.layers._merge import (
     QAdd,
     QAveragePow2,
@@ -38,10 +40,13 @@ from hgq_keras.layers._pooling import (
 )
 from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
+from hgq_keras.layers._simple_rnn import QSimpleRNN, QSimpleRNNCell
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 
 __all__ = [
+    "QGRU",
+    "QLSTM",
     "QAdd",
     "QAffinedUnaryFunctionLUT",
     "QAveragePooling1D",
@@ -64,12 +69,14 @@ __all__ = [
     "QEinsumDense",
     "QEinsumDenseBatchnorm",
     "QEinsumDenseT",
+    "QGRUCell",
     "QGlobalAveragePooling1D",
     "QGlobalAveragePooling2D",
     "QGlobalAveragePooling3D",
     "QGlobalMaxPooling1D",
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
+    "QLSTMCell",
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
@@ -82,6 +89,8 @@ __all__ = [
     "QMultiHeadAttention",
     "QMultiply",
     "QRMSNormalization",
+    "QSimpleRNN",
+    "QSimpleRNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",
