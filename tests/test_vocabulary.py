@@ -53,6 +53,12 @@ LAYERS = (
     ("einsum of tables", "QEinsumDenseT", "QEinsumDenseT"),
     ("layer normalisation", "QLayerNormalization", "QLayerNorm"),
     ("by the root of the mean square", "QRMSNormalization", "QRMSNorm"),
+    ("recurrent", "QSimpleRNN", "QRNN"),
+    ("gated recurrent unit", "QGRU", "QGRU"),
+    ("long short-term memory", "QLSTM", "QLSTM"),
+    ("one step of it", "QSimpleRNNCell", "QRNNCell"),
+    ("", "QGRUCell", "QGRUCell"),
+    ("", "QLSTMCell", "QLSTMCell"),
     ("a layer of your own", "QLayer", "QModule"),
 )
 """Layers that compute the same; names are those of each framework."""

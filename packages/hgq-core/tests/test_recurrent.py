@@ -181,9 +181,7 @@ def test_a_loop_runs_over_data_with_an_axis():
         trace(lambda t, x: t.op(Add(), x, t.scan("loop", lambda t, y: (y,), t.weight("w", "wq", (3,)))), (3,))
     with pytest.raises(ShapeError, match=r"received a sequence of shape \(\), expected \(steps, ...\)"):
         trace(lambda t, x: t.scan("loop", lambda t, y: (y,), x), ())
-    with pytest.raises(
-        ShapeError, match=r"a recurrent layer received rows of shape \(3,\), expected \(steps"
-    ):
+    with pytest.raises(ShapeError, match=r"a recurrent layer received rows of shape \(3,\), expected \(steps"):
         trace(Recurrent(SimpleRNNCell(units=2)), (3,))
 
 

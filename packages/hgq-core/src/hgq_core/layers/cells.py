@@ -40,7 +40,7 @@ class Cell(Protocol):
         """What enters the loop for a quantized sequence ``(steps, features)``: ``(steps, size)``."""
 
     def first(self, t: Trace, state: Value, number: int) -> Value:
-        """A state that the user gives, as the loop takes it."""
+        """A state that the user gives, as the loop takes it: the Graph lets no other number into a loop."""
 
     def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """The output and the next states for what enters at one step."""
@@ -137,8 +137,8 @@ class SimpleRNNCell(_Gated):
         return self._project(t, x, 1)
 
     def first(self, t: Trace, state: Value, number: int) -> Value:  # noqa: ARG002 (it has one)
-        """A state without a quantizer of its own has the formats of the output."""
-        return state if self.enable_sq else t.again(self._output, state)
+        """In its formats, those of the output where it has none of its own."""
+        return t.again("sq" if self.enable_sq else self._output, state)
 
     def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
@@ -179,8 +179,8 @@ class GRUCell(_Gated):
         return self._project(t, x, 3)
 
     def first(self, t: Trace, state: Value, number: int) -> Value:  # noqa: ARG002 (it has one)
-        """As it is."""
-        return state
+        """In its formats."""
+        return t.again("sq", state)
 
     def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
@@ -246,9 +246,9 @@ class LSTMCell(_Gated):
         """Products with the kernels of the gates."""
         return self._project(t, x, 4)
 
-    def first(self, t: Trace, state: Value, number: int) -> Value:  # noqa: ARG002 (both are quantized in the loop)
-        """As it is."""
-        return state
+    def first(self, t: Trace, state: Value, number: int) -> Value:
+        """In its formats."""
+        return t.again(("sq", "csq")[number], state)
 
     def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""

@@ -2,6 +2,8 @@
 
 from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import (
+    QGRU,
+    QLSTM,
     QAdd,
     QAffinedUnaryFunctionLUT,
     QAveragePooling1D,
@@ -30,9 +32,11 @@ from hgq_keras.layers import (
     QGlobalMaxPooling1D,
     QGlobalMaxPooling2D,
     QGlobalMaxPooling3D,
+    QGRUCell,
     QLayer,
     QLayerNormalization,
     QLinformerAttention,
+    QLSTMCell,
     QMaximum,
     QMaxPooling1D,
     QMaxPooling2D,
@@ -42,11 +46,15 @@ from hgq_keras.layers import (
     QMultiHeadAttention,
     QMultiply,
     QRMSNormalization,
+    QSimpleRNN,
+    QSimpleRNNCell,
     QSoftmax,
     QSubtract,
     QSum,
     QUnaryFunctionLUT,
 )
+from hgq_keras.layers import QGRU as GRU
+from hgq_keras.layers import QLSTM as LSTM
 from hgq_keras.layers import QAdd as Add
 from hgq_keras.layers import QAffinedUnaryFunctionLUT as AffinedUnaryFunctionLUT
 from hgq_keras.layers import QAveragePooling1D as AveragePooling1D
@@ -93,8 +101,10 @@ from hgq_keras.layers import QGlobalMaxPooling2D as QGlobalMaxPool2D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPool3D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
 from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
+from hgq_keras.layers import QGRUCell as GRUCell
 from hgq_keras.layers import QLayerNormalization as LayerNormalization
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
+from hgq_keras.layers import QLSTMCell as LSTMCell
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
 from hgq_keras.layers import QMaxPooling1D as MaxPooling1D
@@ -110,12 +120,18 @@ from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
+from hgq_keras.layers import QSimpleRNN as SimpleRNN
+from hgq_keras.layers import QSimpleRNNCell as SimpleRNNCell
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
 from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "QGRU",
+    "QLSTM",
     "Add",
     "AffinedUnaryFunctionLUT",
     "AveragePooling1D",
@@ -141,6 +157,7 @@ __all__ = [
     "EinsumDense",
     "EinsumDenseBatchnorm",
     "EinsumDenseT",
+    "GRUCell",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
@@ -153,6 +170,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "LSTMCell",
     "LayerNormalization",
     "LinformerAttention",
     "MaxPool1D",
@@ -191,6 +209,7 @@ __all__ = [
     "QEinsumDense",
     "QEinsumDenseBatchnorm",
     "QEinsumDenseT",
+    "QGRUCell",
     "QGlobalAveragePooling1D",
     "QGlobalAveragePooling2D",
     "QGlobalAveragePooling3D",
@@ -203,6 +222,7 @@ __all__ = [
     "QGlobalMaxPooling1D",
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
+    "QLSTMCell",
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
@@ -218,12 +238,16 @@ __all__ = [
     "QMultiHeadAttention",
     "QMultiply",
     "QRMSNormalization",
+    "QSimpleRNN",
+    "QSimpleRNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
     "RMSNormalization",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "Subtract",
     "Sum",

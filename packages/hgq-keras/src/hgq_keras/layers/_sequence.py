@@ -131,7 +131,7 @@ class SequenceLayer(QLayer):
     def reset_state(self) -> None:
         """Set the states that are kept between batches to zero."""
         for state in self.states:
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape, dtype=state.dtype))
 
     def reset_states(self) -> None:
         """As `reset_state`, under the name that Keras has too."""

@@ -10,6 +10,7 @@ from hgq_torch.nn._adaptive import (
 )
 from hgq_torch.nn._attention import QMultiheadAttention
 from hgq_torch.nn._base import QModule
+from hgq_torch.nn._cells import QGRUCell, QLSTMCell, QRNNCell
 from hgq_torch.nn._conv import QConv1d, QConv2d, QConv3d
 from hgq_torch.nn._conv_norm import QConv1dBatchNorm, QConv2dBatchNorm, QConv3dBatchNorm
 from hgq_torch.nn._einsum import QEinsumDense
@@ -58,6 +59,8 @@ __all__ = [
     "QEinsumDense",
     "QEinsumDenseBatchNorm",
     "QEinsumDenseT",
+    "QGRUCell",
+    "QLSTMCell",
     "QLayerNorm",
     "QLinear",
     "QLinearBatchNorm",
@@ -73,6 +76,7 @@ __all__ = [
     "QMul",
     "QMultiheadAttention",
     "QRMSNorm",
+    "QRNNCell",
     "QSoftmax",
     "QSub",
     "QSum",
