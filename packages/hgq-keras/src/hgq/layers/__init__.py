@@ -13,12 +13,17 @@ from hgq_keras.layers import (
     QConcatenate,
     QConv1D,
     QConv1DBatchNorm,
+    QConv1DTranspose,
     QConv2D,
     QConv2DBatchNorm,
+    QConv2DTranspose,
     QConv3D,
     QConv3DBatchNorm,
+    QConv3DTranspose,
     QDense,
     QDenseT,
+    QDepthwiseConv1D,
+    QDepthwiseConv2D,
     QDot,
     QEinsum,
     QEinsumDense,
@@ -42,6 +47,8 @@ from hgq_keras.layers import (
     QMultiHeadAttention,
     QMultiply,
     QRMSNormalization,
+    QSeparableConv1D,
+    QSeparableConv2D,
     QSoftmax,
     QSubtract,
     QSum,
@@ -64,12 +71,17 @@ from hgq_keras.layers import QBatchNormDense as BatchNormDense
 from hgq_keras.layers import QConcatenate as Concatenate
 from hgq_keras.layers import QConv1D as Conv1D
 from hgq_keras.layers import QConv1DBatchNorm as Conv1DBatchNorm
+from hgq_keras.layers import QConv1DTranspose as Conv1DTranspose
 from hgq_keras.layers import QConv2D as Conv2D
 from hgq_keras.layers import QConv2DBatchNorm as Conv2DBatchNorm
+from hgq_keras.layers import QConv2DTranspose as Conv2DTranspose
 from hgq_keras.layers import QConv3D as Conv3D
 from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
+from hgq_keras.layers import QConv3DTranspose as Conv3DTranspose
 from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDenseT as DenseT
+from hgq_keras.layers import QDepthwiseConv1D as DepthwiseConv1D
+from hgq_keras.layers import QDepthwiseConv2D as DepthwiseConv2D
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
@@ -110,6 +122,8 @@ from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
+from hgq_keras.layers import QSeparableConv1D as SeparableConv1D
+from hgq_keras.layers import QSeparableConv2D as SeparableConv2D
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -130,12 +144,17 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Conv1DBatchNorm",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DBatchNorm",
+    "Conv2DTranspose",
     "Conv3D",
     "Conv3DBatchNorm",
+    "Conv3DTranspose",
     "Dense",
     "DenseT",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Einsum",
     "EinsumDense",
@@ -180,12 +199,17 @@ __all__ = [
     "QConcatenate",
     "QConv1D",
     "QConv1DBatchNorm",
+    "QConv1DTranspose",
     "QConv2D",
     "QConv2DBatchNorm",
+    "QConv2DTranspose",
     "QConv3D",
     "QConv3DBatchNorm",
+    "QConv3DTranspose",
     "QDense",
     "QDenseT",
+    "QDepthwiseConv1D",
+    "QDepthwiseConv2D",
     "QDot",
     "QEinsum",
     "QEinsumDense",
@@ -218,12 +242,16 @@ __all__ = [
     "QMultiHeadAttention",
     "QMultiply",
     "QRMSNormalization",
+    "QSeparableConv1D",
+    "QSeparableConv2D",
     "QSoftmax",
     "QSubtract",
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
     "RMSNormalization",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Softmax",
     "Subtract",
     "Sum",
