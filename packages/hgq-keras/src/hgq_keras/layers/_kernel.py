@@ -46,10 +46,7 @@ def argument_config(layer: keras.Layer, prefix: str) -> dict[str, Any]:
     """The same three for the configuration."""
     modules = (keras.initializers, keras.regularizers, keras.constraints)
     names = [f"{prefix}_{word}" for word in ("initializer", "regularizer", "constraint")]
-    return {
-        name: module.serialize(getattr(layer, name))
-        for name, module in zip(names, modules, strict=True)
-    }
+    return {name: module.serialize(getattr(layer, name)) for name, module in zip(names, modules, strict=True)}
 
 
 class KernelLayer(QLayer):
