@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hgq_core.ops import Ops
 
-__all__ = ["Contract", "Convolve", "Pool", "average_scale", "explicit_pads", "windows"]
+__all__ = ["Contract", "Convolve", "Pool", "average_scale", "explicit_pads", "transposed_cuts", "windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +261,38 @@ def explicit_pads(
         raise ConfigError(message)
     total = [max((-(-n // s) - 1) * s + r + 1 - n, 0) for n, s, r in zip(spatial, strides, reach, strict=True)]
     return tuple((t // 2, t - t // 2) for t in total)
+
+
+def transposed_cuts(
+    padding: str,
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int] | None = None,
+) -> tuple[tuple[int, int], ...]:
+    """What Keras cuts away ``(before, after)`` of a full transposed convolution; less than 0: zeros that it adds.
+
+    With ``reach = (window - 1) * dilation + 1``, an axis of n positions gets, for ``"valid"``, ``(n - 1) * stride +
+    reach + output_padding`` positions, or without output padding at least ``n * stride``; for ``"same"``
+    ``(n - 1) * stride + reach % 2 + output_padding``, or without ``n * stride``.
+
+    >>> transposed_cuts("same", (3,), (2,), (1,)), transposed_cuts("valid", (1,), (3,), (1,))
+    (((0, 1),), ((0, -2),))
+    """
+    if padding not in ("valid", "same"):
+        message = f"padding: received {padding!r}, expected 'valid' or 'same'"
+        raise ConfigError(message)
+    more = [None] * len(window) if output_padding is None else list(output_padding)
+    cuts = []
+    for w, s, d, extra in zip(window, strides, dilation, more, strict=True):
+        reach = (w - 1) * d + 1
+        if padding == "valid":
+            cuts.append((0, -(max(s - reach, 0) if extra is None else extra)))
+            continue
+        cut = reach - s if extra is None else reach - reach % 2 - extra
+        before = max(cut // 2, 0)
+        cuts.append((before, cut - before))
+    return tuple(cuts)
 
 
 def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:

@@ -114,6 +114,13 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "mean_pow2": quantized.QMeanPow2,
     "attention": quantized.QMultiHeadAttention,
     "linformer": quantized.QLinformerAttention,
+    "depthwise1d": quantized.QDepthwiseConv1D,
+    "depthwise2d": quantized.QDepthwiseConv2D,
+    "separable1d": quantized.QSeparableConv1D,
+    "separable2d": quantized.QSeparableConv2D,
+    "transposed1d": quantized.QConv1DTranspose,
+    "transposed2d": quantized.QConv2DTranspose,
+    "transposed3d": quantized.QConv3DTranspose,
     "table_dense": quantized.QDenseT,
     "table_einsum": quantized.QEinsumDenseT,
     "simple_rnn": quantized.QSimpleRNN,
@@ -135,6 +142,8 @@ WITH_ACTIVATION: tuple[str, ...] = (
     "lstm",
 )
 WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
+_CONVOLUTIONS = tuple(kind for kind in _CLASSES if kind[:-2] in ("conv", "depthwise", "separable", "transposed"))
+WITH_ACTIVATION += _CONVOLUTIONS[3:]
 """Kinds whose class takes an activation before its output quantizer."""
 _RECURRENT = ("simple_rnn", "gru", "lstm")
 _QKVO = {
@@ -161,7 +170,7 @@ _RENAMED = {
 _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
 _AXES = ("axis", "axes", "attention_axes")
-_PLACES = {"kq": "weight", "rkq": "weight", "rckq": "weight", "bq": "bias", "rbq": "bias", "toq": "table"}
+_PLACES = dict.fromkeys(("kq", "rkq", "rckq", "dkq", "pkq"), "weight") | {"bq": "bias", "rbq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -181,7 +190,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense"):
+    elif layer.kind in ("dense", "table_dense", *_CONVOLUTIONS):
         options["use_bias"] = "bias" in layer.weights
     elif layer.kind in _RECURRENT:
         options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hgq_core.errors import UnsupportedError
 from hgq_core.layers import attribute_of
 from hgq_core.spec import Dummy
+from hgq_torch import _testing_convolutions as convolutions
 from hgq_torch import nn as quantized
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def _turned_spec(spec: Spec, axes: Sequence[int] | None) -> Spec:
 
 def _is_channels_first(layer: Layer, shape: Shape) -> bool:
     """Whether PyTorch's layer has the channels before the positions."""
+    if layer.kind in convolutions.MAKERS:
+        return layer.options.get("data_format") != "channels_first"
     return len(shape) > 1 and (layer.kind.startswith("conv") or "_pool" in layer.kind or layer.kind == "batch_norm")
 
 
@@ -98,7 +101,7 @@ class SuiteLayer(nn.Module):
         self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
         self.back = (0, *range(2, rank), 1)
         window = len(shape) - 1
-        self.kernel_axes: tuple[int, ...] | None = None
+        self.kernel_axes: tuple[int, ...] | None = convolutions.kernel_axes(layer, window)
         if layer.kind.startswith("conv"):
             self.kernel_axes = (window + 1, window, *range(window))
         elif layer.kind in ("dense", "norm_dense", *_RECURRENT):
@@ -158,8 +161,9 @@ class SuiteLayer(nn.Module):
 
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
-            for name, values in layer.weights.items():
-                if "/" in name or name.startswith(("bn_", "ln_")):
+            for name, given in layer.weights.items():
+                values = convolutions.of_declaration(layer, name, given)
+                if "/" in name or name.startswith(("bn_", "ln_")) or layer.kind.startswith("separable"):
                     layout = cast("quantized.QModule", self.module).made.storage.get(name)
                     if layout is None:  # it is made, and filled, when the file says the shapes
                         continue
@@ -399,4 +403,5 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(_RECURRENT, _recurrent),
     "flatten": _flatten,
     "nested": _nested,
+    **convolutions.MAKERS,
 }

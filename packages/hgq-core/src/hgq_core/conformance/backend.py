@@ -75,6 +75,8 @@ LAYER_KINDS = (
     "einsum_dense_norm",
     "norm_dense",
     *(f"conv{rank}d_norm" for rank in (1, 2, 3)),
+    *(f"{kind}{rank}d" for kind in ("depthwise", "separable") for rank in (1, 2)),
+    *(f"transposed{rank}d" for rank in (1, 2, 3)),
     "table_dense",
     "table_einsum",
     "simple_rnn",
@@ -113,6 +115,9 @@ class Layer:
     | dense | units | kernel ``(in, units)``, bias ``(units,)`` |
     | einsum_dense | equation, output_shape, bias_axes | as `keras.layers.EinsumDense` |
     | conv1d, conv2d, conv3d | filters, kernel_size, strides, padding, dilation_rate, groups | as of Keras |
+    | depthwise1d, depthwise2d | kernel_size, depth_multiplier, and as conv2d; data_format | as of Keras |
+    | separable1d, separable2d | filters, and as depthwise2d; ``dkq, piq, pkq`` | as of Keras |
+    | transposed1d, transposed2d, transposed3d | filters, output_padding, and as depthwise2d | as of Keras |
     | batch_norm | epsilon | gamma, beta, moving_mean, moving_variance |
     | max_pool2d, average_pool2d, and over 1 and 3 axes | pool_size, strides, padding | |
     | global_max_pool1d, global_average_pool1d, and over 2 and 3 axes | keepdims | |

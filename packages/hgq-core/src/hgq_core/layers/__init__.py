@@ -4,6 +4,8 @@ from hgq_core.layers.activation import Activation
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+from hgq_core.layers.depthwise import DepthwiseConvolution, SeparableConvolution
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
@@ -37,6 +39,7 @@ from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.tracing import Trace, Traceable, trace
+from hgq_core.layers.transposed import TransposedConvolution
 
 __all__ = [
     "Activation",
@@ -51,6 +54,7 @@ __all__ = [
     "CountedSlots",
     "Declaration",
     "Dense",
+    "DepthwiseConvolution",
     "Dot",
     "EdgeNetwork",
     "EinsumDense",
@@ -78,6 +82,7 @@ __all__ = [
     "Reading",
     "Reciprocal",
     "Recurrent",
+    "SeparableConvolution",
     "SequenceProjection",
     "ShapedEinsum",
     "SimpleRNNCell",
@@ -89,6 +94,7 @@ __all__ = [
     "TableEinsum",
     "Trace",
     "Traceable",
+    "TransposedConvolution",
     "UnaryFunction",
     "Value",
     "Values",

@@ -15,12 +15,17 @@ from hgq_keras.layers import (
     QConcatenate,
     QConv1D,
     QConv1DBatchNorm,
+    QConv1DTranspose,
     QConv2D,
     QConv2DBatchNorm,
+    QConv2DTranspose,
     QConv3D,
     QConv3DBatchNorm,
+    QConv3DTranspose,
     QDense,
     QDenseT,
+    QDepthwiseConv1D,
+    QDepthwiseConv2D,
     QDot,
     QEinsum,
     QEinsumDense,
@@ -48,6 +53,8 @@ from hgq_keras.layers import (
     QRMSNormalization,
     QSimpleRNN,
     QSimpleRNNCell,
+    QSeparableConv1D,
+    QSeparableConv2D,
     QSoftmax,
     QSubtract,
     QSum,
@@ -72,12 +79,17 @@ from hgq_keras.layers import QBatchNormDense as BatchNormDense
 from hgq_keras.layers import QConcatenate as Concatenate
 from hgq_keras.layers import QConv1D as Conv1D
 from hgq_keras.layers import QConv1DBatchNorm as Conv1DBatchNorm
+from hgq_keras.layers import QConv1DTranspose as Conv1DTranspose
 from hgq_keras.layers import QConv2D as Conv2D
 from hgq_keras.layers import QConv2DBatchNorm as Conv2DBatchNorm
+from hgq_keras.layers import QConv2DTranspose as Conv2DTranspose
 from hgq_keras.layers import QConv3D as Conv3D
 from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
+from hgq_keras.layers import QConv3DTranspose as Conv3DTranspose
 from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDenseT as DenseT
+from hgq_keras.layers import QDepthwiseConv1D as DepthwiseConv1D
+from hgq_keras.layers import QDepthwiseConv2D as DepthwiseConv2D
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
@@ -122,6 +134,8 @@ from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
 from hgq_keras.layers import QSimpleRNN as SimpleRNN
 from hgq_keras.layers import QSimpleRNNCell as SimpleRNNCell
+from hgq_keras.layers import QSeparableConv1D as SeparableConv1D
+from hgq_keras.layers import QSeparableConv2D as SeparableConv2D
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -146,12 +160,17 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Conv1DBatchNorm",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DBatchNorm",
+    "Conv2DTranspose",
     "Conv3D",
     "Conv3DBatchNorm",
+    "Conv3DTranspose",
     "Dense",
     "DenseT",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Einsum",
     "EinsumDense",
@@ -198,12 +217,17 @@ __all__ = [
     "QConcatenate",
     "QConv1D",
     "QConv1DBatchNorm",
+    "QConv1DTranspose",
     "QConv2D",
     "QConv2DBatchNorm",
+    "QConv2DTranspose",
     "QConv3D",
     "QConv3DBatchNorm",
+    "QConv3DTranspose",
     "QDense",
     "QDenseT",
+    "QDepthwiseConv1D",
+    "QDepthwiseConv2D",
     "QDot",
     "QEinsum",
     "QEinsumDense",
@@ -240,6 +264,8 @@ __all__ = [
     "QRMSNormalization",
     "QSimpleRNN",
     "QSimpleRNNCell",
+    "QSeparableConv1D",
+    "QSeparableConv2D",
     "QSoftmax",
     "QSubtract",
     "QSum",
@@ -248,6 +274,8 @@ __all__ = [
     "RMSNormalization",
     "SimpleRNN",
     "SimpleRNNCell",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Softmax",
     "Subtract",
     "Sum",

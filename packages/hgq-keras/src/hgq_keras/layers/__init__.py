@@ -5,6 +5,7 @@ from hgq_keras.layers._attention import QMultiHeadAttention
 from hgq_keras.layers._base import QLayer, quantized_layers
 from hgq_keras.layers._conv import QConv1D, QConv2D, QConv3D
 from hgq_keras.layers._conv_norm import QConv1DBatchNorm, QConv2DBatchNorm, QConv3DBatchNorm
+from hgq_keras.layers._depthwise import QDepthwiseConv1D, QDepthwiseConv2D
 from hgq_keras.layers._fused_norm import QBatchNormDense, QEinsumDenseBatchnorm
 from hgq_keras.layers._global_pooling import (
     QGlobalAveragePooling1D,
@@ -41,8 +42,10 @@ from hgq_keras.layers._pooling import (
 from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._simple_rnn import QSimpleRNN, QSimpleRNNCell
+from hgq_keras.layers._separable import QSeparableConv1D, QSeparableConv2D
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
+from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
 
 __all__ = [
     "QGRU",
@@ -58,12 +61,17 @@ __all__ = [
     "QConcatenate",
     "QConv1D",
     "QConv1DBatchNorm",
+    "QConv1DTranspose",
     "QConv2D",
     "QConv2DBatchNorm",
+    "QConv2DTranspose",
     "QConv3D",
     "QConv3DBatchNorm",
+    "QConv3DTranspose",
     "QDense",
     "QDenseT",
+    "QDepthwiseConv1D",
+    "QDepthwiseConv2D",
     "QDot",
     "QEinsum",
     "QEinsumDense",
@@ -91,6 +99,8 @@ __all__ = [
     "QRMSNormalization",
     "QSimpleRNN",
     "QSimpleRNNCell",
+    "QSeparableConv1D",
+    "QSeparableConv2D",
     "QSoftmax",
     "QSubtract",
     "QSum",

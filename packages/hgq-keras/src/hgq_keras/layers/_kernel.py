@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["KernelLayer", "declared_activation"]
+__all__ = ["KernelLayer", "argument_config", "declared_activation", "take_arguments"]
 
 
 def declared_activation(function: Any) -> Activation:
@@ -33,6 +33,20 @@ def declared_activation(function: Any) -> Activation:
     if function is keras.activations.hard_tanh:
         return Clip(-1.0, 1.0)
     return FrameworkFunction(function)
+
+
+def take_arguments(layer: keras.Layer, prefix: str, given: tuple[Any, Any, Any]) -> None:
+    """Make a weight's initializer, regularizer and constraint attributes of the layer, called after the weight."""
+    setattr(layer, f"{prefix}_initializer", keras.initializers.get(given[0]))
+    setattr(layer, f"{prefix}_regularizer", keras.regularizers.get(given[1]))
+    setattr(layer, f"{prefix}_constraint", keras.constraints.get(given[2]))
+
+
+def argument_config(layer: keras.Layer, prefix: str) -> dict[str, Any]:
+    """The same three for the configuration."""
+    modules = (keras.initializers, keras.regularizers, keras.constraints)
+    names = [f"{prefix}_{word}" for word in ("initializer", "regularizer", "constraint")]
+    return {name: module.serialize(getattr(layer, name)) for name, module in zip(names, modules, strict=True)}
 
 
 class KernelLayer(QLayer):
@@ -49,6 +63,9 @@ class KernelLayer(QLayer):
         base: arguments of `QLayer`.
     """
 
+    kernel_prefix = "kernel"
+    """What the kernel's initializer, regularizer and constraint are called after."""
+
     def __init__(
         self,
         *,
@@ -64,12 +81,8 @@ class KernelLayer(QLayer):
         super().__init__(**base)
         self.activation = keras.activations.get(activation)
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel[0])
-        self.bias_initializer = keras.initializers.get(bias[0])
-        self.kernel_regularizer = keras.regularizers.get(kernel[1])
-        self.bias_regularizer = keras.regularizers.get(bias[1])
-        self.kernel_constraint = keras.constraints.get(kernel[2])
-        self.bias_constraint = keras.constraints.get(bias[2])
+        take_arguments(self, self.kernel_prefix, kernel)
+        take_arguments(self, "bias", bias)
         check_factor(parallelization_factor)
         self.parallelization_factor = int(parallelization_factor)
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
@@ -97,13 +110,9 @@ class KernelLayer(QLayer):
         return super().get_config() | {
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            **argument_config(self, self.kernel_prefix),
+            **argument_config(self, "bias"),
             "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
             "kq_conf": serialize(self._kq_conf),
             "bq_conf": serialize(self._bq_conf),
             "parallelization_factor": self.parallelization_factor,

@@ -26,6 +26,7 @@ from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
+from hgq_torch.nn._transposed import QConvTranspose1d, QConvTranspose2d, QConvTranspose3d
 
 __all__ = [
     "QGRU",
@@ -54,6 +55,9 @@ __all__ = [
     "QConv2dBatchNorm",
     "QConv3d",
     "QConv3dBatchNorm",
+    "QConvTranspose1d",
+    "QConvTranspose2d",
+    "QConvTranspose3d",
     "QDot",
     "QEinsum",
     "QEinsumDense",

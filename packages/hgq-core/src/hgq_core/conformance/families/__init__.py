@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, fused_norm, layer_norm, merge, recurrent, table, windows
+from hgq_core.conformance.families import (
+    attention,
+    convolutions,
+    fused_norm,
+    layer_norm,
+    merge,
+    recurrent,
+    table,
+    windows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +35,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **layer_norm.CASES,
     **merge.CASES,
     **windows.CASES,
+    **convolutions.CASES,
     **table.CASES,
     **recurrent.CASES,
 }
@@ -36,6 +46,7 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **layer_norm.KINDS,
     **merge.KINDS,
     **windows.KINDS,
+    **convolutions.KINDS,
     **table.KINDS,
     **recurrent.KINDS,
 }

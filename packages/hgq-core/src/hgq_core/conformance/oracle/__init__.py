@@ -12,6 +12,7 @@ import numpy as np
 from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.oracle import (
     attention,
+    convolutions,
     fused_norm,
     layer_norm,
     linear,
@@ -48,6 +49,8 @@ _FAMILIES: dict[str, ModuleType] = {
     **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
     **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
     **dict.fromkeys(("einsum_dense_norm", "norm_dense", "conv1d_norm", "conv2d_norm", "conv3d_norm"), fused_norm),
+    **{f"{kind}{rank}d": convolutions for kind in ("depthwise", "separable") for rank in (1, 2)},
+    **{f"transposed{rank}d": convolutions for rank in (1, 2, 3)},
     "table_dense": table,
     "table_einsum": table,
     **dict.fromkeys(
