@@ -116,6 +116,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "linformer": quantized.QLinformerAttention,
     "table_dense": quantized.QDenseT,
     "table_einsum": quantized.QEinsumDenseT,
+    "table_conv1d": quantized.QConvT1D,
+    "table_conv2d": quantized.QConvT2D,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -128,7 +130,7 @@ WITH_ACTIVATION: tuple[str, ...] = (
     "table_dense",
     "table_einsum",
 )
-WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
+WITH_ACTIVATION += ("table_conv1d", "table_conv2d", "conv1d_norm", "conv2d_norm", "conv3d_norm")
 """Kinds whose class takes an activation before its output quantizer."""
 _QKVO = {
     f"{part}/{slot}": f"qkvo_{slot}_conf"
@@ -153,6 +155,7 @@ _RENAMED = {
 }
 _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
+_TABLE_CONVOLUTIONS = ("table_conv1d", "table_conv2d")
 _AXES = ("axis", "axes", "attention_axes")
 _PLACES = {"kq": "weight", "bq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
@@ -174,8 +177,10 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense"):
+    elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense", *_TABLE_CONVOLUTIONS):
         options["use_bias"] = "bias" in layer.weights
+    if layer.kind in _TABLE_CONVOLUTIONS:
+        options["subnn_activation"] = "tanh"
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT

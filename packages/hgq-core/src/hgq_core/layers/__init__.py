@@ -35,6 +35,7 @@ from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
+from hgq_core.layers.table_conv import TableConvolution
 from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.tracing import Trace, Traceable, trace
 
@@ -83,6 +84,7 @@ __all__ = [
     "Softmax",
     "StackedRecurrent",
     "Sum",
+    "TableConvolution",
     "TableDense",
     "TableEinsum",
     "Trace",

@@ -17,6 +17,8 @@ from hgq_keras.layers import (
     QConv2DBatchNorm,
     QConv3D,
     QConv3DBatchNorm,
+    QConvT1D,
+    QConvT2D,
     QDense,
     QDenseT,
     QDot,
@@ -68,6 +70,8 @@ from hgq_keras.layers import QConv2D as Conv2D
 from hgq_keras.layers import QConv2DBatchNorm as Conv2DBatchNorm
 from hgq_keras.layers import QConv3D as Conv3D
 from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
+from hgq_keras.layers import QConvT1D as ConvT1D
+from hgq_keras.layers import QConvT2D as ConvT2D
 from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDenseT as DenseT
 from hgq_keras.layers import QDot as Dot
@@ -134,6 +138,8 @@ __all__ = [
     "Conv2DBatchNorm",
     "Conv3D",
     "Conv3DBatchNorm",
+    "ConvT1D",
+    "ConvT2D",
     "Dense",
     "DenseT",
     "Dot",
@@ -184,6 +190,8 @@ __all__ = [
     "QConv2DBatchNorm",
     "QConv3D",
     "QConv3DBatchNorm",
+    "QConvT1D",
+    "QConvT2D",
     "QDense",
     "QDenseT",
     "QDot",

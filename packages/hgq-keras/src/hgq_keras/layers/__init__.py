@@ -40,6 +40,7 @@ from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
+from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
 
 __all__ = [
     "QAdd",
@@ -57,6 +58,8 @@ __all__ = [
     "QConv2DBatchNorm",
     "QConv3D",
     "QConv3DBatchNorm",
+    "QConvT1D",
+    "QConvT2D",
     "QDense",
     "QDenseT",
     "QDot",

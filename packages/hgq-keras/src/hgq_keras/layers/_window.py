@@ -12,7 +12,7 @@ from hgq_keras.layers._kernel import KernelLayer, declared_activation
 if TYPE_CHECKING:
     from hgq_core.layers import Declaration
 
-__all__ = ["WindowLayer", "laid_out"]
+__all__ = ["Window", "WindowLayer", "laid_out"]
 
 
 def laid_out(declaration: Declaration, data_format: str) -> Declaration:
@@ -20,10 +20,11 @@ def laid_out(declaration: Declaration, data_format: str) -> Declaration:
     return ChannelsFirst(declaration) if data_format == "channels_first" else declaration
 
 
-class WindowLayer(KernelLayer):
-    """A convolution over so many spatial axes; abstract over their number and over its constructor."""
+class Window:
+    """The arguments of a convolution over so many spatial axes; abstract over their number."""
 
     rank: int
+    name: str
 
     def take_window(
         self,
@@ -55,6 +56,22 @@ class WindowLayer(KernelLayer):
         self.strides = sizes(strides, self.rank, "strides")
         self.dilation_rate = sizes(dilation_rate, self.rank, "dilation_rate")
 
+    def window_config(self) -> dict[str, Any]:
+        """The arguments of `take_window`, for the configuration."""
+        return {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+        }
+
+
+class WindowLayer(Window, KernelLayer):
+    """A convolution with a kernel; abstract over the number of spatial axes and over its constructor."""
+
     def convolution(self, norm: FoldedNorm | None = None) -> Declaration:
         """The declaration, with a norm folded in."""
         operation = Convolution(
@@ -70,15 +87,3 @@ class WindowLayer(KernelLayer):
             norm,
         )
         return laid_out(operation, self.data_format)
-
-    def window_config(self) -> dict[str, Any]:
-        """The arguments of `take_window`, for the configuration."""
-        return {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "dilation_rate": self.dilation_rate,
-            "groups": self.groups,
-        }

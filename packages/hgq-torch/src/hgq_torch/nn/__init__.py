@@ -25,6 +25,7 @@ from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
+from hgq_torch.nn._table_conv import QConvT1d, QConvT2d
 
 __all__ = [
     "QGRU",
@@ -53,6 +54,8 @@ __all__ = [
     "QConv2dBatchNorm",
     "QConv3d",
     "QConv3dBatchNorm",
+    "QConvT1d",
+    "QConvT2d",
     "QDot",
     "QEinsum",
     "QEinsumDense",
