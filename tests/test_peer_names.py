@@ -67,8 +67,6 @@ MISSING = frozenset(
         "hgq.layers.QSimpleSNNCell",
         "hgq.layers.QLIF",
         "hgq.layers.QLIFCell",
-        "hgq.layers.QConvT1D",
-        "hgq.layers.QConvT2D",
         "hgq.layers.attn.QSALTAttention",
         "hgq.layers.snn.QSimpleSNN",
         "hgq.layers.snn.QLIF",
@@ -76,8 +74,6 @@ MISSING = frozenset(
         "hgq.layers.snn.atan",
         "hgq.layers.snn.SpikingNeuralCell",
         "hgq.layers.snn.LIFCell",
-        "hgq.layers.table.QConvT1D",
-        "hgq.layers.table.QConvT2D",
     ]
 )
 """Names that are not there yet; one that is has to leave this list."""

@@ -76,9 +76,9 @@ def is_channels_first(name):
     windows = ("conv", "depthwise", "separable", "transposed")
     if case(name).layers[0].options.get("data_format") == "channels_first":
         return False  # then so has that of Keras
-    return any(la.kind.startswith(windows) or "_pool" in la.kind for la in case(name).layers) or (
-        case(name).layers[0].kind == "batch_norm" and len(case(name).input_shape) > 1
-    )
+    if any(window in la.kind for la in case(name).layers for window in (*windows, "_pool")):
+        return True
+    return case(name).layers[0].kind == "batch_norm" and len(case(name).input_shape) > 1
 
 
 def is_sequence(name):

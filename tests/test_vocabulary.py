@@ -58,6 +58,8 @@ LAYERS = (
     ("with fewer positions", "QLinformerAttention", "QMultiheadAttention"),
     ("dense of tables", "QDenseT", "QLinearT"),
     ("einsum of tables", "QEinsumDenseT", "QEinsumDenseT"),
+    ("convolution of tables over a sequence", "QConvT1D", "QConvT1d"),
+    ("convolution of tables over an image", "QConvT2D", "QConvT2d"),
     ("layer normalisation", "QLayerNormalization", "QLayerNorm"),
     ("by the root of the mean square", "QRMSNormalization", "QRMSNorm"),
     ("recurrent", "QSimpleRNN", "QRNN"),

@@ -160,6 +160,19 @@ def test_a_table_per_element_becomes_a_table_per_group():
     assert all(len(node.op.tables) == 1 for node in tables)
 
 
+@pytest.mark.parametrize(("table_idxs", "remedy"), [(None, "share the table"), ((6, 5), "use da4ml")])
+def test_more_tables_than_hls4ml_has_functions_for_are_refused(table_idxs, remedy):
+    def build(builder, x, number):
+        q = builder.add(Quantize(Formats.of(1, 3, 3), Round.TRN, Overflow.SAT), x)
+        tables = tuple(np.full(2**7, n) for n in range(number))
+        return builder.add(Lookup(Formats.of([1] * number, 3, 3), tables, 0, np.arange(number), None, table_idxs), q)
+
+    legalize(split(graph_of(lambda builder, x: build(builder, x, 256), (256,))).hardware)
+    graph = graph_of(lambda builder, x: build(builder, x, 257), (257,))
+    with pytest.raises(UnsupportedError, match=f"257 different tables, expected at most 256.*{remedy}"):
+        legalize(split(graph).hardware)
+
+
 # --- boundary ---------------------------------------------------------------------------------------------------------
 
 

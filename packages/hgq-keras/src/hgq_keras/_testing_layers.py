@@ -126,6 +126,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "simple_rnn": quantized.QSimpleRNN,
     "gru": quantized.QGRU,
     "lstm": quantized.QLSTM,
+    "table_conv1d": quantized.QConvT1D,
+    "table_conv2d": quantized.QConvT2D,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -141,7 +143,7 @@ WITH_ACTIVATION: tuple[str, ...] = (
     "gru",
     "lstm",
 )
-WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
+WITH_ACTIVATION += ("table_conv1d", "table_conv2d", "conv1d_norm", "conv2d_norm", "conv3d_norm")
 _CONVOLUTIONS = tuple(kind for kind in _CLASSES if kind[:-2] in ("conv", "depthwise", "separable", "transposed"))
 WITH_ACTIVATION += _CONVOLUTIONS[3:]
 """Kinds whose class takes an activation before its output quantizer."""
@@ -169,6 +171,7 @@ _RENAMED = {
 }
 _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
+_TABLE_CONVOLUTIONS = ("table_conv1d", "table_conv2d")
 _AXES = ("axis", "axes", "attention_axes")
 _PLACES = dict.fromkeys(("kq", "rkq", "rckq", "dkq", "pkq"), "weight") | {"bq": "bias", "rbq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
@@ -190,12 +193,14 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif layer.kind in ("dense", "table_dense", *_CONVOLUTIONS):
+    elif layer.kind in ("dense", "table_dense", *_CONVOLUTIONS, *_TABLE_CONVOLUTIONS):
         options["use_bias"] = "bias" in layer.weights
     elif layer.kind in _RECURRENT:
         options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}
         if layer.kind == "simple_rnn":
             options["enable_sq"] = "sq" in layer.quantizers
+    if layer.kind in _TABLE_CONVOLUTIONS:
+        options["subnn_activation"] = "tanh"
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hgq_core.conformance.backend import AT_EDGES
 from hgq_core.errors import UnsupportedError
 from hgq_core.layers import attribute_of
 from hgq_core.spec import Dummy
@@ -60,7 +61,7 @@ def _is_channels_first(layer: Layer, shape: Shape) -> bool:
     """Whether PyTorch's layer has the channels before the positions."""
     if layer.kind in convolutions.MAKERS:
         return layer.options.get("data_format") != "channels_first"
-    return len(shape) > 1 and (layer.kind.startswith("conv") or "_pool" in layer.kind or layer.kind == "batch_norm")
+    return len(shape) > 1 and ("conv" in layer.kind or "_pool" in layer.kind or layer.kind == "batch_norm")
 
 
 class Row(quantized.QModule):
@@ -109,6 +110,7 @@ class SuiteLayer(nn.Module):
         self.backwards = bool(layer.options.get("go_backwards"))
         self.last = layer.kind in _RECURRENT and not layer.options.get("return_sequences")
         self.folded = "norm" in layer.kind
+        self.at_edges = layer.kind in AT_EDGES
         self.turned_state = "rckq" not in layer.quantizers
         self.flat = layer.kind.startswith("global") and not layer.options.get("keepdims")
         self.module = self._made(layer, shape)
@@ -149,7 +151,8 @@ class SuiteLayer(nn.Module):
             module = getattr(self, "module", None)
             turn = module.made.turns.get(slot) if isinstance(module, quantized.QModule) else None
             return None if turn is None else turn.axes
-        return self.data_axes if slot in ("iq", "oq") else None
+        inside = slot == "iq" and self.at_edges
+        return self.data_axes if slot in ("iq", "oq") and not inside else None
 
     def quantizers(self, slot: str) -> list[Quantizer]:
         """Those that a name of the suite stands for: ``iq`` for all inputs."""
@@ -225,6 +228,14 @@ def _tables(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
 def _table_einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     options = _several(layer, "equation", "output_shape", "bias_axes")
     return quantized.QEinsumDenseT(input_shape=shape, **options, **_network(layer), **given)
+
+
+def _table_convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = {"padding": "valid", **_several(layer, "kernel_size", "strides", "padding", "dilation_rate", "groups")}
+    make: Any = {"table_conv1d": quantized.QConvT1d, "table_conv2d": quantized.QConvT2d}[layer.kind]
+    options |= {"bias": "bias" in layer.weights, **_network(layer), **given}
+    made: nn.Module = make(shape[-1], layer.options["filters"], **options)
+    return made
 
 
 def _convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
@@ -399,6 +410,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("attention", "linformer"), _attention),
     "table_dense": _tables,
     "table_einsum": _table_einsum,
+    **dict.fromkeys(("table_conv1d", "table_conv2d"), _table_convolution),
     **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     **dict.fromkeys(_RECURRENT, _recurrent),
     "flatten": _flatten,

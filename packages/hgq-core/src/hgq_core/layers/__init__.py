@@ -4,7 +4,6 @@ from hgq_core.layers.activation import Activation
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
-from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from hgq_core.layers.depthwise import DepthwiseConvolution, SeparableConvolution
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
@@ -37,6 +36,7 @@ from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
+from hgq_core.layers.table_conv import TableConvolution
 from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.tracing import Trace, Traceable, trace
 from hgq_core.layers.transposed import TransposedConvolution
@@ -90,6 +90,7 @@ __all__ = [
     "Softmax",
     "StackedRecurrent",
     "Sum",
+    "TableConvolution",
     "TableDense",
     "TableEinsum",
     "Trace",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hgq_core.layers.activation import Activation, activated
 from hgq_core.layers.instances import parallel_share
-from hgq_core.layers.linear import window_operation, with_bias
+from hgq_core.layers.linear import with_bias
+from hgq_core.layers.window import window_operation
 from hgq_core.linear import Convolve
 
 if TYPE_CHECKING:

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.errors import ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.layers.activation import Activation, activated
 from hgq_core.layers.instances import parallel_share
-from hgq_core.linear import Contract, Convolve, explicit_pads
+from hgq_core.layers.window import Pads, window_operation
+from hgq_core.linear import Contract, Convolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.fused_norm import FoldedNorm
     from hgq_core.layers.program import Value
     from hgq_core.layers.tracing import Trace
 
-__all__ = ["Convolution", "Dense", "EinsumDense", "check_rank", "window_operation", "with_bias"]
+__all__ = ["Convolution", "Dense", "EinsumDense", "with_bias"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Convolution:
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
-    padding: str | tuple[tuple[int, int], ...]
+    padding: str | Pads
     dilation: tuple[int, ...]
     groups: int = 1
     use_bias: bool = True
@@ -146,64 +145,3 @@ class Convolution:
 def with_bias(t: Trace, y: Value, filters: int) -> Value:
     """``y + bq(bias)``, one number for each channel."""
     return t.op(Add(), y, t.weight("bias", "bq", (filters,), place="bias", start="zeros"))
-
-
-def check_rank(shape: Shape, rank: int) -> None:
-    """Raise ShapeError unless data are ``(*spatial, channels)`` with so many spatial axes."""
-    if len(shape) != rank + 1:
-        message = f"received shape (batch, {', '.join(map(str, shape))}), expected (batch, {'n, ' * rank}channels)"
-        raise ShapeError(message)
-
-
-def window_operation(
-    shape: Shape,
-    kernel_size: tuple[int, ...],
-    strides: tuple[int, ...],
-    padding: str | tuple[tuple[int, int], ...],
-    dilation: tuple[int, ...],
-    groups_of: Callable[[int], int],
-) -> Convolve:
-    """The convolution of data ``(*spatial, channels)`` by these arguments, see `Convolution`.
-
-    Args:
-        shape: of the data.
-        kernel_size: one size for each spatial axis, as are the next ones.
-        strides: of the window.
-        padding: a name, or explicit pairs.
-        dilation: of the window.
-        groups_of: groups for so many channels.
-
-    Raises:
-        ShapeError: another number of axes, groups that do not divide the channels, a window larger than the data.
-        ConfigError: another number of pads.
-    """
-    check_rank(shape, len(kernel_size))
-    *spatial, channels = shape
-    groups = groups_of(channels)
-    if channels % groups:
-        message = f"{channels} channels cannot be divided into {groups} groups"
-        raise ShapeError(message)
-    pads = _pads(padding, spatial, kernel_size, strides, dilation)
-    reach = [(w - 1) * d + 1 for w, d in zip(kernel_size, dilation, strict=True)]
-    if any(r > n + sum(pad) for r, n, pad in zip(reach, spatial, pads, strict=True)):
-        message = (
-            f"a kernel of {kernel_size} and dilation {dilation} is larger than the data of "
-            f"{tuple(spatial)}; expected a smaller kernel, or padding 'same'"
-        )
-        raise ShapeError(message)
-    return Convolve(strides, pads, dilation, groups)
-
-
-def _pads(
-    padding: str | tuple[tuple[int, int], ...],
-    spatial: Sequence[int],
-    kernel_size: tuple[int, ...],
-    strides: tuple[int, ...],
-    dilation: tuple[int, ...],
-) -> tuple[tuple[int, int], ...]:
-    if isinstance(padding, str):
-        return explicit_pads(padding, spatial, kernel_size, strides, dilation)
-    if len(padding) != len(spatial):
-        message = f"padding: received {padding}, expected a pair for each of {len(spatial)} spatial axes"
-        raise ConfigError(message)
-    return padding

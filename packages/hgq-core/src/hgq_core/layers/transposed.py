@@ -10,7 +10,8 @@ from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph.ops import Pad
 from hgq_core.layers.activation import Activation, activated
 from hgq_core.layers.instances import parallel_share
-from hgq_core.layers.linear import check_rank, with_bias
+from hgq_core.layers.linear import with_bias
+from hgq_core.layers.window import check_rank
 from hgq_core.linear import Convolve, transposed_cuts
 
 if TYPE_CHECKING:

@@ -99,6 +99,10 @@ LAYERS = {
         "QConv2DTranspose",
         "QConv3DTranspose",
     ),
+    "hgq_keras.layers._table_conv": (
+        "QConvT1D",
+        "QConvT2D",
+    ),
     "hgq_keras._quantizer": ("Quantizer",),
 }
 """Where hgq-keras defines its layers: hls4ml looks a handler up by module and class."""

@@ -22,6 +22,8 @@ from hgq_keras.layers import (
     QConv3D,
     QConv3DBatchNorm,
     QConv3DTranspose,
+    QConvT1D,
+    QConvT2D,
     QDense,
     QDenseT,
     QDepthwiseConv1D,
@@ -51,10 +53,10 @@ from hgq_keras.layers import (
     QMultiHeadAttention,
     QMultiply,
     QRMSNormalization,
-    QSimpleRNN,
-    QSimpleRNNCell,
     QSeparableConv1D,
     QSeparableConv2D,
+    QSimpleRNN,
+    QSimpleRNNCell,
     QSoftmax,
     QSubtract,
     QSum,
@@ -86,6 +88,8 @@ from hgq_keras.layers import QConv2DTranspose as Conv2DTranspose
 from hgq_keras.layers import QConv3D as Conv3D
 from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
 from hgq_keras.layers import QConv3DTranspose as Conv3DTranspose
+from hgq_keras.layers import QConvT1D as ConvT1D
+from hgq_keras.layers import QConvT2D as ConvT2D
 from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDenseT as DenseT
 from hgq_keras.layers import QDepthwiseConv1D as DepthwiseConv1D
@@ -132,10 +136,10 @@ from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
-from hgq_keras.layers import QSimpleRNN as SimpleRNN
-from hgq_keras.layers import QSimpleRNNCell as SimpleRNNCell
 from hgq_keras.layers import QSeparableConv1D as SeparableConv1D
 from hgq_keras.layers import QSeparableConv2D as SeparableConv2D
+from hgq_keras.layers import QSimpleRNN as SimpleRNN
+from hgq_keras.layers import QSimpleRNNCell as SimpleRNNCell
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -167,6 +171,8 @@ __all__ = [
     "Conv3D",
     "Conv3DBatchNorm",
     "Conv3DTranspose",
+    "ConvT1D",
+    "ConvT2D",
     "Dense",
     "DenseT",
     "DepthwiseConv1D",
@@ -224,6 +230,8 @@ __all__ = [
     "QConv3D",
     "QConv3DBatchNorm",
     "QConv3DTranspose",
+    "QConvT1D",
+    "QConvT2D",
     "QDense",
     "QDenseT",
     "QDepthwiseConv1D",
@@ -262,20 +270,20 @@ __all__ = [
     "QMultiHeadAttention",
     "QMultiply",
     "QRMSNormalization",
-    "QSimpleRNN",
-    "QSimpleRNNCell",
     "QSeparableConv1D",
     "QSeparableConv2D",
+    "QSimpleRNN",
+    "QSimpleRNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
     "RMSNormalization",
-    "SimpleRNN",
-    "SimpleRNNCell",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "Subtract",
     "Sum",

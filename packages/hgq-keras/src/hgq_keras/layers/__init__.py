@@ -41,10 +41,11 @@ from hgq_keras.layers._pooling import (
 )
 from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
-from hgq_keras.layers._simple_rnn import QSimpleRNN, QSimpleRNNCell
 from hgq_keras.layers._separable import QSeparableConv1D, QSeparableConv2D
+from hgq_keras.layers._simple_rnn import QSimpleRNN, QSimpleRNNCell
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
+from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
 from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
 
 __all__ = [
@@ -68,6 +69,8 @@ __all__ = [
     "QConv3D",
     "QConv3DBatchNorm",
     "QConv3DTranspose",
+    "QConvT1D",
+    "QConvT2D",
     "QDense",
     "QDenseT",
     "QDepthwiseConv1D",
@@ -97,10 +100,10 @@ __all__ = [
     "QMultiHeadAttention",
     "QMultiply",
     "QRMSNormalization",
-    "QSimpleRNN",
-    "QSimpleRNNCell",
     "QSeparableConv1D",
     "QSeparableConv2D",
+    "QSimpleRNN",
+    "QSimpleRNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",

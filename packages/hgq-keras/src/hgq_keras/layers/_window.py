@@ -12,7 +12,7 @@ from hgq_keras.layers._kernel import KernelLayer, declared_activation
 if TYPE_CHECKING:
     from hgq_core.layers import Declaration
 
-__all__ = ["WindowLayer", "laid_out", "position_config", "take_positions"]
+__all__ = ["Window", "WindowLayer", "laid_out", "position_config", "take_positions"]
 
 
 def laid_out(declaration: Declaration, data_format: str) -> Declaration:
@@ -55,10 +55,11 @@ def position_config(layer: Any) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in names}
 
 
-class WindowLayer(KernelLayer):
-    """A convolution over so many spatial axes; abstract over their number and over its constructor."""
+class Window:
+    """The arguments of a convolution over so many spatial axes; abstract over their number."""
 
     rank: int
+    name: str
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
     dilation_rate: tuple[int, ...]
@@ -101,6 +102,18 @@ class WindowLayer(KernelLayer):
         paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
         take_positions(self, (kernel_size, strides, padding, data_format, dilation_rate), self.rank, paddings)
 
+    def window_config(self) -> dict[str, Any]:
+        """The arguments of `take_window`, for the configuration."""
+        return {
+            "filters": self.filters,
+            **position_config(self),
+            "groups": self.groups,
+        }
+
+
+class WindowLayer(Window, KernelLayer):
+    """A convolution with a kernel; abstract over the number of spatial axes and over its constructor."""
+
     def convolution(self, norm: FoldedNorm | None = None) -> Declaration:
         """The declaration, with a norm folded in."""
         operation = Convolution(
@@ -116,11 +129,3 @@ class WindowLayer(KernelLayer):
             norm,
         )
         return laid_out(operation, self.data_format)
-
-    def window_config(self) -> dict[str, Any]:
-        """The arguments of `take_window`, for the configuration."""
-        return {
-            "filters": self.filters,
-            **position_config(self),
-            "groups": self.groups,
-        }

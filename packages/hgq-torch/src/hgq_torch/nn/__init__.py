@@ -26,6 +26,7 @@ from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
+from hgq_torch.nn._table_conv import QConvT1d, QConvT2d
 from hgq_torch.nn._transposed import QConvTranspose1d, QConvTranspose2d, QConvTranspose3d
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "QConv2dBatchNorm",
     "QConv3d",
     "QConv3dBatchNorm",
+    "QConvT1d",
+    "QConvT2d",
     "QConvTranspose1d",
     "QConvTranspose2d",
     "QConvTranspose3d",

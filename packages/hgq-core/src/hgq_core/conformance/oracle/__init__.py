@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from hgq_core.conformance.backend import Layer
+from hgq_core.conformance.backend import AT_EDGES, Layer
 from hgq_core.conformance.oracle import (
     attention,
     convolutions,
@@ -53,15 +53,13 @@ _FAMILIES: dict[str, ModuleType] = {
     **{f"transposed{rank}d": convolutions for rank in (1, 2, 3)},
     "table_dense": table,
     "table_einsum": table,
+    **dict.fromkeys(("table_dense", "table_einsum", "table_conv1d", "table_conv2d"), table),
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),
     **dict.fromkeys(("sum", "mean_pow2"), reduce),
     **dict.fromkeys(("simple_rnn", "gru", "lstm"), recurrent),
 }
-
-_AT_EDGES = ("table_dense", "table_einsum", "simple_rnn", "gru", "lstm")
-"""Kinds that quantize their input themselves."""
 
 
 def forward(layers: Sequence[Layer], inputs: Sequence[Array]) -> Array:
@@ -75,7 +73,7 @@ def _applied(layer: Layer, operands: list[Array]) -> Array:
         return operands[0].reshape(len(operands[0]), -1)
     if layer.kind == "nested":
         return forward(layer.options["parts"], operands)
-    if layer.kind not in _AT_EDGES:
+    if layer.kind not in AT_EDGES:
         operands = [quantized(layer, "iq", x) for x in operands]
     y = _FAMILIES[layer.kind].values(layer, operands)
     if layer.options.get("activation") == "relu" and layer.kind not in ("simple_rnn", "gru", "lstm"):
