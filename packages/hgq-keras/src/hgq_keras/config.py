@@ -12,7 +12,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.modes import Overflow
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
-from hgq_core.presets import HARD_SIGMOID_AFFINE, hard_sigmoid, hard_tanh
+from hgq_core.presets import HARD_SIGMOID_AFFINE, beside, hard_sigmoid, hard_tanh
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
 from hgq_keras._checks import check_axes, check_start, start_inside
@@ -217,7 +217,7 @@ def HardTanhConfig(  # noqa: N802 (called as the class of that name, which users
     >>> HardTanhConfig(f0=4)["i0"]
     0
     """
-    return QuantizerConfig(q_type, place, **_with(hard_tanh(symmetric=symmetric), parameters, "HardTanhConfig"))
+    return QuantizerConfig(q_type, place, **beside(hard_tanh(symmetric=symmetric), parameters, "HardTanhConfig"))
 
 
 def HardSigmoidConfig(  # noqa: N802 (called as the class of that name, which users know)
@@ -237,12 +237,4 @@ def HardSigmoidConfig(  # noqa: N802 (called as the class of that name, which us
     (0.25, 0.5)
     """
     fixed = hard_sigmoid() | {"affine": HARD_SIGMOID_AFFINE}
-    return QuantizerConfig(q_type, place, **_with(fixed, parameters, "HardSigmoidConfig"))
-
-
-def _with(fixed: dict[str, Any], parameters: dict[str, Any], name: str) -> dict[str, Any]:
-    """Both together; raises ConfigError for a parameter that is fixed."""
-    if taken := sorted(set(fixed) & set(parameters)):
-        message = f"{name}: received {', '.join(taken)}, which it fixes; leave them out, or use QuantizerConfig"
-        raise ConfigError(message)
-    return fixed | parameters
+    return QuantizerConfig(q_type, place, **beside(fixed, parameters, "HardSigmoidConfig"))

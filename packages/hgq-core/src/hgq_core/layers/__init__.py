@@ -1,6 +1,16 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
-from hgq_core.layers.activation import Activation
+from hgq_core.layers.activation import (
+    NAMED,
+    WITHOUT_NODES,
+    Activation,
+    Exact,
+    Rectifier,
+    limits,
+    rectifier,
+    unfit,
+    written,
+)
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -39,6 +49,8 @@ from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.tracing import Trace, Traceable, trace
 
 __all__ = [
+    "NAMED",
+    "WITHOUT_NODES",
     "Activation",
     "Average",
     "BatchNormDense",
@@ -54,6 +66,7 @@ __all__ = [
     "EdgeNetwork",
     "EinsumDense",
     "Emit",
+    "Exact",
     "Exponential",
     "Exported",
     "ExportedSlots",
@@ -75,6 +88,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "Rectifier",
     "Recurrent",
     "SequenceProjection",
     "ShapedEinsum",
@@ -102,10 +116,14 @@ __all__ = [
     "fused_inputs",
     "inner_axis",
     "input_slots",
+    "limits",
     "output_bits",
     "parallel_share",
+    "rectifier",
     "softmax_table",
     "trace",
+    "unfit",
     "unless_asked",
     "weight_of",
+    "written",
 ]

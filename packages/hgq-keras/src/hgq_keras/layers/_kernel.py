@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.graph.ops import Clip, Relu
-from hgq_core.layers import Activation, FrameworkFunction, check_factor, weight_of
+from hgq_core.layers import NAMED, Activation, FrameworkFunction, check_factor, rectifier, unfit, weight_of
 from hgq_keras._computed import computed
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
@@ -19,27 +18,41 @@ if TYPE_CHECKING:
 
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["KernelLayer", "declared_activation"]
+__all__ = ["KernelLayer", "declared_activation", "rectifier_numbers"]
 
 
 def declared_activation(function: Any) -> Activation:
-    """An activation of Keras as a declaration has it; one without hardware trains only."""
-    if function is None or function is keras.activations.linear:
+    """An activation of Keras as a declaration has it: exact where it can be; one without hardware trains only.
+
+    Args:
+        function: of `keras.activations` or `keras.ops`, a layer such as `keras.layers.LeakyReLU`, or another function.
+    """
+    if function is None:
         return None
-    if function is keras.activations.relu:
-        return Relu()
-    if function is keras.activations.relu6:
-        return Clip(0.0, 6.0)
-    if function is keras.activations.hard_tanh:
-        return Clip(-1.0, 1.0)
+    if type(function) is keras.layers.Activation:
+        return declared_activation(function.activation)
+    if type(function) in (keras.layers.ReLU, keras.layers.LeakyReLU):
+        numbers = rectifier_numbers(function)
+        return FrameworkFunction(function) if unfit(*numbers) else rectifier(*numbers)
+    name = getattr(function, "__name__", "")
+    if name in NAMED and any(getattr(room, name, None) is function for room in (keras.activations, keras.ops)):
+        return NAMED[name]
     return FrameworkFunction(function)
+
+
+def rectifier_numbers(layer: Any) -> tuple[float, float | None, float]:
+    """Slope, limit and threshold of a ReLU or LeakyReLU of Keras."""
+    slope = float(layer.negative_slope or 0.0)
+    limit, threshold = getattr(layer, "max_value", None), getattr(layer, "threshold", 0.0)
+    return slope, None if limit is None else float(limit), float(threshold or 0.0)
 
 
 class KernelLayer(QLayer):
     """``y = activation(op(iq(x), kq(kernel)) + bq(bias))``; abstract over what it declares.
 
     Args:
-        activation: name or function; ``relu`` and linear have hardware, others need `QUnaryFunctionLUT`.
+        activation: name, function or layer. ``relu, relu6, hard_tanh``, `keras.layers.ReLU` and
+            `keras.layers.LeakyReLU` have hardware, others need `QUnaryFunctionLUT`.
         use_bias: add a bias.
         kernel: initializer, regularizer and constraint of the kernel, as Keras takes them.
         bias: those of the bias.
