@@ -128,6 +128,17 @@ class QuantizerConfig(Mapping[str, Any]):
             self.q_type, self.place, self.scaler, self.affine, self.qnoise_factor, **kept, **parameters
         )
 
+    def get_quantizer(self) -> Any:
+        """A `Quantizer` of these widths and modes alone, without scaler, affine map and noise; it is not built yet.
+
+        >>> from hgq_keras import QuantizerConfig
+        >>> QuantizerConfig("kif", "datalane", affine=(2.0, 0.0)).get_quantizer().affine is None
+        True
+        """
+        # The layer takes a configuration and so is imported after it; the registry of Keras joins the two.
+        layer = keras.saving.get_registered_object("hgq_keras>Quantizer")
+        return layer(QuantizerConfig(self.q_type, self.place, **_without_empty_axes(self._parameters)))
+
     def get_config(self) -> dict[str, Any]:
         """Everything needed to build it again, independent of the scope."""
         serialize = keras.saving.serialize_keras_object
@@ -161,6 +172,12 @@ class QuantizerConfig(Mapping[str, Any]):
                 parameters.setdefault(name, None)
         affine = config.pop("affine")
         return cls(affine=None if affine is None else tuple(affine), **config, **parameters)
+
+
+def _without_empty_axes(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters without the kind of axes that is None: only one of both is given."""
+    axes = ("homogeneous_axis", "heterogeneous_axis")
+    return {name: value for name, value in parameters.items() if name not in axes or value is not None}
 
 
 def _python(value: Any) -> Any:

@@ -23,9 +23,10 @@ def HardTanhConfig(  # noqa: N802 (called as in hgq-keras)
     Raises:
         ConfigError: a parameter that is fixed here.
 
+    >>> import torch
     >>> from hgq_torch import Quantizer
-    >>> Quantizer(**HardTanhConfig(f0=2))(torch.tensor([-3.0, 0.5, 3.0]))
-    tensor([-1.0000,  0.5000,  0.7500], grad_fn=<FixedPointFunctionBackward>)
+    >>> Quantizer(**HardTanhConfig(f0=2))(torch.tensor([-3.0, 0.5, 3.0])).tolist()
+    [-1.0, 0.5, 0.75]
     """
     fixed = beside(hard_tanh(symmetric=symmetric), parameters, "HardTanhConfig")
     return {"spec": q_type, "place": place, **fixed}

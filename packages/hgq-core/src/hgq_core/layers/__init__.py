@@ -19,7 +19,7 @@ from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.fuse import Fuse, check_fused, fused_inputs
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
-from hgq_core.layers.instances import check_factor, parallel_share
+from hgq_core.layers.instances import check_factor, instances_in, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layer_norm import LayerNormalization
 from hgq_core.layers.layout import ChannelsFirst
@@ -116,6 +116,7 @@ __all__ = [
     "fused_inputs",
     "inner_axis",
     "input_slots",
+    "instances_in",
     "limits",
     "output_bits",
     "parallel_share",

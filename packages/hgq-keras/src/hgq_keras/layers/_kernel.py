@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.layers import NAMED, Activation, FrameworkFunction, check_factor, rectifier, unfit, weight_of
+from hgq_core.layers import (
+    NAMED,
+    Activation,
+    FrameworkFunction,
+    check_factor,
+    instances_in,
+    rectifier,
+    unfit,
+    weight_of,
+)
 from hgq_keras._computed import computed
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
@@ -90,6 +99,12 @@ class KernelLayer(QLayer):
         self.kq = self.make_quantizer(self._kq_conf, "kq")
         self.bq = self.make_quantizer(self._bq_conf, "bq") if self.use_bias else None
         self.bias = None
+
+    @property
+    @computed
+    def n_parallel(self) -> int:
+        """How many instances there are for all rows or positions; ``parallelization_factor`` of them are built."""
+        return instances_in(self.program)
 
     @property
     @computed
