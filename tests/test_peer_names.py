@@ -27,12 +27,8 @@ _QKERAS = "a package of this name would hide the real QKeras, and that of HGQ2 c
 REASONS = {
     "hgq.quantizer.internal.BitwidthMapperBase": _WIDTHS,
     "hgq.quantizer.internal.DefaultBitwidthMapper": _WIDTHS,
-    "hgq.quantizer.internal.DummyQuantizer": _QUANTIZER,
     "hgq.quantizer.internal.TrainableQuantizerBase": _QUANTIZER,
     "hgq.quantizer.internal.FixedPointQuantizerBase": _QUANTIZER,
-    "hgq.quantizer.internal.FixedPointQuantizerKBI": _QUANTIZER,
-    "hgq.quantizer.internal.FixedPointQuantizerKIF": _QUANTIZER,
-    "hgq.quantizer.internal.FloatPointQuantizer": _QUANTIZER,
     "hgq.quantizer.internal.numbers": _INTERNAL,
     "hgq.quantizer.config.KBIConfig": _TYPED,
     "hgq.quantizer.config.KIFConfig": _TYPED,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.numbers import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -307,6 +308,5 @@ def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:
     counts = np.ones(())
     for covered in pool.counts(spatial):
         counts = np.multiply.outer(counts, np.asarray(covered, dtype=np.float64))
-    mantissa, exponent = np.frexp(1.0 / counts)
-    scale: NDArray[np.float64] = np.ldexp(np.rint(mantissa * 2.0**12), exponent - 12)
+    scale: NDArray[np.float64] = short(1.0 / counts)
     return scale[..., None]

@@ -181,6 +181,9 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     """The Keras layer that the suite's words describe, not built yet."""
     if layer.kind == "flatten":
         return keras.layers.Flatten(name=name)
+    if layer.kind == "activation":
+        form = layer.options["function"]
+        return keras.layers.Activation(form, name=name) if isinstance(form, str) else _rectifier(form, name=name)
     if layer.kind == "nested":
         return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
     options = dict(layer.options)
@@ -188,6 +191,8 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         _RENAMED.get((layer.kind, option), option): _with_batch(value) if option in _AXES else value
         for option, value in options.items()
     }
+    if not isinstance(form := options.get("activation"), str | None):
+        options["activation"] = _rectifier(form)
     if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
@@ -212,6 +217,14 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind in _WITHOUT_IQ:
         enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)
+
+
+def _rectifier(numbers: Mapping[str, float], **given: Any) -> keras.Layer:
+    """The layer of Keras with the numbers of the suite."""
+    if numbers.keys() == {"slope"}:
+        return keras.layers.LeakyReLU(numbers["slope"], **given)
+    slope, threshold = numbers.get("slope", 0.0), numbers.get("threshold", 0.0)
+    return keras.layers.ReLU(numbers.get("limit"), slope, threshold, **given)
 
 
 def _with_batch(axes: Any) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hgq_core.conformance.backend import AT_EDGES
 from hgq_core.errors import UnsupportedError
-from hgq_core.layers import attribute_of
+from hgq_core.layers import attribute_of, rectifier
 from hgq_core.spec import Dummy
 from hgq_torch import _testing_convolutions as convolutions
 from hgq_torch import nn as quantized
@@ -194,13 +194,28 @@ class SuiteLayer(nn.Module):
             raise UnsupportedError(message)
         given = {attribute_of(slot): _turned_spec(spec, self.axes_of(slot)) for slot, spec in layer.quantizers.items()}
         enabled = {"enable_iq": "iq" in given, "enable_oq": "oq" in given}
-        return make(layer, shape, {} if layer.kind in ("flatten", "nested") else given | enabled)
+        return make(layer, shape, {} if layer.kind in ("flatten", "nested", "activation") else given | enabled)
 
 
 def _several(layer: Layer, *names: str) -> dict[str, Any]:
     """Options of the suite that PyTorch has too."""
     known = {"strides": "stride", "dilation_rate": "dilation", "pool_size": "kernel_size"}
-    return {known.get(name, name): layer.options[name] for name in names if name in layer.options}
+    given = {known.get(name, name): layer.options[name] for name in names if name in layer.options}
+    if "activation" in given:
+        given["activation"] = _activation(given["activation"])
+    return given
+
+
+def _activation(form: Any) -> Any:
+    """A module of PyTorch where it has one, else the core's words."""
+    modules = {"relu6": nn.ReLU6, "hard_tanh": nn.Hardtanh, "linear": nn.Identity}
+    if isinstance(form, str):
+        return modules[form]() if form in modules else form
+    if form.keys() == {"slope"}:
+        return nn.LeakyReLU(form["slope"])
+    if form.keys() == {"limit"}:
+        return nn.Hardtanh(0.0, form["limit"])
+    return nn.Threshold(form["threshold"], 0.0) if form.keys() == {"threshold"} else rectifier(**form)
 
 
 def _dense(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
@@ -375,6 +390,11 @@ def _flatten(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  #
     return nn.Flatten()
 
 
+def _plain(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    made: nn.Module = _activation(layer.options["function"])
+    return made
+
+
 def _nested(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
     parts = []
     for part in layer.options["parts"]:
@@ -414,6 +434,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     **dict.fromkeys(_RECURRENT, _recurrent),
     "flatten": _flatten,
+    "activation": _plain,
     "nested": _nested,
     **convolutions.MAKERS,
 }

@@ -45,7 +45,7 @@ def declaration_of(layer: Layer) -> Declaration:
 
 
 def _common(layer: Layer) -> dict[str, Any]:
-    activation = Relu() if layer.options.get("activation") == "relu" else None
+    activation = families.activation_of(layer.options.get("activation"))
     return {"activation": activation, "parallelization_factor": layer.options.get("parallelization_factor", -1)}
 
 

@@ -1,6 +1,16 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
-from hgq_core.layers.activation import Activation
+from hgq_core.layers.activation import (
+    NAMED,
+    WITHOUT_NODES,
+    Activation,
+    Exact,
+    Rectifier,
+    limits,
+    rectifier,
+    unfit,
+    written,
+)
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
@@ -10,7 +20,7 @@ from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.fuse import Fuse, check_fused, fused_inputs
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
-from hgq_core.layers.instances import check_factor, parallel_share
+from hgq_core.layers.instances import check_factor, instances_in, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layer_norm import LayerNormalization
 from hgq_core.layers.layout import ChannelsFirst
@@ -42,6 +52,8 @@ from hgq_core.layers.tracing import Trace, Traceable, trace
 from hgq_core.layers.transposed import TransposedConvolution
 
 __all__ = [
+    "NAMED",
+    "WITHOUT_NODES",
     "Activation",
     "Average",
     "BatchNormDense",
@@ -59,6 +71,7 @@ __all__ = [
     "EdgeNetwork",
     "EinsumDense",
     "Emit",
+    "Exact",
     "Exponential",
     "Exported",
     "ExportedSlots",
@@ -81,6 +94,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "Rectifier",
     "Recurrent",
     "SeparableConvolution",
     "SequenceProjection",
@@ -111,10 +125,15 @@ __all__ = [
     "fused_inputs",
     "inner_axis",
     "input_slots",
+    "instances_in",
+    "limits",
     "output_bits",
     "parallel_share",
+    "rectifier",
     "softmax_table",
     "trace",
+    "unfit",
     "unless_asked",
     "weight_of",
+    "written",
 ]

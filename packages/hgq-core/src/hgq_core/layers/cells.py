@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from hgq_core.graph.ops import Add, Concatenate, Multiply, Negate, Slice
+from hgq_core.layers.activation import activated
 from hgq_core.linear import Contract
 from hgq_core.presets import HARD_SIGMOID_AFFINE, hard_sigmoid, hard_tanh
 
@@ -107,7 +108,7 @@ def squashed(t: Trace, slot: str, y: Value, activation: Activation, preset: dict
         return y
     if hasattr(activation, "function"):
         return t.table(f"{slot}_oq", activation, y)
-    return t.op(activation, y, share=0.0)
+    return activated(t, y, activation)
 
 
 def sigmoid() -> dict[str, Any]:

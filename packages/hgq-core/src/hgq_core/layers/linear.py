@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
 from hgq_core.errors import ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.layers.activation import Activation, activated
-from hgq_core.layers.instances import parallel_share
+from hgq_core.layers.instances import instances_of, parallel_share
 from hgq_core.layers.window import Pads, window_operation
 from hgq_core.linear import Contract, Convolve
 
@@ -45,9 +44,7 @@ class EinsumDense:
     def __call__(self, t: Trace, x: Value) -> Value:
         operation = Contract(self.equation)
         operation.check_batch(constant=(False, True))
-        data, kernel, output = operation.terms
-        sizes = dict(zip(data[1:], t.shape(x), strict=False))
-        instances = prod(sizes[letter] for letter in sizes if letter in output and letter not in kernel)
+        instances = instances_of(operation, t.shape(x), self.kernel)
         part = t.part(share=parallel_share(self.parallelization_factor, instances))
         return activated(t, _affine(part, operation, x, self.kernel, self.bias, self.norm), self.activation)
 
@@ -136,7 +133,7 @@ class Convolution:
             shape, self.kernel_size, self.strides, self.padding, self.dilation, lambda _: self.groups
         )
         kernel = (*self.kernel_size, shape[-1] // self.groups, self.filters)
-        positions = prod(int(n or 1) for n in operation.shape((None, *shape), kernel)[1:-1])
+        positions = instances_of(operation, shape, kernel)
         part = t.part(share=parallel_share(self.parallelization_factor, positions))
         bias = (self.filters,) if self.use_bias or self.norm is not None else None
         return activated(t, _affine(part, operation, x, kernel, bias, self.norm), self.activation)

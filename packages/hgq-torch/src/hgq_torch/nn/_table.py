@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QEinsumDenseT", "QLinearT"]
 
@@ -34,7 +35,7 @@ class QLinearT(Tables):
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
         bias: whether there is a bias.
-        activation: None or ``"relu"``, behind the sum.
+        activation: behind the sum: a name, function or module that needs no table, as of `QLinear`.
         hidden_layers: of the network of an edge.
         hidden_units: of each hidden layer.
         function: of a hidden layer, element by element; None: linear.
@@ -69,7 +70,7 @@ class QLinearT(Tables):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         hidden_layers: int = 1,
         hidden_units: int = 8,
@@ -125,7 +126,7 @@ class QEinsumDenseT(Tables):
         equation: see `QEinsumDense`, as the next ones.
         output_shape: sizes of the output's axes.
         bias_axes: letters of the output along which the bias varies; None: no bias.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         input_shape: shape of the input without the batch axis.
         hidden_layers: see `QLinearT`, as the next ones.
         hidden_units: of each hidden layer.
@@ -159,7 +160,7 @@ class QEinsumDenseT(Tables):
         equation: str,
         output_shape: Sequence[int | None] | int,
         bias_axes: str | None = None,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         input_shape: Sequence[int],
         hidden_layers: int = 1,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hgq_core.conformance.families import (
+    activation,
     attention,
     convolutions,
     fused_norm,
@@ -19,6 +20,7 @@ from hgq_core.conformance.families import (
     table,
     windows,
 )
+from hgq_core.conformance.families.activation import activation_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from hgq_core.conformance.drawn import LayerCase
     from hgq_core.layers import Declaration
 
-__all__ = ["CASES", "KINDS"]
+__all__ = ["CASES", "KINDS", "activation_of"]
 
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
+    **activation.CASES,
     **attention.CASES,
     **fused_norm.CASES,
     **layer_norm.CASES,
@@ -41,6 +44,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
+    **activation.KINDS,
     **attention.KINDS,
     **fused_norm.KINDS,
     **layer_norm.KINDS,

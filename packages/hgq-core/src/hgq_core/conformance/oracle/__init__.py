@@ -11,6 +11,7 @@ import numpy as np
 
 from hgq_core.conformance.backend import AT_EDGES, Layer
 from hgq_core.conformance.oracle import (
+    activation,
     attention,
     convolutions,
     fused_norm,
@@ -44,6 +45,7 @@ _FAMILIES: dict[str, ModuleType] = {
     "attention": attention,
     "linformer": attention,
     "conv3d": linear,
+    "activation": activation,
     "layer_norm": layer_norm,
     "rms_norm": layer_norm,
     **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
@@ -76,8 +78,8 @@ def _applied(layer: Layer, operands: list[Array]) -> Array:
     if layer.kind not in AT_EDGES:
         operands = [quantized(layer, "iq", x) for x in operands]
     y = _FAMILIES[layer.kind].values(layer, operands)
-    if layer.options.get("activation") == "relu" and layer.kind not in ("simple_rnn", "gru", "lstm"):
-        y = np.vectorize(lambda v: max(v, Fraction(0)), otypes=[object])(y)
+    if layer.kind not in ("simple_rnn", "gru", "lstm"):
+        y = activation.applied(layer.options.get("activation"), y)
     return quantized(layer, "oq", y)
 
 
