@@ -6,6 +6,7 @@ from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
+from hgq_core.layers.fixed_table import FixedTable, between_entries
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.fuse import Fuse, check_fused, fused_inputs
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
@@ -18,6 +19,7 @@ from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
 from hgq_core.layers.norm import BatchNormalization
+from hgq_core.layers.of_graph import GraphLayer, of_graph
 from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Value
 from hgq_core.layers.readings import (
@@ -31,6 +33,7 @@ from hgq_core.layers.readings import (
     output_bits,
     weight_of,
 )
+from hgq_core.layers.recorded import Recorded
 from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
@@ -57,11 +60,13 @@ __all__ = [
     "Exponential",
     "Exported",
     "ExportedSlots",
+    "FixedTable",
     "FoldedNorm",
     "FrameworkFunction",
     "Fuse",
     "GRUCell",
     "GlobalPooling",
+    "GraphLayer",
     "Joined",
     "LSTMCell",
     "LayerNormalization",
@@ -75,6 +80,7 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "Recorded",
     "Recurrent",
     "SequenceProjection",
     "ShapedEinsum",
@@ -94,6 +100,7 @@ __all__ = [
     "WeightSlots",
     "append_quantizer",
     "attribute_of",
+    "between_entries",
     "check_equation",
     "check_factor",
     "check_fused",
@@ -102,6 +109,7 @@ __all__ = [
     "fused_inputs",
     "inner_axis",
     "input_slots",
+    "of_graph",
     "output_bits",
     "parallel_share",
     "softmax_table",

@@ -73,10 +73,10 @@ class WeightSlot:
 def attribute_of(slot: str) -> str:
     """The attribute of a layer that holds what belongs to a slot, in every front end.
 
-    >>> attribute_of("exp/iq")
-    'exp_iq'
+    >>> attribute_of("exp/iq"), attribute_of("encoder.0/kernel")
+    ('exp_iq', 'encoder_0_kernel')
     """
-    return slot.replace("/", "_")
+    return slot.replace("/", "_").replace(".", "_")
 
 
 # --- steps ---
