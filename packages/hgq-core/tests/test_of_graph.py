@@ -178,13 +178,13 @@ def test_an_input_may_be_an_output():
 # --- what is refused ---
 
 
-def table(source, bits=1):
+def table(source, bits=1, most=1):
     """A graph with a table behind an operation."""
     builder = GraphBuilder()
     x = builder.add(op.Quantize(Formats.of(0, 1, 0), "RND", "WRAP"), builder.add(op.Input((1,))), name="q")
     x = builder.add(source, x, name="moved") if source else x
     ones = np.ones((1,), np.int64)
-    lookup = op.Lookup(Formats.of(0 * ones, ones, 0 * ones), (np.array([0, 1]),), 0, 0 * ones, bits and bits * ones)
+    lookup = op.Lookup(Formats.of(0 * ones, ones, 0 * ones), (np.array([0, most]),), 0, 0 * ones, bits and bits * ones)
     return builder.build([builder.add(lookup, x, name="table")])
 
 
@@ -225,6 +225,11 @@ REFUSED = {
     "table of a sum": (table(op.Negate()), UnsupportedError, "table 'table' reads 'moved', a Negate.*insert a Quant"),
     "table without bits": (table(None, bits=None), UnsupportedError, "table 'table' counts no bits.*give its Lookup"),
     "narrow table": (table(None, bits=0), UnsupportedError, "table 'table' has numbers of more bits than it counts"),
+    "wide table": (
+        table(None, 30, 2**30 - 1),
+        UnsupportedError,
+        "table 'table' has entries of 30 bits.*24 bits; quant",
+    ),
     "loops": (loop_in_a_loop(), UnsupportedError, "node 'scan' is a loop in the body of the loop 'scan'.*unroll"),
 }
 

@@ -12,6 +12,7 @@ from hgq_core.graph.announce import warn_if_inexact
 from hgq_core.graph.ops import Quantize
 from hgq_core.graph.real import acts_on_real, real_tensors
 from hgq_core.layers import FixedTable, attribute_of, between_entries, of_graph
+from hgq_torch._inputs import input_names
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class GraphModule(QModule):
     def title(self) -> str:
         """The module in messages."""
         return "from_graph"
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, by which they may be given."""
+        return tuple(input_names(self._layer))
 
     def declaration(self) -> Declaration:
         """The graph."""
@@ -170,7 +176,7 @@ def _(x: Tensor, table: FixedTable) -> Tensor:
     options: Any = {"device": x.device, "dtype": x.dtype}
     last, lowest, scale = (torch.from_numpy(part).to(**options) for part in (table.last, table.lowest, table.scale))
     entries = torch.from_numpy(table.entries).to(**options)
-    place = torch.minimum((x * scale - lowest).clamp(min=0.0), last)
+    place = (x * scale - lowest).clamp(min=0.0).clamp(max=last)
     # What a training that diverges computes is no place of a table.
     below = torch.minimum(place.detach().nan_to_num(0.0).floor(), (last - 1.0).clamp(min=0.0))
     number = start + below.long()

@@ -23,6 +23,8 @@ __all__ = ["Recorded", "of_constant", "of_formats", "of_quantize", "of_table"]
 
 _DATA_AXES: dict[str, Any] = {"homogeneous_axis": (0,), "heterogeneous_axis": None}
 """A width of its own for every element of data."""
+_FLOAT32 = 24
+"""Significant bits of the numbers of trained tables."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,13 +138,19 @@ def of_table(name: str, lookup: Lookup) -> Recorded:
     """A quantizer of which every number is one that a Lookup gives, and which counts the bits that it has.
 
     Raises:
-        UnsupportedError: an entry that is no number of so few bits.
+        UnsupportedError: an entry that is no number of so few bits, or no number of float32.
     """
     low, high = (np.array([edge(t) for t in lookup.tables], dtype=np.int64) for edge in (np.min, np.max))
     used = np.array([np.bitwise_or.reduce(np.abs(table)) for table in lookup.tables], dtype=np.int64)
     one = _Numbers.of(low, high, used, np.full(used.shape, lookup.fraction))
     index = lookup.index[None]
     numbers = _Numbers(one.low[index], one.high[index], one.fraction[index])
+    if np.any(numbers.symmetric > _FLOAT32):
+        message = (
+            f"table {name!r} has entries of {int(numbers.symmetric.max())} bits, and tables of layers hold numbers of "
+            f"float32, {_FLOAT32} bits; quantize its output to fewer bits before training it further"
+        )
+        raise UnsupportedError(message)
     counted = np.broadcast_to(np.asarray(lookup.bits), lookup.index.shape)[None]
     return _kbi(f"table {name!r}", numbers, counted, "table", with_sign=lookup.table_idxs is not None)
 

@@ -161,7 +161,8 @@ class Table:
 
     Attributes:
         slot: of the quantizer of its output.
-        function: element by element.
+        function: element by element; with an attribute ``each`` that is true, elements have functions of their own
+            without weights too.
         table_idxs: those of `hgq_core.graph.ops.Lookup`.
     """
 

@@ -169,7 +169,14 @@ class Trace:
         return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
 
     def surrogate(self, operation: Operation, function: Callable[..., Any], *args: Value, share: float = 0.0) -> Value:
-        """An operation of the Graph with the derivative of ``function(ops, *args)`` in training."""
+        """An operation of the Graph with the derivative of ``function(ops, *args)`` in training.
+
+        Args:
+            operation: exact; its own derivative is 0.
+            function: a smooth one of the same operands.
+            *args: the operands.
+            share: part of its EBOPs that counts.
+        """
         args = self._aligned(args)
         shape, _ = self._result(operation, args)
         return self._add(Surrogate(operation, function), args, shape, constant=False, share=share)
