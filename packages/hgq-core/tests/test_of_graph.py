@@ -158,6 +158,21 @@ def test_limits_of_widths_hold_what_is_recorded():
     assert recorded.widths["i"].tolist() == [[-40, 2]]
 
 
+def test_widths_that_are_equal_along_an_axis_may_be_one():
+    builder = GraphBuilder()
+    formats = Formats.of(1, [[1, 2], [1, 2], [1, 2]], 3)
+    x = builder.add(op.Quantize(formats, "RND", "WRAP"), builder.add(op.Input((3, 2))), name="q")
+    graph = builder.build([x])
+    each, shared = (of_graph(graph, share_equal=share).quantizers["q"] for share in (False, True))
+    assert each.spec.homogeneous_axis == (0,)
+    assert shared.spec.homogeneous_axis == (0, 1)
+    assert each.widths["i"].tolist() == [[[1, 2], [1, 2], [1, 2]]]
+    assert shared.widths["i"].tolist() == [[[1, 2]]]
+    data = np.random.default_rng(0).normal(size=(20, 3, 2))
+    module = OnNumpy(of_graph(graph, share_equal=True))
+    np.testing.assert_array_equal(module.forward([data], Mode.INFER), run(graph, data))
+
+
 def test_formats_of_an_input_are_not_trained():
     builder = GraphBuilder()
     x = builder.add(op.Input((2,), FORMATS), name="x")

@@ -73,6 +73,37 @@ def test_it_computes_and_costs_what_the_graph_does(graph_of, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_shared_widths_change_nothing_at_first(graph_of, name):
+    graph, inputs = graph_of(name), [x.astype("float32") for x in case(name).inputs]
+    module = hgq_torch.from_graph(graph, share_equal=True)
+    np.testing.assert_array_equal(computed(module, *inputs), run(graph, *inputs))
+    assert hgq_torch.ebops(module) == ebops(graph)
+
+
+def test_shared_widths_keep_a_set_a_set():
+    """After training, an order of positions is no matter; with widths for each position it is."""
+    x = torch.randn(64, 6, 4)
+    model = nn.Sequential(
+        qnn.QLinear(4, 3, iq={"homogeneous_axis": (0, 1)}, input_shape=(6, 4)),
+        qnn.QSum(1, iq={"homogeneous_axis": (0, 1)}),
+    )
+    hgq_torch.calibrate(model, x)
+    graph = hgq_torch.to_graph(model, x)
+    order = torch.randperm(6)
+    same_sums = []
+    for share_equal in (True, False):
+        module = hgq_torch.from_graph(graph, share_equal=share_equal, beta0=1e-3)
+        optimizer = torch.optim.Adam(hgq_torch.parameter_groups(module), lr=5e-2)
+        for _ in range(20):
+            optimizer.zero_grad()
+            ((module(x) - x.sum(1)[:, :3]).square().mean() + hgq_torch.ebops_loss(module)).backward()
+            optimizer.step()
+        hgq_torch.calibrate(module, x)
+        same_sums.append(np.array_equal(computed(module, x), computed(module, x[:, order])))
+    assert same_sums == [True, False]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_its_graph_is_the_graph(graph_of, name):
     """Node by node, but for the units of tables."""
     graph, inputs = graph_of(name), [x.astype("float32") for x in case(name).inputs]

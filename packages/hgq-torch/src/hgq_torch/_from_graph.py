@@ -31,8 +31,10 @@ class GraphModule(QModule):
 
     shapes_from_arguments: ClassVar[bool] = True
 
-    def __init__(self, graph: Graph, *, beta0: float | None, device: Any, dtype: torch.dtype | None) -> None:
-        self._layer = of_graph(graph, _TAKEN)
+    def __init__(
+        self, graph: Graph, *, share_equal: bool, beta0: float | None, device: Any, dtype: torch.dtype | None
+    ) -> None:
+        self._layer = of_graph(graph, _TAKEN, share_equal=share_equal)
         specs = {slot: recorded.spec for slot, recorded in self._layer.quantizers.items()}
         super().__init__(
             enable_iq=False, enable_oq=False, enable_ebops=False, beta0=beta0, quantizers=specs, device=device,
@@ -109,6 +111,7 @@ _TAKEN = frozenset(
 def from_graph(
     graph: Graph,
     *,
+    share_equal: bool = False,
     beta0: float | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
@@ -119,8 +122,8 @@ def from_graph(
     is ``run(graph, x)`` bit for bit, its EBOPs are those of the graph, and `to_graph` gives the same graph: outputs,
     EBOPs, labels, composites. It trains as every quantized layer does:
 
-    * A Quantize node is a `Quantizer` with the recorded formats, a width for each element. Under WRAP its range follows
-      the data in training.
+    * A Quantize node is a `Quantizer` with the recorded formats, a width for each element (but see ``share_equal``).
+      Under WRAP its range follows the data in training.
     * A constant that counts bits was a weight or a bias. It is a parameter, with a quantizer of that many bits. A graph
       does not say where its binary point was; integer bits are those of the largest number of the tensor, fewer where
       the bits of an element leave no room. What counts no bits stays as it is.
@@ -135,6 +138,9 @@ def from_graph(
 
     Args:
         graph: what is trained further.
+        share_equal: whether data have one width along each axis on which all recorded formats are equal, which then
+            stay equal: for sets and sequences, whose positions shared their widths. A graph does not say what its
+            model shared; without, training gives each position widths of its own.
         beta0: first factor of EBOPs in `ebops_loss`; None: that of the scope.
         device: of parameters and buffers.
         dtype: of parameters and buffers, float32 or float64. A `PrecisionWarning` says where float32 may round.
@@ -157,7 +163,7 @@ def from_graph(
     >>> to_graph(module, x) == graph
     True
     """
-    module = GraphModule(graph, beta0=beta0, device=device, dtype=dtype)
+    module = GraphModule(graph, share_equal=share_equal, beta0=beta0, device=device, dtype=dtype)
     if not _is_without_values(graph):
         warn_if_inexact(graph, bits=_BITS[module.beta.dtype], stacklevel=2)
     return module

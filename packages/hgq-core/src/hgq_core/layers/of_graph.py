@@ -102,7 +102,7 @@ class GraphLayer:
         return t.op(node.op, *args)
 
 
-def of_graph(graph: Graph, taken: Collection[str] = ()) -> GraphLayer:
+def of_graph(graph: Graph, taken: Collection[str] = (), *, share_equal: bool = False) -> GraphLayer:
     """The declaration of a Graph: its nodes as steps, with slots for what can be trained in it.
 
     A Quantize node is a quantizer with the recorded formats, a width for each element. A Constant that counts bits is a
@@ -116,6 +116,7 @@ def of_graph(graph: Graph, taken: Collection[str] = ()) -> GraphLayer:
     Args:
         graph: from layers, of either front end, or from a file.
         taken: attributes that a front end has for something else, which no slot may be called.
+        share_equal: whether data have one width along each axis on which all recorded formats are equal.
 
     Raises:
         ConfigError: something else than a Graph.
@@ -146,7 +147,7 @@ def of_graph(graph: Graph, taken: Collection[str] = ()) -> GraphLayer:
             "or more: export a model that computes something from its data"
         )
         raise GraphError(message)
-    plan = _Plan(set(taken))
+    plan = _Plan(set(taken), share_equal=share_equal)
     plan.add(graph, ())
     return GraphLayer(graph, plan.slots, plan.weights, plan.quantizers, plan.labels)
 
@@ -154,8 +155,8 @@ def of_graph(graph: Graph, taken: Collection[str] = ()) -> GraphLayer:
 class _Plan:
     """Slots for the nodes of a graph, with what they begin with."""
 
-    def __init__(self, taken: set[str]) -> None:
-        self.taken = taken
+    def __init__(self, taken: set[str], *, share_equal: bool) -> None:
+        self.taken, self.share_equal = taken, share_equal
         self.slots: dict[Path, str] = {}
         self.weights: dict[str, NDArray[np.float64]] = {}
         self.quantizers: dict[str, Recorded] = {}
@@ -213,7 +214,8 @@ class _Plan:
         if weight is not None:
             self.weights[_full(node.label, slot)] = weight
             slot = _quantizer_of(slot)
-        self.quantizers[_full(node.label, slot)] = recorded
+        shares = self.share_equal and weight is None
+        self.quantizers[_full(node.label, slot)] = recorded.shared() if shares else recorded
         self.labels[_full(node.label, slot)] = node.label
 
     def _attributes(self, node: Node, slot: str, has_weight: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,18 @@ class Recorded:
     spec: KIF | KBI
     widths: Mapping[str, NDArray[np.float64]]
     place: str
+
+    def shared(self) -> Recorded:
+        """That of data with one width along each axis on which all widths are equal, as of positions of a sequence."""
+        any_width = next(iter(self.widths.values()))
+        equal = [
+            axis
+            for axis in range(1, any_width.ndim)
+            if any_width.size and all(np.all(width == width.take([0], axis)) for width in self.widths.values())
+        ]
+        one = tuple(slice(0, 1) if axis in equal else slice(None) for axis in range(any_width.ndim))
+        widths = {name: width[one] for name, width in self.widths.items()}
+        return Recorded(replace(self.spec, homogeneous_axis=(0, *equal)), widths, self.place)
 
 
 # --- formats that are recorded ---
