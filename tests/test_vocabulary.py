@@ -87,6 +87,7 @@ OWN = {
         "Mode": "of `hgq_core.quantizer`",
         "build": "sizes that a constructor does not know; Keras layers have their own `build`",
         "ebops_loss": "Keras adds it to `model.losses` by itself",
+        "from_graph": "a graph of either front end as a module that trains",
         "nn": "Keras has `layers`",
         "parameter_groups": "to keep weight decay from widths; Keras has `width_variables`",
         "synchronize": "ranges over data-parallel replicas; Keras does it by itself",

@@ -9,6 +9,7 @@ from hgq_torch._calibrate import calibrate, calibrating
 from hgq_torch._dead import dead_layers, uncalibrated, warn_if_dead
 from hgq_torch._ebops import ebops, ebops_by_layer, ebops_loss, set_beta
 from hgq_torch._export import to_graph
+from hgq_torch._from_graph import from_graph
 from hgq_torch._groups import parameter_groups
 from hgq_torch._lazy import build
 from hgq_torch._parallel import synchronize
@@ -31,6 +32,7 @@ __all__ = [
     "ebops",
     "ebops_by_layer",
     "ebops_loss",
+    "from_graph",
     "nn",
     "parameter_groups",
     "set_beta",

@@ -55,7 +55,7 @@ def make(module: QModule, program: Program, shapes: tuple[Shape, ...] | None) ->
         module.made.program, module.made.built_for = program, shapes
         with torch.inference_mode(mode=False):
             module.made.running = prepared(program, module)
-        module.made.pattern = sole_pattern(module.made.running)
+        module.made.pattern = sole_pattern(program, module.made.running)
     if fresh:
         module.made.start.judge(started(module), module.title, made=True)
 

@@ -70,7 +70,9 @@ def _owned(model: nn.Module) -> Iterator[tuple[str, Quantizer, list[Tensor]]]:
     for name, module in model.named_modules():
         if isinstance(module, QModule):
             weights = module.own_weights()
-            owners.update({q: (name, weights) for q in module.own_quantizers().values() if q not in owners})
+            for attribute, q in module.own_quantizers().items():
+                place = ".".join(part for part in (name, module.part_of(attribute)) if part)
+                owners.setdefault(q, (place, weights))
     for name, module in model.named_modules():
         if isinstance(module, Quantizer):
             owner, weights = owners.get(module, (name, []))

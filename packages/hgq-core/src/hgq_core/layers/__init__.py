@@ -17,6 +17,7 @@ from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from hgq_core.layers.depthwise import DepthwiseConvolution, SeparableConvolution
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
+from hgq_core.layers.fixed_table import FixedTable, between_entries
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.fuse import Fuse, check_fused, fused_inputs
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
@@ -29,6 +30,7 @@ from hgq_core.layers.linformer import SequenceProjection
 from hgq_core.layers.lookup import UnaryFunction
 from hgq_core.layers.merge import Average, Contraction, Dot, Joined, Matmul, Merge, check_equation
 from hgq_core.layers.norm import BatchNormalization
+from hgq_core.layers.of_graph import GraphLayer, of_graph
 from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Value
 from hgq_core.layers.readings import (
@@ -43,6 +45,8 @@ from hgq_core.layers.readings import (
     weight_of,
 )
 from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
+from hgq_core.layers.recorded import Recorded
+from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
@@ -75,11 +79,13 @@ __all__ = [
     "Exponential",
     "Exported",
     "ExportedSlots",
+    "FixedTable",
     "FoldedNorm",
     "FrameworkFunction",
     "Fuse",
     "GRUCell",
     "GlobalPooling",
+    "GraphLayer",
     "Joined",
     "LSTMCell",
     "LayerNormalization",
@@ -95,6 +101,7 @@ __all__ = [
     "Reading",
     "Reciprocal",
     "Rectifier",
+    "Recorded",
     "Recurrent",
     "SeparableConvolution",
     "SequenceProjection",
@@ -117,6 +124,7 @@ __all__ = [
     "WeightSlots",
     "append_quantizer",
     "attribute_of",
+    "between_entries",
     "check_equation",
     "check_factor",
     "check_fused",
@@ -127,6 +135,7 @@ __all__ = [
     "input_slots",
     "instances_in",
     "limits",
+    "of_graph",
     "output_bits",
     "parallel_share",
     "rectifier",

@@ -147,10 +147,13 @@ class Emit(Reading):
     def _named(self, name: str) -> str:
         return "/".join(part for part in (self.label, name) if part)
 
+    def _own(self, step: Step) -> str:
+        """The name that a step says for its node; empty if it says none."""
+        return "/".join(part for part in (self._under(step), step.name) if part) if step.name else ""
+
     def _add(self, step: Step, operation: Operation, *args: str, factor: float = 0.0, name: str = "") -> str:
-        return self.builder.add(
-            operation, *args, name=name, label=self._under(step), composite=step.composite, ebops_factor=factor
-        )
+        name, label = self._own(step) or name, self._under(step)
+        return self.builder.add(operation, *args, name=name, label=label, composite=step.composite, ebops_factor=factor)
 
     def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> str:  # noqa: ARG002
         return self._weight(step, kind) if step.constant else self._of_slot(step, kind.slot, args[0])
@@ -166,7 +169,7 @@ class Emit(Reading):
             exported,
             x,
             title=f"quantizer {slot!r} of layer {self.label!r}",
-            name=self._named(slot),
+            name=self._own(step) or self._named(slot),
             label=self._under(step),
         )
         if isinstance(exported.spec, Dummy):
@@ -201,7 +204,7 @@ class Emit(Reading):
             step.shape,
             self.slots.counted(kind.slot) if kind.table_idxs is None else self.slots.counted_with_sign(kind.slot),
             self._under(step),
-            each=len(step.args) > 1,
+            each=len(step.args) > 1 or getattr(kind.function, "each", False),
             table_idxs=kind.table_idxs,
         )
         return self._add(step, lookup, args[0], factor=self.factor * step.share)
@@ -234,7 +237,7 @@ class Emit(Reading):
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:
         if isinstance(kind, Constant):
-            return self._add(step, kind, name=f"{self._under(step)}/{step.name}" if step.name else "")
+            return self._add(step, kind)
         data = [arg for arg, number in zip(args, step.args, strict=True) if not program.steps[number].constant]
         # Neither an input nor a dummy has bits that this layer counts, though the edge may; a bias counts by its own.
         biased = isinstance(kind, Add) and len(data) == 1 and len(args) > 1

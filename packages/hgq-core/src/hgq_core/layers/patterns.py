@@ -52,6 +52,15 @@ def joined(program: Program, kind_of: Callable[[Chain], Any]) -> Program:
     >>> [type(step.kind).__name__ for step in joined(program, lambda chain: chain).steps]
     ['Feed', 'Chain']
     """
+    while True:
+        following = _next(program, kind_of)
+        if following is None:
+            return program
+        program = following
+
+
+def _next(program: Program, kind_of: Callable[[Chain], Any]) -> Program | None:
+    """The program with its first chain as one step; None without any."""
     uses = Counter(argument for step in program.steps for argument in step.args)
     uses.update(program.outputs)
     for number, step in enumerate(program.steps):
@@ -60,8 +69,8 @@ def joined(program: Program, kind_of: Callable[[Chain], Any]) -> Program:
         found = _found(program.steps, number, uses)
         kind = None if found is None else kind_of(found.chain(program.steps))
         if found is not None and kind is not None:
-            return joined(_replaced(program, found, kind), kind_of)
-    return program
+            return _replaced(program, found, kind)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ class WeightSlot:
 def attribute_of(slot: str) -> str:
     """The attribute of a layer that holds what belongs to a slot, in every front end.
 
-    >>> attribute_of("exp/iq")
-    'exp_iq'
+    >>> attribute_of("exp/iq"), attribute_of("encoder.0/kernel")
+    ('exp_iq', 'encoder_0_kernel')
     """
-    return slot.replace("/", "_")
+    return slot.replace("/", "_").replace(".", "_")
 
 
 # --- steps ---
@@ -161,7 +161,8 @@ class Table:
 
     Attributes:
         slot: of the quantizer of its output.
-        function: element by element.
+        function: element by element; with an attribute ``each`` that is true, elements have functions of their own
+            without weights too.
         table_idxs: those of `hgq_core.graph.ops.Lookup`.
     """
 

@@ -64,12 +64,14 @@ class Trace:
         prefix: path of the part that is being declared, such as ``"query/"``; slots begin with it.
         share: see `Step`; that of the part times that of the step.
         composite: see `Step`.
+        name: see `Step`; of a step that says none itself.
     """
 
     record: _Record = field(repr=False)
     prefix: str = ""
     share: float = 1.0
     composite: str = ""
+    name: str = ""
 
     def shape(self, x: Value) -> Shape:
         """Shape of a value, without the batch axis for data."""
@@ -166,11 +168,18 @@ class Trace:
         """A function, ``function(ops, x)``, that keeps the shape and has no node of the Graph."""
         return self._add(Applied(function), (x,), self.shape(x), constant=self.record.steps[x].constant)
 
-    def surrogate(self, operation: Operation, function: Callable[..., Any], *args: Value) -> Value:
-        """An operation of the Graph that costs nothing, with the derivative of ``function(ops, *args)`` in training."""
+    def surrogate(self, operation: Operation, function: Callable[..., Any], *args: Value, share: float = 0.0) -> Value:
+        """An operation of the Graph with the derivative of ``function(ops, *args)`` in training.
+
+        Args:
+            operation: exact; its own derivative is 0.
+            function: a smooth one of the same operands.
+            *args: the operands.
+            share: part of its EBOPs that counts.
+        """
         args = self._aligned(args)
         shape, _ = self._result(operation, args)
-        return self._add(Surrogate(operation, function), args, shape, constant=False, share=0.0)
+        return self._add(Surrogate(operation, function), args, shape, constant=False, share=share)
 
     def dropped(self, rate: float, x: Value, *, rows: int = 0) -> Value:
         """Dropout in training; nothing for a rate of 0, and nothing of it in the Graph.
@@ -254,7 +263,7 @@ class Trace:
         given = [self.shape(state) for state in states]
         record = _Record(quantizers=self.record.quantizers, weights=self.record.weights)
         prefix = f"{self.prefix}{name}/" if name else self.prefix
-        inner = replace(self, record=record, prefix=prefix, share=1.0)
+        inner = replace(self, record=record, prefix=prefix, share=1.0, name="")
         returned = cell(inner, inner.feed(item), *map(inner.feed, given))
         returned = check_cell(name, record.steps, returned, given)
         steps, results, constants = apart(record.steps, returned, self._append, xs)
@@ -273,7 +282,8 @@ class Trace:
         self, kind: StepKind, args: Sequence[int], shape: Shape, *, constant: bool, share: float = 1.0, name: str = ""
     ) -> Value:
         label = self.prefix.rstrip("/")
-        step = Step(kind, tuple(args), shape, constant, share * self.share, label, self.composite, name)
+        share *= self.share
+        step = Step(kind, tuple(args), shape, constant, share, label, self.composite, name or self.name)
         self.record.steps.append(step)
         return Value(len(self.record.steps) - 1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from hgq_core.graph.ops import Contract
+from hgq_core.graph.ops import Add, Contract, Convolve
 from hgq_core.layers import Values, attribute_of
 from hgq_core.layers.patterns import Chain, joined
 from hgq_core.layers.steps import Feed, Quantized, Step
@@ -101,12 +101,19 @@ class FusedValues(Values):
         return kind.step(self.module, args[0])
 
 
-def sole_pattern(program: Program) -> Pattern | None:
-    """The pattern of a program in which nothing else costs EBOPs."""
-    kinds: list[Any] = [step.kind for step in program.steps]
+def sole_pattern(program: Program, running: Program) -> Pattern | None:
+    """The pattern of a program in which nothing else costs EBOPs, and that counts in full.
+
+    Args:
+        program: as it was traced.
+        running: the same, as `fused` has it.
+    """
+    kinds: list[Any] = [step.kind for step in running.steps]
     found = [kind for kind in kinds if isinstance(kind, Pattern)]
     others = [kind for kind in kinds if not isinstance(kind, Pattern | Feed | Quantized)]
-    return found[0] if len(found) == 1 and not others and len(kinds) - len(program.inputs) <= 2 else None
+    in_full = all(step.share == 1.0 for step in program.steps if isinstance(step.kind, Contract | Convolve | Add))
+    alone = len(found) == 1 and not others and len(kinds) - len(running.inputs) <= 2
+    return found[0] if alone and in_full else None
 
 
 def fused(program: Program, module: QModule) -> Program:

@@ -190,7 +190,7 @@ class QModule(nn.Module):
         if self.made.built_for is not None:
             self.made.traced = self.made.program = self._traced(self.made.built_for)
             self.made.running = prepared(self.made.program, self)
-            self.made.pattern = sole_pattern(self.made.running)
+            self.made.pattern = sole_pattern(self.made.program, self.made.running)
 
     def traced_shape(self, *shapes: Shape) -> Shape:
         """Shape of the output for inputs of these shapes; the layer is built for them."""
@@ -298,6 +298,10 @@ class QModule(nn.Module):
     def own_quantizers(self) -> dict[str, Quantizer]:
         """The quantizers of the layer itself, by attribute, without those of layers inside."""
         return {name: child for name, child in self.named_children() if isinstance(child, Quantizer)}
+
+    def part_of(self, quantizer: str) -> str:  # noqa: ARG002 (for a module that stands for several layers)
+        """The layer inside of this one that a quantizer, by its attribute, belongs to; empty for this one itself."""
+        return ""
 
     def own_weights(self) -> list[Tensor]:
         """Parameters and buffers of the layer itself, without those of modules inside and without beta."""
