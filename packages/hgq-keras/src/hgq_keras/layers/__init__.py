@@ -32,6 +32,7 @@ from hgq_keras.layers._merge import (
     QSubtract,
 )
 from hgq_keras.layers._norm import QBatchNormalization
+from hgq_keras.layers._plain_spikes import LIFCell, SpikingNeuralCell
 from hgq_keras.layers._pooling import (
     QAveragePooling1D,
     QAveragePooling2D,
@@ -46,7 +47,7 @@ from hgq_keras.layers._separable import QSeparableConv1D, QSeparableConv2D
 from hgq_keras.layers._simple_rnn import QSimpleRNN, QSimpleRNNCell
 from hgq_keras.layers._snn import QSimpleSNN, QSimpleSNNCell
 from hgq_keras.layers._softmax import QSoftmax
-from hgq_keras.layers._spikes import ATan
+from hgq_keras.layers._spikes import ATan, atan
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
 from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
@@ -56,6 +57,7 @@ __all__ = [
     "QLIF",
     "QLSTM",
     "ATan",
+    "LIFCell",
     "QAdd",
     "QAffinedUnaryFunctionLUT",
     "QAveragePooling1D",
@@ -117,5 +119,7 @@ __all__ = [
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
+    "SpikingNeuralCell",
+    "atan",
     "quantized_layers",
 ]
