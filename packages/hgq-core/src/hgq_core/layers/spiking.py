@@ -126,17 +126,13 @@ class SpikingCell:
         if self.reset_mechanism == "none":
             return integrated
         fired = self._fired(t, before, level, smooth=not self.detach_reset, share=0.0)
-        subtracts = self.reset_mechanism == "subtract"
+        if self.reset_mechanism == "subtract":
+            lower = t.op(Subtract(), integrated, level, share=0.0)
+        else:
+            lower = t.constant(np.zeros(self.units), name="zero")
         if self.detach_reset:
-            lower = t.op(Subtract(), integrated, level, share=0.0) if subtracts else self._constant(t, 0.0)
             return t.op(Select(), fired, lower, integrated)
-        if subtracts:
-            return t.op(Subtract(), integrated, t.op(Multiply(), fired, level, share=0.0), share=0.0)
-        rest = t.op(Subtract(), self._constant(t, 1.0), fired, share=0.0)
-        return t.op(Multiply(), rest, integrated, share=0.0)
-
-    def _constant(self, t: Trace, value: float) -> Value:
-        return t.constant(np.full(self.units, value), name="zero" if value == 0 else "one")
+        return t.surrogate(Select(), _between, fired, lower, integrated)
 
     def _fired(self, t: Trace, membrane: Value, level: Value, *, smooth: bool, share: float) -> Value:
         """1 for each membrane that fires, else 0."""
@@ -149,3 +145,8 @@ class SpikingCell:
         highest = t.op(Reduce("max", (0,), keepdims=True), membrane, share=share)
         winners = t.op(Compare(">="), membrane, highest, share=share)
         return t.op(Multiply(), spikes, winners, share=0.0)
+
+
+def _between(ops: Any, fired: Any, lower: Any, integrated: Any) -> Any:  # noqa: ARG001 (as of every surrogate)
+    """A choice as a line, which has a derivative by what chooses."""
+    return integrated + fired * (lower - integrated)
