@@ -1,4 +1,4 @@
-"""A separable convolution of Keras is two convolutions in PyTorch: one output, one cost, and what hardware has of both."""
+"""A separable convolution of Keras is two convolutions in PyTorch: one output, one cost, one result in hardware."""
 
 import keras
 import numpy as np
