@@ -101,6 +101,13 @@ def test_positions_beyond_the_windows_are_wires_and_hold_the_bias():
     np.testing.assert_array_equal(y, np.broadcast_to(slots.weights["bias"], (1, 15, 2)))
 
 
+def test_where_all_products_are_cut_away_there_is_nothing_to_pay_for():
+    program = trace(quantized(TransposedConvolution(2, (1,), (5,), ((1, 1),), use_bias=False)), (2, 3))
+    slots = Plain(program, np.random.default_rng(0))
+    assert not Values(NUMPY, slots).read(program, [np.ones((1, 2, 3))]).any()
+    assert float(Bits(NUMPY, slots).count(program)) == 0
+
+
 @pytest.mark.parametrize("factor", [1, 3, 12])
 def test_the_share_of_a_transposed_convolution_is_of_its_input_positions(factor):
     def cost(pf):
