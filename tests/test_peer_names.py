@@ -61,8 +61,6 @@ REASONS = {
 """Names that are deliberately absent, and what does the same."""
 MISSING = frozenset(
     [
-        "hgq.layers.QMultiHeadAttentionT",
-        "hgq.layers.QLinformerAttentionT",
         "hgq.layers.QSimpleRNN",
         "hgq.layers.QGRU",
         "hgq.layers.QSimpleSNN",

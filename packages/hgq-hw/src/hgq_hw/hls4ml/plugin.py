@@ -86,10 +86,12 @@ LAYERS = {
         "QDenseT",
         "QEinsumDenseT",
     ),
+    "hgq_keras.layers._table_attention": ("QMultiHeadAttentionT",),
     "hgq_keras.layers._table_conv": (
         "QConvT1D",
         "QConvT2D",
     ),
+    "hgq_keras.layers._table_linformer": ("QLinformerAttentionT",),
     "hgq_keras._quantizer": ("Quantizer",),
 }
 """Where hgq-keras defines its layers: hls4ml looks a handler up by module and class."""

@@ -35,6 +35,7 @@ from hgq_keras.layers import (
     QLayer,
     QLayerNormalization,
     QLinformerAttention,
+    QLinformerAttentionT,
     QMaximum,
     QMaxPooling1D,
     QMaxPooling2D,
@@ -42,6 +43,7 @@ from hgq_keras.layers import (
     QMeanPow2,
     QMinimum,
     QMultiHeadAttention,
+    QMultiHeadAttentionT,
     QMultiply,
     QRMSNormalization,
     QSoftmax,
@@ -99,6 +101,7 @@ from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
 from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
 from hgq_keras.layers import QLayerNormalization as LayerNormalization
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
+from hgq_keras.layers import QLinformerAttentionT as LinformerAttentionT
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
 from hgq_keras.layers import QMaxPooling1D as MaxPooling1D
@@ -112,6 +115,7 @@ from hgq_keras.layers import QMaxPooling3D as QMaxPool3D
 from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
+from hgq_keras.layers import QMultiHeadAttentionT as MultiHeadAttentionT
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
 from hgq_keras.layers import QSoftmax as Softmax
@@ -161,6 +165,7 @@ __all__ = [
     "GlobalMaxPooling3D",
     "LayerNormalization",
     "LinformerAttention",
+    "LinformerAttentionT",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -171,6 +176,7 @@ __all__ = [
     "MeanPow2",
     "Minimum",
     "MultiHeadAttention",
+    "MultiHeadAttentionT",
     "Multiply",
     "QAdd",
     "QAffinedUnaryFunctionLUT",
@@ -214,6 +220,7 @@ __all__ = [
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
+    "QLinformerAttentionT",
     "QMaxPool1D",
     "QMaxPool2D",
     "QMaxPool3D",
@@ -224,6 +231,7 @@ __all__ = [
     "QMeanPow2",
     "QMinimum",
     "QMultiHeadAttention",
+    "QMultiHeadAttentionT",
     "QMultiply",
     "QRMSNormalization",
     "QSoftmax",

@@ -40,7 +40,9 @@ from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
+from hgq_keras.layers._table_attention import QMultiHeadAttentionT
 from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
+from hgq_keras.layers._table_linformer import QLinformerAttentionT
 
 __all__ = [
     "QAdd",
@@ -76,6 +78,7 @@ __all__ = [
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
+    "QLinformerAttentionT",
     "QMaxPooling1D",
     "QMaxPooling2D",
     "QMaxPooling3D",
@@ -83,6 +86,7 @@ __all__ = [
     "QMeanPow2",
     "QMinimum",
     "QMultiHeadAttention",
+    "QMultiHeadAttentionT",
     "QMultiply",
     "QRMSNormalization",
     "QSoftmax",

@@ -25,6 +25,7 @@ from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
+from hgq_torch.nn._table_attention import QMultiheadAttentionT
 from hgq_torch.nn._table_conv import QConvT1d, QConvT2d
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "QModule",
     "QMul",
     "QMultiheadAttention",
+    "QMultiheadAttentionT",
     "QRMSNorm",
     "QSoftmax",
     "QSub",

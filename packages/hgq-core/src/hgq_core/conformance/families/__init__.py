@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, fused_norm, layer_norm, merge, recurrent, table, windows
+from hgq_core.conformance.families import (
+    attention,
+    fused_norm,
+    layer_norm,
+    merge,
+    recurrent,
+    table,
+    table_attention,
+    windows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +36,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **merge.CASES,
     **windows.CASES,
     **table.CASES,
+    **table_attention.CASES,
     **recurrent.CASES,
 }
 """The function that draws a case, by its id."""
@@ -37,6 +47,7 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **merge.KINDS,
     **windows.KINDS,
     **table.KINDS,
+    **table_attention.KINDS,
     **recurrent.KINDS,
 }
 """The declaration of a layer, by its kind."""

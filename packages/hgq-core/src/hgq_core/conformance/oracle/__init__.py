@@ -22,6 +22,7 @@ from hgq_core.conformance.oracle import (
     reduce,
     softmax,
     table,
+    table_attention,
     windows,
 )
 from hgq_core.conformance.oracle.tensors import Array, quantized
@@ -49,6 +50,7 @@ _FAMILIES: dict[str, ModuleType] = {
     **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
     **dict.fromkeys(("einsum_dense_norm", "norm_dense", "conv1d_norm", "conv2d_norm", "conv3d_norm"), fused_norm),
     **dict.fromkeys(("table_dense", "table_einsum", "table_conv1d", "table_conv2d"), table),
+    **dict.fromkeys(("table_attention", "table_linformer"), table_attention),
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),
