@@ -130,6 +130,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "lif": quantized.QLIF,
     "table_conv1d": quantized.QConvT1D,
     "table_conv2d": quantized.QConvT2D,
+    "table_attention": quantized.QMultiHeadAttentionT,
+    "table_linformer": quantized.QLinformerAttentionT,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -164,17 +166,21 @@ _RENAMED = {
     ("softmax", "axes"): "axis",
     ("layer_norm", "axes"): "axis",
     ("rms_norm", "axes"): "axis",
-    ("linformer", "heads"): "num_heads",
-    ("linformer", "stable"): "stable_softmax",
-    ("linformer", "positions"): "lin_kv_proj_dim",
-    ("linformer", "shared"): "share_kv_proj",
     ("table_dense", "units"): "n_out",
-    ("attention", "heads"): "num_heads",
-    ("attention", "stable"): "stable_softmax",
-    ("attention", "mask"): "attention_mask",
-    ("attention", "causal"): "use_causal_mask",
 }
-_WITHOUT_IQ = ("attention", "linformer")
+_OF_TABLES = ("table_attention", "table_linformer")
+_OF_ATTENTION = {
+    "heads": "num_heads",
+    "stable": "stable_softmax",
+    "positions": "lin_kv_proj_dim",
+    "shared": "share_kv_proj",
+    "mask": "attention_mask",
+    "causal": "use_causal_mask",
+    "maps": "lin_kv_proj_mode",
+}
+_RENAMED |= {(kind, old): new for kind in ("attention", "linformer", *_OF_TABLES) for old, new in _OF_ATTENTION.items()}
+_RENAMED |= {(kind, "table_idxs"): "table_spec" for kind in _OF_TABLES}
+_WITHOUT_IQ = ("attention", "linformer", *_OF_TABLES)
 """Kinds whose parts quantize the inputs."""
 _TABLE_CONVOLUTIONS = ("table_conv1d", "table_conv2d")
 _AXES = ("axis", "axes", "attention_axes")
@@ -223,6 +229,12 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT
+    if layer.kind in _OF_TABLES:
+        if "lin_kv_proj_mode" in options:
+            options["lin_kv_proj_mode"] = "dense"
+        inside = {slot: configuration(spec, _place(slot)) for slot, spec in layer.quantizers.items() if slot != "oq"}
+        enabled = {"enable_oq": "oq" in layer.quantizers}
+        return made(name=name, quantizer_confs=inside, **enabled, **options)
     for slot, spec in layer.quantizers.items():
         argument = "iq_confs" if made.many_inputs and slot == "iq" else f"{attribute_of(slot)}_conf"
         argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)

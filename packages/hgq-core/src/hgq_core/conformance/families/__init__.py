@@ -13,6 +13,7 @@ from hgq_core.conformance.families import (
     activation,
     attention,
     convolutions,
+    attention,
     fused_norm,
     layer_norm,
     merge,
@@ -22,6 +23,10 @@ from hgq_core.conformance.families import (
     windows,
 )
 from hgq_core.conformance.families.activation import activation_of
+    table,
+    table_attention,
+    windows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +46,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **windows.CASES,
     **convolutions.CASES,
     **table.CASES,
+    **table_attention.CASES,
     **recurrent.CASES,
     **spiking.CASES,
 }
@@ -54,6 +60,7 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **windows.KINDS,
     **convolutions.KINDS,
     **table.KINDS,
+    **table_attention.KINDS,
     **recurrent.KINDS,
     **spiking.KINDS,
 }
