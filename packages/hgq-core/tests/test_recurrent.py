@@ -14,8 +14,10 @@ from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, run
 from hgq_core.graph.ops import Add, Input, Lookup, Relu, Scan
 from hgq_core.graph.prove import prove
-from hgq_core.layers import Dense, Recurrent, SimpleRNNCell, trace
+from hgq_core.layers import Dense, FrameworkFunction, GRUCell, OneStep, Recurrent, SimpleRNNCell, Values, trace
+from hgq_core.linear import Contract
 from hgq_core.modes import Overflow, Round
+from hgq_core.ops import NUMPY
 from hgq_core.spec import KBI, KIF
 
 STEPS, FEATURES, UNITS = 4, 3, 2
@@ -41,10 +43,9 @@ class Made(NumpyLayer):
 def recurrent(**options):
     rng = np.random.default_rng(7)
     kernel, again, bias = (rng.normal(size=s) for s in ((FEATURES, UNITS), (UNITS, UNITS), (UNITS,)))
-    weights = {"cell/kernel": kernel, "cell/recurrent_kernel": again, "cell/bias": bias}
-    slots = {"iq": DATA, "sq": TANH, "paq": TANH, "kq": WEIGHT, "rkq": WEIGHT, "bq": WEIGHT, "toq": TANH}
-    specs = {f"cell/{name}": spec for name, spec in slots.items()}
-    cell = options.pop("cell", SimpleRNNCell(UNITS))
+    weights = {"kernel": kernel, "recurrent_kernel": again, "bias": bias}
+    specs = {"iq": DATA, "sq": TANH, "paq": TANH, "kq": WEIGHT, "rkq": WEIGHT, "bq": WEIGHT, "paq_oq": TANH}
+    cell = options.pop("cell", SimpleRNNCell(units=UNITS))
     return Made(Recurrent(cell, **options), (STEPS, FEATURES), specs, weights)
 
 
@@ -53,6 +54,12 @@ def graph_of(layer):
     formats = Formats.of(*(np.full((STEPS, FEATURES), v) for v in (1, 3, 6)))
     x = builder.add(Input((STEPS, FEATURES), formats), name="x")
     return builder.build([layer.emit(builder, "rnn", [x])])
+
+
+def results(layer, *inputs):
+    """All results of a layer."""
+    layer.mode = "infer"
+    return Values(NUMPY, layer).read_all(layer.program, inputs)
 
 
 def data(rows=6):
@@ -108,12 +115,9 @@ def test_reverse_runs_from_the_last_item_and_leaves_outputs_at_their_place():
     forward = layer.forward([x[:, ::-1]], "infer")
 
     def backward(t, x):
-        return t.scan("cell", SimpleRNNCell(UNITS), x, t.op(Relu(), x0(t, x)), reverse=True)
-
-    def x0(t, x):
-        from hgq_core.linear import Contract
-
-        return t.op(Contract("bti,io->bo"), x, t.constant(np.zeros((FEATURES, UNITS))), share=0.0)
+        cell, nothing = SimpleRNNCell(units=UNITS), t.constant(np.zeros((FEATURES, UNITS)))
+        state = t.op(Contract("bti,io->bo"), x, nothing, share=0.0)
+        return t.scan("", cell.step, cell.enter(t, t.quantized("iq", x, rows=1)), state, reverse=True)
 
     assert not step.kind.reverse
     layer.program = trace(backward, (STEPS, FEATURES))
@@ -125,7 +129,7 @@ def test_reverse_runs_from_the_last_item_and_leaves_outputs_at_their_place():
 def test_ebops_are_those_of_one_step_times_the_steps_that_are_built(factor, built):
     layer = recurrent(parallelization_factor=factor)
     # By hand: kernels and bias of 4 bits each; saturating data count all their bits, of input 4, of state 5.
-    bits = {name: layer.quantizers[f"cell/{name}"].bits() for name in ("iq", "sq", "kq", "rkq", "bq")}
+    bits = {name: layer.quantizers[name].bits() for name in ("iq", "sq", "kq", "rkq", "bq")}
     one = (bits["iq"][0] @ bits["kq"]).sum() + (bits["sq"][0] @ bits["rkq"]).sum() + bits["bq"].sum()
     assert layer.ebops() == pytest.approx(built * one, rel=1e-12)
     assert ebops(graph_of(layer)) == pytest.approx(built * one, rel=1e-12)
@@ -137,21 +141,14 @@ def test_weights_are_quantized_once_before_the_loop():
     quantized = layer.quantized
     layer.quantized = lambda slot, x: asked.append(slot) or quantized(slot, x)
     layer.forward([data()], "infer")
-    assert {slot: asked.count(slot) for slot in ("cell/kq", "cell/rkq", "cell/bq", "cell/iq")} == {
-        "cell/kq": 1, "cell/rkq": 1, "cell/bq": 1, "cell/iq": STEPS,
+    assert {slot: asked.count(slot) for slot in ("kq", "rkq", "bq", "iq", "sq")} == {
+        "kq": 1, "rkq": 1, "bq": 1, "iq": 1, "sq": STEPS,
     }  # fmt: skip
 
 
 def test_a_table_in_a_loop_is_one_of_the_body():
-    class Tanh:
-        units = UNITS
-
-        def __call__(self, t, x, h):
-            y, _ = SimpleRNNCell(UNITS)(t, x, h)
-            y = t.table("toq", lambda ops, x: np.tanh(x), y)
-            return y, y
-
-    layer = recurrent(cell=Tanh(), return_sequences=True)
+    tanh = FrameworkFunction(np.tanh)
+    layer = recurrent(cell=SimpleRNNCell(units=UNITS, activation=tanh), return_sequences=True)
     graph, x = graph_of(layer), data()
     scan = next(node.op for node in graph if isinstance(node.op, Scan))
     assert sum(isinstance(node.op, Lookup) for node in scan.body) == 1
@@ -171,7 +168,6 @@ def state_of(t, x):
         (lambda t, x, h: (h, h, h), ConfigError, "expected its output and 1 next state"),
         (lambda t, x, h: (x, x), ShapeError, r"received states \[\(4, 2\)\] and returned \[\(3,\)\]"),
         (lambda t, x, h: (t.weight("w", "wq", (4, 2)), h), ConfigError, "returned a constant"),
-        (lambda t, x, h: (h, t.dropped(0.5, h)), ConfigError, "has a step Dropped, which a loop cannot repeat"),
         (lambda t, x, h: (t.scan("in", lambda t, y: (y,), x), h), ConfigError, "has a step Scanned"),
     ],
 )
@@ -185,5 +181,56 @@ def test_a_loop_runs_over_data_with_an_axis():
         trace(lambda t, x: t.op(Add(), x, t.scan("loop", lambda t, y: (y,), t.weight("w", "wq", (3,)))), (3,))
     with pytest.raises(ShapeError, match=r"received a sequence of shape \(\), expected \(steps, ...\)"):
         trace(lambda t, x: t.scan("loop", lambda t, y: (y,), x), ())
-    with pytest.raises(ShapeError, match=r"a recurrent layer received data of shape \(3,\) for a row"):
-        trace(Recurrent(SimpleRNNCell(2)), (3,))
+    with pytest.raises(ShapeError, match=r"a recurrent layer received rows of shape \(3,\), expected \(steps"):
+        trace(Recurrent(SimpleRNNCell(units=2)), (3,))
+
+
+# --- masks, states, single steps ---
+
+
+def test_a_masked_step_changes_nothing_and_gives_the_output_before_it():
+    layer, x = recurrent(return_sequences=True, return_state=True), data(rows=1)
+    keep = np.array([[0.0, 1.0, 0.0, 1.0]])
+    layer.program = trace(
+        Recurrent(SimpleRNNCell(units=UNITS), return_sequences=True, return_state=True, masked=True),
+        (STEPS, FEATURES),
+        (STEPS,),
+    )
+    y, state = results(layer, x, keep)
+    wanted = by_definition(layer, x[:, [1, 3]])[0]
+    assert np.array_equal(y[0], [np.zeros(UNITS), wanted[0], wanted[0], wanted[1]])
+    assert np.array_equal(state[0], wanted[1])
+
+
+def test_a_layer_goes_on_where_its_states_stopped():
+    layer, x = recurrent(return_sequences=True), data()
+    whole = layer.forward([x], "infer")
+    cell = SimpleRNNCell(units=UNITS)
+    layer.program = trace(Recurrent(cell, return_sequences=True, return_state=True), (2, FEATURES))
+    first, state = results(layer, x[:, :2])
+    layer.program = trace(Recurrent(cell, return_sequences=True), (2, FEATURES), (UNITS,))
+    assert np.array_equal(np.concatenate([first, layer.forward([x[:, 2:], state], "infer")], axis=1), whole)
+
+
+def test_one_step_is_what_the_loop_does_in_each():
+    layer, x = recurrent(return_sequences=True), data()
+    whole = layer.forward([x], "infer")
+    layer.program = trace(OneStep(SimpleRNNCell(units=UNITS)), (FEATURES,), (UNITS,))
+    state = np.zeros((len(x), UNITS))
+    for step in range(STEPS):
+        y, state = results(layer, x[:, step], state)
+        assert np.array_equal(y, whole[:, step])
+
+
+@pytest.mark.parametrize(
+    ("declaration", "shapes", "message"),
+    [
+        (Recurrent(GRUCell(units=2)), [(4, 3), (3,)], r"initial_state: received rows of shapes \[\(3,\)\]"),
+        (Recurrent(GRUCell(units=2), masked=True), [(4, 3), (3,)], r"mask: received rows of shape \(3,\), expected"),
+        (OneStep(GRUCell(units=2)), [(3,), (3,)], r"states: received rows of shapes \[\(3,\)\], expected \[\(2,\)\]"),
+        (OneStep(GRUCell(units=2)), [(4, 3), (2,)], r"a recurrent cell received rows of shape \(4, 3\)"),
+    ],
+)
+def test_states_and_masks_of_another_size_are_refused(declaration, shapes, message):
+    with pytest.raises(ShapeError, match=message):
+        trace(declaration, *shapes)

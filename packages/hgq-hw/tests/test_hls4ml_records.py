@@ -40,6 +40,7 @@ from hgq_core.graph.ops import (
     Relu,
     Repeat,
     Reshape,
+    Select,
     Slice,
     Subtract,
     Transpose,
@@ -80,6 +81,11 @@ def of(operation, *constants, both=False):
     return build
 
 
+def compared(kind):
+    """Builds a comparison of the data with their rows in another order."""
+    return lambda builder, x: builder.add(Compare(kind), x, builder.add(Gather(np.array([1, 0]), 0), x))
+
+
 NO_PADS = ((0, 0), (0, 0))
 CASES = {
     "dense": (of(Contract("bi,io->bo"), weights(4, 5)), (4,)),
@@ -103,6 +109,11 @@ CASES = {
     "clip": (of(Clip(-1.0, 1.5)), (6,)),
     "maximum with a constant": (of(Maximum(), weights(6)), (2, 6)),
     "minimum of data": (of(Minimum(), both=True), (2, 6)),
+    **{f"comparison {kind}": (compared(kind), (2, 6)) for kind in ("<", "<=", "==", ">=", ">")},
+    "comparison with a constant": (of(Compare(">="), weights(6)), (2, 6)),
+    "choice": (lambda b, x: b.add(Select(), x, b.add(Negate(), x), b.add(Constant.of(0.5))), (6,)),
+    "choice by a comparison": (lambda b, x: b.add(Select(), compared("<")(b, x), x, b.add(weights(6))), (2, 6)),
+    "choice of constants": (lambda b, x: b.add(Select(), x, b.add(Constant.of(2.0)), b.add(Constant.of(-0.5))), (6,)),
     "negate": (of(Negate()), (6,)),
     "three factors": (of(Multiply(), weights(4), both=True), (3, 4)),
     "subtract a constant": (of(Subtract(), weights(6)), (2, 6)),
@@ -158,6 +169,19 @@ def test_a_table_per_element_becomes_a_table_per_group():
     tables = [node for node in legal.graph if isinstance(node.op, Lookup)]
     assert len(tables) == 5  # the element without bits is a constant
     assert all(len(node.op.tables) == 1 for node in tables)
+
+
+@pytest.mark.parametrize(("table_idxs", "remedy"), [(None, "share the table"), ((6, 5), "use da4ml")])
+def test_more_tables_than_hls4ml_has_functions_for_are_refused(table_idxs, remedy):
+    def build(builder, x, number):
+        q = builder.add(Quantize(Formats.of(1, 3, 3), Round.TRN, Overflow.SAT), x)
+        tables = tuple(np.full(2**7, n) for n in range(number))
+        return builder.add(Lookup(Formats.of([1] * number, 3, 3), tables, 0, np.arange(number), None, table_idxs), q)
+
+    legalize(split(graph_of(lambda builder, x: build(builder, x, 256), (256,))).hardware)
+    graph = graph_of(lambda builder, x: build(builder, x, 257), (257,))
+    with pytest.raises(UnsupportedError, match=f"257 different tables, expected at most 256.*{remedy}"):
+        legalize(split(graph).hardware)
 
 
 # --- boundary ---------------------------------------------------------------------------------------------------------
@@ -287,6 +311,7 @@ def test_a_maximum_that_would_abort_the_simulation_of_a_stream_is_refused(tmp_pa
     graph = graph_of(build, (4, 4, 2), per_element=False)
     with pytest.raises(UnsupportedError, match=r"Pool 'peak/pool' of layer 'peak'.*strides.*io_parallel"):
         lower(graph, tmp_path / "p", backend=backend, io_type="io_stream")
+    assert not (tmp_path / "p").exists()
     (issue,) = (issue for issue in check(graph, f"hls4ml:{backend}:io_stream") if issue.severity == "error")
     assert issue.label == "peak"
     lower(graph, tmp_path / "p", backend=backend)
@@ -320,15 +345,6 @@ def test_a_stream_has_one_format_for_a_tensor():
 def test_importing_does_not_import_hls4ml():
     code = "import sys, hgq_hw.hls4ml; sys.exit('hls4ml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_an_unsupported_operation_is_named_with_its_layer(tmp_path):
-    def build(builder, x):
-        return builder.add(Compare("<"), x, x, label="comparator")
-
-    with pytest.raises(UnsupportedError, match=r"Compare .*'comparator'.*da4ml"):
-        lower(graph_of(build, (3,)), tmp_path / "project")
-    assert not (tmp_path / "project").exists()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,18 @@ from hgq_core.errors import ConfigError
 from hgq_keras.callbacks import BetaPID, FreeEBOPs, ParetoFront
 from hgq_keras.config import HardSigmoidConfig, HardTanhConfig, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.constraints import Max
-from hgq_keras.layers import QBatchNormalization, QDense, QSoftmax, Quantizer, QUnaryFunctionLUT
+from hgq_keras.layers import (
+    QBatchNormalization,
+    QBatchNormDense,
+    QConv1D,
+    QConv2D,
+    QDense,
+    QEinsumDense,
+    QEinsumDenseBatchnorm,
+    QSoftmax,
+    Quantizer,
+    QUnaryFunctionLUT,
+)
 
 X = (np.arange(60, dtype="float32").reshape(10, 6) - 29) / 16
 
@@ -128,3 +139,54 @@ def test_a_hard_sigmoid_has_a_slope_of_a_quarter():
     quantizer = Quantizer(HardSigmoidConfig(f0=4))
     x = np.array([[-3.0, -2.0, 0.0, 1.0, 3.0]], "float32")
     np.testing.assert_array_equal(numbers(quantizer(x, training=False)), [[0, 0, 0.5, 0.75, 0.984375]])
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "instances"),
+    [
+        (QDense(3), (6,), 1),
+        (QDense(3), (5, 2, 6), 10),
+        (QDense(3, parallelization_factor=2), (5, 6), 5),
+        (QEinsumDense("abc,bcd->abd", (4, 2)), (4, 3), 1),
+        (QEinsumDense("abc,bd->acd", (3, 2)), (4, 3), 3),
+        (QConv1D(2, 3, strides=2), (9, 2), 4),
+        (QConv2D(2, 3, padding="same", data_format="channels_first"), (1, 4, 5), 20),
+        (QBatchNormDense(3), (5, 6), 5),
+        (QEinsumDenseBatchnorm("abc,cd->abd", (4, 2), bias_axes="d"), (4, 3), 4),
+    ],
+)
+def test_n_parallel_is_the_number_of_instances_that_the_cost_is_shared_by(layer, shape, instances):
+    keras.Sequential([keras.Input(shape), layer])
+    assert layer.n_parallel == instances
+    config = {**layer.get_config(), "parallelization_factor": 1}
+    alone, full = type(layer).from_config(config), type(layer).from_config({**config, "parallelization_factor": -1})
+    costs = [hgq_keras.ebops(keras.Sequential([keras.Input(shape), one])) for one in (alone, full)]
+    assert costs[0] > 0
+    assert costs[1] == pytest.approx(instances * costs[0])
+
+
+def test_a_configuration_gives_the_quantizer_of_its_format_alone():
+    conf = QuantizerConfig("kif", "datalane", 4.0, (2.0, 1.0), f0=1, i0=2, overflow_mode="SAT", heterogeneous_axis=())
+    quantizer = conf.get_quantizer()
+    assert isinstance(quantizer, Quantizer)
+    np.testing.assert_array_equal(numbers(quantizer(np.array([[0.3, 9.0]], "float32"))), [[0.5, 3.5]])
+    with QuantizerConfigScope(f0=6):
+        assert conf.get_quantizer().config["f0"] == 1
+
+
+def test_quantizers_are_made_by_the_numbers_of_their_type():
+    from hgq.quantizer import internal
+
+    x = np.array([[-9.0, 0.3, 9.0]], "float32")
+    kbi = internal.FixedPointQuantizerKBI(1, 3, 2, "RND", "SAT", homogeneous_axis=(0,))
+    kif = internal.FixedPointQuantizerKIF(1, 2, 1, "RND", "SAT", homogeneous_axis=(0,), name="of_f")
+    for quantizer in (kbi, kif):
+        np.testing.assert_array_equal(numbers(quantizer(x)), [[-4.0, 0.5, 3.5]])
+    assert kif.name == "of_f"
+    assert (kbi.config["bc"].max_value, kbi.config["ic"], kif.config["fr"]) == (12, None, None)
+    weight = internal.FixedPointQuantizerKIF(1, 2, 1, "RND", "SAT_SYM", is_weight=True)
+    assert weight.config.place == "weight"
+    assert numbers(internal.FloatPointQuantizer(1, 3)(x))[0, 1] == 0.25
+    np.testing.assert_array_equal(numbers(internal.DummyQuantizer()(x)), x)
+    with pytest.raises(ConfigError, match="m0"):
+        internal.FixedPointQuantizerKIF(1, 2, 1, "RND", "SAT", m0=3)

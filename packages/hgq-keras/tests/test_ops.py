@@ -94,6 +94,14 @@ def test_steps_are_stacked():
 
 
 def test_what_keras_cannot_do_is_refused():
-    x, kernel = tensors([np.zeros((1, 4, 2)), np.zeros((3, 2, 3))])
-    with pytest.raises(UnsupportedError, match="not transposed"):
-        KERAS.convolve(x, kernel, op.Convolve((2,), ((1, 0),), (1,), transposed=True))
+    (x,) = tensors([np.zeros((1, 4, 2))])
+    with pytest.raises(UnsupportedError, match=r"max pooling with pads \(\(1, 1\),\)"):
+        KERAS.pool(x, op.Pool("max", (3,), (2,), ((1, 1),)))
+
+
+def test_a_transposed_convolution_with_groups_dilation_and_cuts():
+    rng = np.random.default_rng(1)
+    x, kernel = rng.integers(-9, 9, (2, 4, 3, 4)) / 4, rng.integers(-9, 9, (3, 2, 2, 6)) / 8
+    operation = op.Convolve((2, 3), ((1, 2), (0, 1)), (2, 1), groups=2, transposed=True)
+    wanted = evaluate_operation(NUMPY, operation, [x, kernel])
+    np.testing.assert_array_equal(numbers(evaluate_operation(KERAS, operation, tensors([x, kernel]))), wanted)

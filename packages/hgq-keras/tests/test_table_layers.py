@@ -1,4 +1,4 @@
-"""Dense layers of trained tables: what conformance does not see."""
+"""Dense layers and convolutions of trained tables: what conformance does not see."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph import run
 from hgq_core.graph.ops import Lookup
 from hgq_keras import to_graph
-from hgq_keras.layers import QDenseT, QEinsumDenseT
+from hgq_keras.layers import QConvT1D, QConvT2D, QDenseT, QEinsumDenseT
 
 
 def test_the_peers_arguments_in_its_order_and_those_of_every_layer_by_name() -> None:
@@ -74,3 +74,41 @@ def test_what_it_refuses() -> None:
 def test_the_configuration_gives_the_layer_back() -> None:
     layer = QDenseT(3, n_hl=2, d_hl=4, batch_norm=True, table_idxs=(5, 4), name="t")
     assert QDenseT.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_convolutions_take_the_peers_arguments_in_its_order() -> None:
+    window = "strides padding data_format dilation_rate groups"
+    behind = "activation subnn_activation use_bias activity_regularizer toq_conf parallelization_factor"
+    in_order = f"filters kernel_size n_hl d_hl {window} {behind}".split()
+    for layer in (QConvT1D, QConvT2D):
+        parameters = inspect.signature(layer).parameters
+        assert list(parameters)[: len(in_order)] == in_order
+        others = list(parameters.values())[len(in_order) : -1]
+        assert all(given.kind is inspect.Parameter.KEYWORD_ONLY for given in others)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_both_layouts_of_a_convolution_are_one(padding: str) -> None:
+    x = np.random.default_rng(0).normal(size=(8, 4, 5, 2)).astype("float32")
+    options = {"strides": 2, "padding": padding, "subnn_activation": "tanh"}
+    last, first = (QConvT2D(3, (2, 3), data_format=f"channels_{at}", **options) for at in ("last", "first"))
+    last(x), first(x.transpose(0, 3, 1, 2))
+    first.set_weights(last.get_weights())
+    theirs = keras.ops.transpose(first(x.transpose(0, 3, 1, 2)), (0, 2, 3, 1))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(last(x)), keras.ops.convert_to_numpy(theirs))
+
+
+def test_what_a_convolution_refuses() -> None:
+    with pytest.raises(ConfigError, match="enable_iq"):
+        QConvT1D(3, 2, enable_iq=False)
+    with pytest.raises(ConfigError, match="padding 'full' is unknown"):
+        QConvT2D(3, 2, padding="full")
+    with pytest.raises(ConfigError, match="cannot be divided into 2 groups"):
+        QConvT1D(3, 2, groups=2)
+    with pytest.raises(ShapeError, match="larger than the data"):
+        QConvT1D(3, 4).build((None, 3, 2))
+
+
+def test_the_configuration_gives_a_convolution_back() -> None:
+    layer = QConvT2D(4, (2, 1), n_hl=2, d_hl=3, groups=2, dilation_rate=2, use_bias=False, batch_norm=True, name="t")
+    assert QConvT2D.from_config(layer.get_config()).get_config() == layer.get_config()

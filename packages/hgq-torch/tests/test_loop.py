@@ -7,12 +7,23 @@ import torch
 import hgq_torch
 from hgq_core.cost import ebops
 from hgq_core.graph import run
-from hgq_core.layers import Recurrent, SimpleRNNCell
+from hgq_core.graph.ops import Add
+from hgq_core.linear import Contract
 from hgq_core.modes import Overflow
 from hgq_core.spec import KBI, KIF
 from hgq_torch.nn import QModule
 
 STEPS, FEATURES, UNITS = 5, 3, 4
+
+
+def step(t, x, h):
+    """A simple recurrent step with the quantizers of a user's own."""
+    kernel, again = t.weight("kernel", "kq", (FEATURES, UNITS)), t.weight("recurrent_kernel", "rkq", (UNITS, UNITS))
+    y = t.op(Contract("bi,io->bo"), t.quantized("iq", x), kernel)
+    y = t.op(Add(), y, t.op(Contract("bi,io->bo"), t.quantized("sq", h), again), share=0.0)
+    y = t.op(Add(), y, t.weight("bias", "bq", (UNITS,), place="bias", start="zeros"))
+    y = t.quantized("paq", y)
+    return y, y
 
 
 class Rnn(QModule):
@@ -33,7 +44,13 @@ class Rnn(QModule):
         self.factor = factor
 
     def declaration(self):
-        return Recurrent(SimpleRNNCell(UNITS), return_sequences=True, parallelization_factor=self.factor)
+        share = 1.0 if self.factor == -1 else self.factor / STEPS
+
+        def loop(t, x):
+            state = t.op(Contract("bti,io->bo"), x, t.constant(np.zeros((FEATURES, UNITS))), share=0.0)
+            return t.scan("cell", step, x, state, share=share)
+
+        return loop
 
 
 def built(**options):

@@ -1,14 +1,14 @@
-"""Dense layers of trained tables: what conformance does not see."""
+"""Dense layers and convolutions of trained tables: what conformance does not see."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, ShapeError
 from hgq_core.graph import run
 from hgq_torch import to_graph
-from hgq_torch.nn import QEinsumDenseT, QLinearT
+from hgq_torch.nn import QConvT1d, QConvT2d, QEinsumDenseT, QLinearT
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -73,3 +73,63 @@ def test_the_cost_and_its_derivative_to_the_widths() -> None:
     assert of_output["b"].grad.item() == pytest.approx(4 / 2 + 1)
     assert of_input["f"].grad is not None
     assert of_input["f"].grad.item() == pytest.approx(4 * 0.693147 * 6 / 2, rel=1e-4)
+
+
+def test_a_window_of_one_position_is_a_dense_layer() -> None:
+    """One law of the cost: the same map costs the same, however it is written."""
+    torch.manual_seed(0)
+    dense, conv = QLinearT(3, 2, input_shape=(5, 3), enable_ebops=True), QConvT1d(3, 2, 1, enable_ebops=True)
+    x = torch.randn(8, 5, 3)
+    conv(x.mT)
+    with torch.no_grad():
+        for given, taken in zip(dense.parameters(), conv.parameters(), strict=True):
+            taken.copy_(given.reshape(taken.shape))
+    dense.train(), conv.train()
+    assert torch.equal(dense(x), conv(x.mT).mT)
+    dense.eval(), conv.eval()
+    assert torch.equal(dense(x), conv(x.mT).mT)
+    assert dense.ebops() == conv.ebops() > 0
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_shapes_are_those_of_pytorchs_convolution(groups: int) -> None:
+    x = torch.randn(2, 4, 9, 8)
+    for options in ({}, {"stride": 2, "padding": 1}, {"dilation": (2, 1), "padding": (0, 1)}, {"padding": "same"}):
+        given = {"groups": groups, **options}
+        theirs = torch.nn.Conv2d(4, 6, 3, **given)(x)  # type: ignore[arg-type]  # of one option each
+        assert QConvT2d(4, 6, 3, **given)(x).shape == theirs.shape  # type: ignore[arg-type]
+
+
+def test_a_convolution_is_built_by_its_first_data_and_a_file_says_the_shape() -> None:
+    layer, other = QConvT1d(2, 3, 2, batch_norm=True), QConvT1d(2, 3, 2, batch_norm=True)
+    x = torch.randn(16, 2, 6)
+    layer(x)
+    layer.eval()
+    other.load_state_dict(layer.state_dict())
+    other.eval()
+    assert torch.equal(layer(x), other(x))
+
+
+def test_a_convolution_learns() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1024, 2, 6) * 2 - 1
+    y = torch.nn.functional.conv1d(torch.sin(3 * x), torch.randn(2, 2, 3) / 6**0.5)
+    layer = QConvT1d(2, 2, 3)
+    optimizer = torch.optim.Adam(layer.parameters(), 1e-2)
+    for _ in range(100):
+        rows = torch.randint(0, 1024, (128,))
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(layer(x[rows]), y[rows]).backward()
+        optimizer.step()
+    assert torch.nn.functional.mse_loss(layer.eval()(x), y) < 0.3 * y.var()
+
+
+def test_what_a_convolution_refuses() -> None:
+    with pytest.raises(ConfigError, match="enable_iq"):
+        QConvT1d(4, 3, 2, enable_iq=False)
+    with pytest.raises(ConfigError, match="groups"):
+        QConvT2d(4, 3, 2, groups=2)
+    with pytest.raises(ConfigError, match="padding_mode"):
+        QConvT1d(4, 3, 2, padding_mode="reflect")
+    with pytest.raises(ShapeError, match="channels first"):
+        QConvT1d(4, 3, 2)(torch.zeros(2, 3, 4))

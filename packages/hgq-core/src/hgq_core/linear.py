@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.numbers import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from hgq_core.ops import Ops
 
-__all__ = ["Contract", "Convolve", "Pool", "average_scale", "explicit_pads", "windows"]
+__all__ = ["Contract", "Convolve", "Pool", "average_scale", "explicit_pads", "transposed_cuts", "windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,38 @@ def explicit_pads(
     return tuple((t // 2, t - t // 2) for t in total)
 
 
+def transposed_cuts(
+    padding: str,
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int] | None = None,
+) -> tuple[tuple[int, int], ...]:
+    """What Keras cuts away ``(before, after)`` of a full transposed convolution; less than 0: zeros that it adds.
+
+    With ``reach = (window - 1) * dilation + 1``, an axis of n positions gets, for ``"valid"``, ``(n - 1) * stride +
+    reach + output_padding`` positions, or without output padding at least ``n * stride``; for ``"same"``
+    ``(n - 1) * stride + reach % 2 + output_padding``, or without ``n * stride``.
+
+    >>> transposed_cuts("same", (3,), (2,), (1,)), transposed_cuts("valid", (1,), (3,), (1,))
+    (((0, 1),), ((0, -2),))
+    """
+    if padding not in ("valid", "same"):
+        message = f"padding: received {padding!r}, expected 'valid' or 'same'"
+        raise ConfigError(message)
+    more = [None] * len(window) if output_padding is None else list(output_padding)
+    cuts = []
+    for w, s, d, extra in zip(window, strides, dilation, more, strict=True):
+        reach = (w - 1) * d + 1
+        if padding == "valid":
+            cuts.append((0, -(max(s - reach, 0) if extra is None else extra)))
+            continue
+        cut = reach - s if extra is None else reach - reach % 2 - extra
+        before = max(cut // 2, 0)
+        cuts.append((before, cut - before))
+    return tuple(cuts)
+
+
 def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:
     """``1 / n`` for the n elements that each window covers, padding left out; shape ``(*positions, 1)``.
 
@@ -275,6 +308,5 @@ def average_scale(pool: Pool, spatial: Sequence[int]) -> NDArray[np.float64]:
     counts = np.ones(())
     for covered in pool.counts(spatial):
         counts = np.multiply.outer(counts, np.asarray(covered, dtype=np.float64))
-    mantissa, exponent = np.frexp(1.0 / counts)
-    scale: NDArray[np.float64] = np.ldexp(np.rint(mantissa * 2.0**12), exponent - 12)
+    scale: NDArray[np.float64] = short(1.0 / counts)
     return scale[..., None]

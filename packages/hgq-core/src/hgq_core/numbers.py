@@ -12,6 +12,7 @@ from hgq_core.errors import ConfigError
 
 __all__ = [
     "LARGEST",
+    "SHORT_BITS",
     "SMALLEST",
     "checked",
     "checked_affine",
@@ -22,12 +23,26 @@ __all__ = [
     "fraction",
     "not_negative",
     "sequence",
+    "short",
 ]
 
 LARGEST = float(np.finfo(np.float32).max)
 """Largest number of float32."""
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Smallest number above 0 of which float32 keeps all digits."""
+
+SHORT_BITS = 12
+"""Significant bits of a constant whose products with data float32 still holds."""
+
+
+def short(numbers: Any) -> Any:
+    """Numbers rounded to 12 significant bits, as averages of quantized layers are.
+
+    >>> float(short(0.5)), float(short(1 / 3))
+    (0.5, 0.3333740234375)
+    """
+    mantissa, exponent = np.frexp(numbers)
+    return np.ldexp(np.rint(mantissa * 2.0**SHORT_BITS), exponent - SHORT_BITS)
 
 
 def checked(value: Any, argument: str, expected: str) -> float:

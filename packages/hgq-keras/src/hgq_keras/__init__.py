@@ -13,11 +13,13 @@ from hgq_keras._export import to_graph
 from hgq_keras._health import dead_layers, warn_if_dead
 from hgq_keras._quantizer import Quantizer
 from hgq_keras._saving import load_model, save_model
-from hgq_keras.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
+from hgq_keras.config import HardSigmoidConfig, HardTanhConfig, LayerConfigScope, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.layers import quantized_layers
 
 __all__ = [
     "Dataset",
+    "HardSigmoidConfig",
+    "HardTanhConfig",
     "LayerConfigScope",
     "Quantizer",
     "QuantizerConfig",

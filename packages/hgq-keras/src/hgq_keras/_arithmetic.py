@@ -9,37 +9,27 @@ import numpy as np
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
+from hgq_core.layers import limits, rectifier, unfit, written
 from hgq_core.linear import Pool, explicit_pads
+from hgq_core.numbers import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hgq_core.graph.emit import Emitter
+    from hgq_core.layers import Exact
 
 __all__ = [
     "absolute",
     "averaged",
+    "exact_activation",
     "limited",
     "mean_of",
     "pooled",
     "rectified",
-    "short",
     "shown",
     "without_batch",
 ]
-
-_BITS = 12
-"""Significant bits of a constant whose products float32 still holds."""
-
-
-def short(numbers: Any) -> Any:
-    """Numbers rounded to 12 significant bits, as averages of quantized layers are.
-
-    >>> float(short(0.5)), float(short(1 / 3))
-    (0.5, 0.3333740234375)
-    """
-    mantissa, exponent = np.frexp(numbers)
-    return np.ldexp(np.rint(mantissa * 2.0**_BITS), exponent - _BITS)
 
 
 def shown(numbers: Any) -> str:
@@ -75,25 +65,28 @@ def limited(x: str, low: Any, high: Any, emitter: Emitter) -> str:
             "keras.ops.maximum and keras.ops.minimum with arrays"
         )
         raise UnsupportedError(message)
-    return emitter.add(op.Clip(float(bounds[0].item()), float(bounds[1].item())), x)
+    return emitter.add(limits(float(bounds[0].item()), float(bounds[1].item())), x)
 
 
-def rectified(x: str, slope: Any, most: float | None, threshold: Any, emitter: Emitter) -> str:
-    """``max(x, slope * x)`` with an upper limit, for a slope of few bits; ``max(x, 0)`` for slope 0."""
-    slope = float(np.float32(slope or 0.0))
-    if threshold or not 0.0 <= slope <= 1.0 or float(short(slope)) != slope:
-        what = f"threshold {threshold}" if threshold else f"slope {slope:.7g}"
-        close = "" if threshold else "use a slope of few bits between 0 and 1, such as 0.25; or "
+def exact_activation(activation: Exact | None, x: str, emitter: Emitter) -> str:
+    """The nodes of an activation that needs no table; x without one."""
+    return (
+        x
+        if activation is None
+        else written(activation, x, emitter.add, lambda number: emitter.constant(number, None, ""))
+    )
+
+
+def rectified(x: str, slope: Any, limit: Any, threshold: Any, emitter: Emitter) -> str:
+    """A rectifier of these numbers; raises UnsupportedError where it is not exact, see `hgq_core.layers.unfit`."""
+    numbers = float(slope or 0.0), None if limit is None else float(limit), float(threshold or 0.0)
+    if reason := unfit(*numbers):
         message = (
-            f"{emitter.named}: a rectifier with {what} has no exact product in float32; {close}use a table: "
+            f"{emitter.named}: a rectifier has no exact product in float32 where its {reason}; or use a table: "
             "QUnaryFunctionLUT(f), where f(x) of yours returns keras.activations.relu(x, ...) with the same arguments"
         )
         raise UnsupportedError(message)
-    if slope:
-        factor = emitter.constant(np.float32(slope), None, "slope")
-        y = emitter.add(op.Maximum(), x, emitter.add(op.Multiply(), x, factor))
-        return y if most is None else emitter.add(op.Minimum(), y, emitter.constant(np.float32(most), None, "limit"))
-    return emitter.add(op.Relu(), x) if most is None else emitter.add(op.Clip(0.0, float(np.float32(most))), x)
+    return exact_activation(rectifier(*numbers), x, emitter)
 
 
 def averaged(x: str, axes: Sequence[int], keepdims: bool, emitter: Emitter) -> str:

@@ -44,7 +44,7 @@ def looped(
     """
     variables = list({id(v): v for quantizer in quantizers for v in quantizer.variables}.values())
     held = {id(variable): read(variable) for variable in variables}
-    moving = [v for v in variables if not v.trainable] if any(q.moves(training) for q in quantizers) else []
+    moving = list({id(v): v for quantizer in quantizers for v in quantizer.moving(training)}.values())
     for quantizer in quantizers:
         held.update((id(variable), decayed) for variable, decayed in quantizer.decayed(training))
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
-from hgq_keras._arithmetic import absolute, averaged, limited, pooled, rectified, short, shown, without_batch
+from hgq_core.layers import NAMED
+from hgq_core.numbers import short
+from hgq_keras._arithmetic import absolute, averaged, exact_activation, limited, pooled, rectified, shown, without_batch
 from hgq_keras._contractions import emit_contraction
 from hgq_keras._moves import emit_moves
 from hgq_keras._operands import constant_operand
@@ -138,8 +140,8 @@ _UNARY: dict[str, Callable[[_Step, Emitter], str]] = {
     "Relu": _relu,
     "ReLU": _relu,
     "LeakyRelu": _relu,
-    "Relu6": lambda step, emitter: emitter.add(op.Clip(0.0, 6.0), step.data()),
-    "HardTanh": lambda step, emitter: emitter.add(op.Clip(-1.0, 1.0), step.data()),
+    "Relu6": lambda step, emitter: exact_activation(NAMED["relu6"], step.data(), emitter),
+    "HardTanh": lambda step, emitter: exact_activation(NAMED["hard_tanh"], step.data(), emitter),
     "Clip": lambda step, emitter: limited(step.data(), step.config["x_min"], step.config["x_max"], emitter),
     "Cast": _cast,
     "StopGradient": lambda step, _: step.data(),

@@ -11,6 +11,7 @@ from keras import ops
 from hgq_core.errors import UnsupportedError
 from hgq_core.linear import explicit_pads, windows
 from hgq_core.ops import EMPTY
+from hgq_keras._transposed import transposed
 from hgq_keras.kernels import einsum, relu
 
 if TYPE_CHECKING:
@@ -140,8 +141,7 @@ class KerasOps:
 
     def convolve(self, x: Any, kernel: Any, op: Convolve) -> Any:
         if op.transposed:
-            message = f"{op}: expected a convolution that is not transposed, which these verbs cannot do"
-            raise UnsupportedError(message)
+            return transposed(x, kernel, op)
         spatial = x.shape[1:-1]
         padding = "valid"
         if any(map(any, op.pads)):

@@ -10,12 +10,12 @@ import keras
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
 from hgq_core.layers import FrameworkFunction
-from hgq_keras._arithmetic import averaged, mean_of, pooled, rectified
+from hgq_keras._arithmetic import averaged, exact_activation, mean_of, pooled, rectified
 from hgq_keras._contractions import dot_layer
 from hgq_keras._moves import emit_moves
 from hgq_keras._operands import constant_operand
 from hgq_keras._remedies import refused_activation, refused_layer
-from hgq_keras.layers._kernel import declared_activation
+from hgq_keras.layers._kernel import declared_activation, rectifier_numbers
 
 if TYPE_CHECKING:
     from hgq_core.graph.emit import Emitter
@@ -101,7 +101,7 @@ def _activated(function: Any, x: str, emitter: Emitter) -> str:
     activation = declared_activation(function)
     if isinstance(activation, FrameworkFunction):
         raise UnsupportedError(refused_activation(function, emitter.label))
-    return x if activation is None else emitter.add(activation, x)
+    return exact_activation(activation, x, emitter)
 
 
 def emit_plain(layer: Any, inputs: list[str], emitter: Emitter) -> str:
@@ -147,10 +147,8 @@ def _computed(layer: Any, inputs: list[str], emitter: Emitter) -> str:
     """A layer that computes without a table."""
     x = inputs[0]
     match layer:
-        case keras.layers.ReLU():
-            return rectified(x, layer.negative_slope, layer.max_value, layer.threshold, emitter)
-        case keras.layers.LeakyReLU():
-            return rectified(x, layer.negative_slope, None, 0.0, emitter)
+        case keras.layers.ReLU() | keras.layers.LeakyReLU():
+            return rectified(x, *rectifier_numbers(layer), emitter)
         case keras.layers.Activation():
             return _activated(layer.activation, x, emitter)
         case keras.layers.Average():

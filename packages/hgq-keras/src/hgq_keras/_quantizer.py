@@ -151,10 +151,11 @@ class Quantizer(ReadWidths):
             k, i_used = self._follow(x, k, i, KERAS.rint(second), mode)
         else:
             i_used = i
-        noise = None
+        noise = []
         if self._seed is not None and mode is Mode.TRAIN:
-            noise = keras.random.uniform(ops.shape(x), dtype=self.compute_dtype, seed=self._seed)
-        xq = quantize_op(self._shared.shared_axes, spec, k, wrap=wraps(spec, mode), noise=noise)(x, i_used, second)
+            noise = [keras.random.uniform(ops.shape(x), dtype=self.compute_dtype, seed=self._seed)]
+        quantized = quantize_op(self._shared.shared_axes, spec, wrap=wraps(spec, mode), noisy=bool(noise))
+        xq = quantized(x, i_used, second, k, *noise)
         if after:
             self._follow(xq, k, i, KERAS.rint(second), mode)
         return xq
@@ -191,9 +192,14 @@ class Quantizer(ReadWidths):
         """Say that calls from now on go on with one batch, as the steps of a loop do, so that no range decays."""
         self._repeating = on
 
-    def moves(self, training: bool | None) -> bool:
-        """Whether a call stores something: the range of its data, or the state of random numbers."""
-        return self._kept is not None or self.mode(training) is not Mode.INFER
+    def moving(self, training: bool | None) -> list[Any]:
+        """The variables that a call stores something in: the range of its data, the state of random numbers."""
+        mode = Mode.CALIBRATE if self._kept is not None else self.mode(training)
+        if not isinstance(self.spec, KIF | KBI) or mode is Mode.INFER:
+            return []
+        stores = self._kept is not None or follows(self.spec, mode)
+        ranges = [] if not stores else [self._i] if mode is Mode.TRAIN else [self._k, self._i]
+        return [*ranges, self._seed.state] if self._seed is not None and mode is Mode.TRAIN else ranges
 
     def decayed(self, training: bool | None) -> list[tuple[Any, Any]]:
         """Variables with what they hold before the first step of a loop over a batch, where that is something else."""

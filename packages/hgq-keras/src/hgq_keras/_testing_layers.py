@@ -114,8 +114,20 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "mean_pow2": quantized.QMeanPow2,
     "attention": quantized.QMultiHeadAttention,
     "linformer": quantized.QLinformerAttention,
+    "depthwise1d": quantized.QDepthwiseConv1D,
+    "depthwise2d": quantized.QDepthwiseConv2D,
+    "separable1d": quantized.QSeparableConv1D,
+    "separable2d": quantized.QSeparableConv2D,
+    "transposed1d": quantized.QConv1DTranspose,
+    "transposed2d": quantized.QConv2DTranspose,
+    "transposed3d": quantized.QConv3DTranspose,
     "table_dense": quantized.QDenseT,
     "table_einsum": quantized.QEinsumDenseT,
+    "simple_rnn": quantized.QSimpleRNN,
+    "gru": quantized.QGRU,
+    "lstm": quantized.QLSTM,
+    "table_conv1d": quantized.QConvT1D,
+    "table_conv2d": quantized.QConvT2D,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -127,9 +139,15 @@ WITH_ACTIVATION: tuple[str, ...] = (
     "einsum_dense_norm",
     "table_dense",
     "table_einsum",
+    "simple_rnn",
+    "gru",
+    "lstm",
 )
-WITH_ACTIVATION += ("conv1d_norm", "conv2d_norm", "conv3d_norm")
+WITH_ACTIVATION += ("table_conv1d", "table_conv2d", "conv1d_norm", "conv2d_norm", "conv3d_norm")
+_CONVOLUTIONS = tuple(kind for kind in _CLASSES if kind[:-2] in ("conv", "depthwise", "separable", "transposed"))
+WITH_ACTIVATION += _CONVOLUTIONS[3:]
 """Kinds whose class takes an activation before its output quantizer."""
+_RECURRENT = ("simple_rnn", "gru", "lstm")
 _QKVO = {
     f"{part}/{slot}": f"qkvo_{slot}_conf"
     for part in ("query", "key", "value", "output", "key_proj", "value_proj", "kv_proj")
@@ -153,8 +171,9 @@ _RENAMED = {
 }
 _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
+_TABLE_CONVOLUTIONS = ("table_conv1d", "table_conv2d")
 _AXES = ("axis", "axes", "attention_axes")
-_PLACES = {"kq": "weight", "bq": "bias", "toq": "table"}
+_PLACES = dict.fromkeys(("kq", "rkq", "rckq", "dkq", "pkq"), "weight") | {"bq": "bias", "rbq": "bias", "toq": "table"}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -162,6 +181,9 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     """The Keras layer that the suite's words describe, not built yet."""
     if layer.kind == "flatten":
         return keras.layers.Flatten(name=name)
+    if layer.kind == "activation":
+        form = layer.options["function"]
+        return keras.layers.Activation(form, name=name) if isinstance(form, str) else _rectifier(form, name=name)
     if layer.kind == "nested":
         return Row([make_layer(part, f"{name}_{n}") for n, part in enumerate(layer.options["parts"])], name=name)
     options = dict(layer.options)
@@ -169,13 +191,21 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         _RENAMED.get((layer.kind, option), option): _with_batch(value) if option in _AXES else value
         for option, value in options.items()
     }
+    if not isinstance(form := options.get("activation"), str | None):
+        options["activation"] = _rectifier(form)
     if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
     if layer.kind == "unary_lut":
         options["activation"] = options.pop("function")
-    elif layer.kind in ("dense", "conv1d", "conv2d", "conv3d", "table_dense"):
+    elif layer.kind in ("dense", "table_dense", *_CONVOLUTIONS, *_TABLE_CONVOLUTIONS):
         options["use_bias"] = "bias" in layer.weights
+    elif layer.kind in _RECURRENT:
+        options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}
+        if layer.kind == "simple_rnn":
+            options["enable_sq"] = "sq" in layer.quantizers
+    if layer.kind in _TABLE_CONVOLUTIONS:
+        options["subnn_activation"] = "tanh"
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT
@@ -187,6 +217,14 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind in _WITHOUT_IQ:
         enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)
+
+
+def _rectifier(numbers: Mapping[str, float], **given: Any) -> keras.Layer:
+    """The layer of Keras with the numbers of the suite."""
+    if numbers.keys() == {"slope"}:
+        return keras.layers.LeakyReLU(numbers["slope"], **given)
+    slope, threshold = numbers.get("slope", 0.0), numbers.get("threshold", 0.0)
+    return keras.layers.ReLU(numbers.get("limit"), slope, threshold, **given)
 
 
 def _with_batch(axes: Any) -> Any:

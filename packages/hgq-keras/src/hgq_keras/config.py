@@ -12,7 +12,7 @@ import numpy as np
 from hgq_core.errors import ConfigError, FileError
 from hgq_core.modes import Overflow
 from hgq_core.numbers import checked_affine, checked_noise, checked_scaler
-from hgq_core.presets import HARD_SIGMOID_AFFINE, hard_sigmoid, hard_tanh
+from hgq_core.presets import HARD_SIGMOID_AFFINE, beside, hard_sigmoid, hard_tanh
 from hgq_core.scope import LayerConfigScope, QuantizerConfigScope, resolved_parameters
 from hgq_core.spec import Spec, make_spec
 from hgq_keras._checks import check_axes, check_start, start_inside
@@ -128,6 +128,17 @@ class QuantizerConfig(Mapping[str, Any]):
             self.q_type, self.place, self.scaler, self.affine, self.qnoise_factor, **kept, **parameters
         )
 
+    def get_quantizer(self) -> Any:
+        """A `Quantizer` of these widths and modes alone, without scaler, affine map and noise; it is not built yet.
+
+        >>> from hgq_keras import QuantizerConfig
+        >>> QuantizerConfig("kif", "datalane", affine=(2.0, 0.0)).get_quantizer().affine is None
+        True
+        """
+        # The layer takes a configuration and so is imported after it; the registry of Keras joins the two.
+        layer = keras.saving.get_registered_object("hgq_keras>Quantizer")
+        return layer(QuantizerConfig(self.q_type, self.place, **_without_empty_axes(self._parameters)))
+
     def get_config(self) -> dict[str, Any]:
         """Everything needed to build it again, independent of the scope."""
         serialize = keras.saving.serialize_keras_object
@@ -161,6 +172,12 @@ class QuantizerConfig(Mapping[str, Any]):
                 parameters.setdefault(name, None)
         affine = config.pop("affine")
         return cls(affine=None if affine is None else tuple(affine), **config, **parameters)
+
+
+def _without_empty_axes(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters without the kind of axes that is None: only one of both is given."""
+    axes = ("homogeneous_axis", "heterogeneous_axis")
+    return {name: value for name, value in parameters.items() if name not in axes or value is not None}
 
 
 def _python(value: Any) -> Any:
@@ -217,7 +234,7 @@ def HardTanhConfig(  # noqa: N802 (called as the class of that name, which users
     >>> HardTanhConfig(f0=4)["i0"]
     0
     """
-    return QuantizerConfig(q_type, place, **_with(hard_tanh(symmetric=symmetric), parameters, "HardTanhConfig"))
+    return QuantizerConfig(q_type, place, **beside(hard_tanh(symmetric=symmetric), parameters, "HardTanhConfig"))
 
 
 def HardSigmoidConfig(  # noqa: N802 (called as the class of that name, which users know)
@@ -237,12 +254,4 @@ def HardSigmoidConfig(  # noqa: N802 (called as the class of that name, which us
     (0.25, 0.5)
     """
     fixed = hard_sigmoid() | {"affine": HARD_SIGMOID_AFFINE}
-    return QuantizerConfig(q_type, place, **_with(fixed, parameters, "HardSigmoidConfig"))
-
-
-def _with(fixed: dict[str, Any], parameters: dict[str, Any], name: str) -> dict[str, Any]:
-    """Both together; raises ConfigError for a parameter that is fixed."""
-    if taken := sorted(set(fixed) & set(parameters)):
-        message = f"{name}: received {', '.join(taken)}, which it fixes; leave them out, or use QuantizerConfig"
-        raise ConfigError(message)
-    return fixed | parameters
+    return QuantizerConfig(q_type, place, **beside(fixed, parameters, "HardSigmoidConfig"))

@@ -13,10 +13,13 @@ from hgq_torch._from_graph import from_graph
 from hgq_torch._groups import parameter_groups
 from hgq_torch._lazy import build
 from hgq_torch._parallel import synchronize
+from hgq_torch._presets import HardSigmoidConfig, HardTanhConfig
 from hgq_torch._quantizer import Mode, Quantizer
 
 __all__ = [
     "HGQError",
+    "HardSigmoidConfig",
+    "HardTanhConfig",
     "LayerConfigScope",
     "Mode",
     "Quantizer",

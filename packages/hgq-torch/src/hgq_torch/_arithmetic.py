@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from hgq_core.errors import UnsupportedError
 from hgq_core.graph import ops as op
+from hgq_core.layers import WITHOUT_NODES, rectifier, unfit, written
 from hgq_torch._operations import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hgq_core.layers import Exact
     from hgq_torch._operations import Recording
 
 __all__ = ["TABLE"]
@@ -64,7 +67,52 @@ def _relu(r: Recording, _y: Tensor, x: Tensor) -> str:
     return r.add(op.Relu(), r.name(x))
 
 
-@TABLE.node_of("clamp", "clip", "hardtanh")
+def _exact(r: Recording, activation: Exact, x: Tensor) -> str:
+    """The nodes of an activation that needs no table."""
+    return written(activation, r.name(x), r.add, lambda number: r.add(op.Constant.of(number)))
+
+
+@TABLE.node_of("leaky_relu")
+def _leaky(r: Recording, _y: Tensor, x: Tensor, negative_slope: float = 0.01) -> str:
+    if reason := unfit(negative_slope):
+        message = (
+            f"{r.place('leaky_relu')} has no exact product in float32 where its {reason}; or use a table, "
+            "hgq_torch.nn.QLUT(function)"
+        )
+        raise UnsupportedError(message)
+    return _exact(r, rectifier(negative_slope), x)
+
+
+@TABLE.node_of("threshold")
+def _threshold(r: Recording, y: Tensor, x: Tensor, threshold: float, value: float) -> str:
+    if not value:
+        return _exact(r, rectifier(threshold=threshold), x)
+    above = r.add(op.Compare(">"), r.name(x), r.operand(threshold, y))
+    return r.add(op.Select(), above, r.name(x), r.operand(value, y))
+
+
+def _refused(kind: str) -> Callable[..., str]:
+    """A function of straight lines that no exact nodes describe."""
+
+    def function(r: Recording, _y: Tensor, _x: Tensor) -> str:
+        message = (
+            f"{r.place(kind)} has no exact hardware: {WITHOUT_NODES[kind]}; use a table, hgq_torch.nn.QLUT(function), "
+            "or the hard sigmoid of slope 1/4 that a quantizer is: hgq_torch.Quantizer(**hgq_torch.HardSigmoidConfig())"
+        )
+        raise UnsupportedError(message)
+
+    return function
+
+
+TABLE.update({kind: _refused(kind) for kind in ("hardsigmoid", "hardswish")})
+
+
+@TABLE.node_of("hardtanh")
+def _hard_tanh(r: Recording, y: Tensor, x: Tensor, low: float = -1.0, high: float = 1.0) -> str | None:
+    return _clipped(r, y, x, low, high)
+
+
+@TABLE.node_of("clamp", "clip")
 def _clipped(r: Recording, y: Tensor, x: Tensor, low: Any = None, high: Any = None, /, **more: Any) -> str | None:
     low, high = (more.get(name, given) for name, given in (("min", low), ("max", high)))
     if isinstance(low, Tensor) or isinstance(high, Tensor):

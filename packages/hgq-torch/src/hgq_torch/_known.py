@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +57,6 @@ class KnownTensors(Recording):
         self._alive: list[Tensor] = []
         self._storages: dict[int, set[Key]] = {}
         self._weights = {p.untyped_storage().data_ptr() for p in root.parameters()}
-
-    @abstractmethod
-    def place(self, kind: str) -> str:
-        """Where this happens, in the user's words."""
 
     def knows(self, x: Tensor) -> bool:
         """Whether the tensor comes from the input."""

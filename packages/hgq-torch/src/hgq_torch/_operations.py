@@ -49,6 +49,10 @@ class Recording(ABC):
     batch: int
 
     @abstractmethod
+    def place(self, kind: str) -> str:
+        """Where this happens, in the user's words."""
+
+    @abstractmethod
     def name(self, x: Any) -> str:
         """The node of a tensor."""
 

@@ -135,6 +135,8 @@ class Recorder(TorchDispatchMode, KnownTensors):
         given = [part for part in bound.args if part is not None]
         if isinstance(module, QModule) and bound.kwargs:
             given = list(module.in_order(given, bound.kwargs))
+        if isinstance(module, QModule):
+            given = list(module.operands_of(given, title))
         given = [part for part in given if part is not None]
         if not given or not all(isinstance(part, Tensor) for part in given):
             kinds = ", ".join(type(part).__name__ for part in given) or "nothing"

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hgq_core.conformance.backend import AT_EDGES
 from hgq_core.errors import UnsupportedError
-from hgq_core.layers import attribute_of
+from hgq_core.layers import attribute_of, rectifier
 from hgq_core.spec import Dummy
+from hgq_torch import _testing_convolutions as convolutions
 from hgq_torch import nn as quantized
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ def _turned_spec(spec: Spec, axes: Sequence[int] | None) -> Spec:
 
 def _is_channels_first(layer: Layer, shape: Shape) -> bool:
     """Whether PyTorch's layer has the channels before the positions."""
-    return len(shape) > 1 and (layer.kind.startswith("conv") or "_pool" in layer.kind or layer.kind == "batch_norm")
+    if layer.kind in convolutions.MAKERS:
+        return layer.options.get("data_format") != "channels_first"
+    return len(shape) > 1 and ("conv" in layer.kind or "_pool" in layer.kind or layer.kind == "batch_norm")
 
 
 class Row(quantized.QModule):
@@ -98,7 +102,7 @@ class SuiteLayer(nn.Module):
         self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
         self.back = (0, *range(2, rank), 1)
         window = len(shape) - 1
-        self.kernel_axes: tuple[int, ...] | None = None
+        self.kernel_axes: tuple[int, ...] | None = convolutions.kernel_axes(layer, window)
         if layer.kind.startswith("conv"):
             self.kernel_axes = (window + 1, window, *range(window))
         elif layer.kind in ("dense", "norm_dense", *_RECURRENT):
@@ -106,6 +110,7 @@ class SuiteLayer(nn.Module):
         self.backwards = bool(layer.options.get("go_backwards"))
         self.last = layer.kind in _RECURRENT and not layer.options.get("return_sequences")
         self.folded = "norm" in layer.kind
+        self.at_edges = layer.kind in AT_EDGES
         self.turned_state = "rckq" not in layer.quantizers
         self.flat = layer.kind.startswith("global") and not layer.options.get("keepdims")
         self.module = self._made(layer, shape)
@@ -146,7 +151,8 @@ class SuiteLayer(nn.Module):
             module = getattr(self, "module", None)
             turn = module.made.turns.get(slot) if isinstance(module, quantized.QModule) else None
             return None if turn is None else turn.axes
-        return self.data_axes if slot in ("iq", "oq") else None
+        inside = slot == "iq" and self.at_edges
+        return self.data_axes if slot in ("iq", "oq") and not inside else None
 
     def quantizers(self, slot: str) -> list[Quantizer]:
         """Those that a name of the suite stands for: ``iq`` for all inputs."""
@@ -158,8 +164,9 @@ class SuiteLayer(nn.Module):
 
     def _assign(self, layer: Layer) -> None:
         with torch.no_grad():
-            for name, values in layer.weights.items():
-                if "/" in name or name.startswith(("bn_", "ln_")):
+            for name, given in layer.weights.items():
+                values = convolutions.of_declaration(layer, name, given)
+                if "/" in name or name.startswith(("bn_", "ln_")) or layer.kind.startswith("separable"):
                     layout = cast("quantized.QModule", self.module).made.storage.get(name)
                     if layout is None:  # it is made, and filled, when the file says the shapes
                         continue
@@ -187,13 +194,28 @@ class SuiteLayer(nn.Module):
             raise UnsupportedError(message)
         given = {attribute_of(slot): _turned_spec(spec, self.axes_of(slot)) for slot, spec in layer.quantizers.items()}
         enabled = {"enable_iq": "iq" in given, "enable_oq": "oq" in given}
-        return make(layer, shape, {} if layer.kind in ("flatten", "nested") else given | enabled)
+        return make(layer, shape, {} if layer.kind in ("flatten", "nested", "activation") else given | enabled)
 
 
 def _several(layer: Layer, *names: str) -> dict[str, Any]:
     """Options of the suite that PyTorch has too."""
     known = {"strides": "stride", "dilation_rate": "dilation", "pool_size": "kernel_size"}
-    return {known.get(name, name): layer.options[name] for name in names if name in layer.options}
+    given = {known.get(name, name): layer.options[name] for name in names if name in layer.options}
+    if "activation" in given:
+        given["activation"] = _activation(given["activation"])
+    return given
+
+
+def _activation(form: Any) -> Any:
+    """A module of PyTorch where it has one, else the core's words."""
+    modules = {"relu6": nn.ReLU6, "hard_tanh": nn.Hardtanh, "linear": nn.Identity}
+    if isinstance(form, str):
+        return modules[form]() if form in modules else form
+    if form.keys() == {"slope"}:
+        return nn.LeakyReLU(form["slope"])
+    if form.keys() == {"limit"}:
+        return nn.Hardtanh(0.0, form["limit"])
+    return nn.Threshold(form["threshold"], 0.0) if form.keys() == {"threshold"} else rectifier(**form)
 
 
 def _dense(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
@@ -221,6 +243,14 @@ def _tables(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
 def _table_einsum(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     options = _several(layer, "equation", "output_shape", "bias_axes")
     return quantized.QEinsumDenseT(input_shape=shape, **options, **_network(layer), **given)
+
+
+def _table_convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
+    options = {"padding": "valid", **_several(layer, "kernel_size", "strides", "padding", "dilation_rate", "groups")}
+    make: Any = {"table_conv1d": quantized.QConvT1d, "table_conv2d": quantized.QConvT2d}[layer.kind]
+    options |= {"bias": "bias" in layer.weights, **_network(layer), **given}
+    made: nn.Module = make(shape[-1], layer.options["filters"], **options)
+    return made
 
 
 def _convolution(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
@@ -360,6 +390,11 @@ def _flatten(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  #
     return nn.Flatten()
 
 
+def _plain(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
+    made: nn.Module = _activation(layer.options["function"])
+    return made
+
+
 def _nested(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001
     parts = []
     for part in layer.options["parts"]:
@@ -395,8 +430,11 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("attention", "linformer"), _attention),
     "table_dense": _tables,
     "table_einsum": _table_einsum,
+    **dict.fromkeys(("table_conv1d", "table_conv2d"), _table_convolution),
     **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     **dict.fromkeys(_RECURRENT, _recurrent),
     "flatten": _flatten,
+    "activation": _plain,
     "nested": _nested,
+    **convolutions.MAKERS,
 }

@@ -20,7 +20,7 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.quantizer.mode import Mode
 from hgq_core.spec import Spec
 
-__all__ = ["FEATURES", "LAYER_KINDS", "Backend", "Gradients", "Layer", "Mode", "Model", "Quantizer"]
+__all__ = ["AT_EDGES", "FEATURES", "LAYER_KINDS", "Backend", "Gradients", "Layer", "Mode", "Model", "Quantizer"]
 
 Array = NDArray[Any]
 
@@ -75,13 +75,20 @@ LAYER_KINDS = (
     "einsum_dense_norm",
     "norm_dense",
     *(f"conv{rank}d_norm" for rank in (1, 2, 3)),
+    *(f"{kind}{rank}d" for kind in ("depthwise", "separable") for rank in (1, 2)),
+    *(f"transposed{rank}d" for rank in (1, 2, 3)),
     "table_dense",
     "table_einsum",
+    "table_conv1d",
+    "table_conv2d",
     "simple_rnn",
     "gru",
     "lstm",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
+
+AT_EDGES = ("table_dense", "table_einsum", "table_conv1d", "table_conv2d", "simple_rnn", "gru", "lstm")
+"""Kinds whose ``iq`` stands inside: where data have been brought to tables, or in the cell of a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,9 @@ class Layer:
     | dense | units | kernel ``(in, units)``, bias ``(units,)`` |
     | einsum_dense | equation, output_shape, bias_axes | as `keras.layers.EinsumDense` |
     | conv1d, conv2d, conv3d | filters, kernel_size, strides, padding, dilation_rate, groups | as of Keras |
+    | depthwise1d, depthwise2d | kernel_size, depth_multiplier, and as conv2d; data_format | as of Keras |
+    | separable1d, separable2d | filters, and as depthwise2d; ``dkq, piq, pkq`` | as of Keras |
+    | transposed1d, transposed2d, transposed3d | filters, output_padding, and as depthwise2d | as of Keras |
     | batch_norm | epsilon | gamma, beta, moving_mean, moving_variance |
     | max_pool2d, average_pool2d, and over 1 and 3 axes | pool_size, strides, padding | |
     | global_max_pool1d, global_average_pool1d, and over 2 and 3 axes | keepdims | |
@@ -124,6 +134,7 @@ class Layer:
     | attention | heads, key_dim, value_dim, attention_axes (batch left out), fuse, stable, mask, causal | see below |
     | table_dense | units, n_hl, d_hl, batch_norm, table_idxs; needs ``iq, toq``, both at the edges | see below |
     | table_einsum | equation, output_shape, bias_axes, and as table_dense | see below |
+    | table_conv1d, table_conv2d | those of conv1d, and as table_dense without units | see below |
     | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
     | simple_rnn, gru, lstm | units, return_sequences, go_backwards; gru: reset_after; see below | see below |
     | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
@@ -146,7 +157,8 @@ class Layer:
 
     Edges have the axes of the output and then those that are summed over. Weights of tables have these axes, 1 for
     rows, and then ``kernel_n`` (inputs, outputs) and ``bias_n`` (outputs) of the n-th layer; ``bn_gamma, bn_beta``
-    those of the edges, ``moving_mean, moving_variance`` the same without rows.
+    those of the edges, ``moving_mean, moving_variance`` the same without rows. Edges of a convolution are
+    ``(*positions, filters, *window, channels)``, with the groups before the filters if there are several.
 
     Recurrent layers have the weights ``kernel, recurrent_kernel, bias``, gru also ``recurrent_bias``, with the gates
     side by side, and the slots ``iq, kq, rkq, bq, paq``, ``sq`` of the state (absent: it has the formats of the

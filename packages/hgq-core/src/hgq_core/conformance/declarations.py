@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hgq_core.conformance import families
-from hgq_core.conformance.backend import Layer
+from hgq_core.conformance.backend import AT_EDGES, Layer
 from hgq_core.graph.ops import Add, Relu, Reshape
 from hgq_core.layers import (
     BatchNormalization,
@@ -37,7 +37,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "sigmoid": lambda
 def declaration_of(layer: Layer) -> Declaration:
     """What a layer computes, in the words of `hgq_core.layers`."""
     table = layer.kind == "unary_lut"
-    at_edges = layer.kind in ("table_dense", "table_einsum", "simple_rnn", "gru", "lstm")
+    at_edges = layer.kind in AT_EDGES
     operation = (_KINDS | families.KINDS)[layer.kind](layer)
     return Layered(
         operation, enable_iq="iq" in layer.quantizers and not at_edges, enable_oq="oq" in layer.quantizers and not table
@@ -45,7 +45,7 @@ def declaration_of(layer: Layer) -> Declaration:
 
 
 def _common(layer: Layer) -> dict[str, Any]:
-    activation = Relu() if layer.options.get("activation") == "relu" else None
+    activation = families.activation_of(layer.options.get("activation"))
     return {"activation": activation, "parallelization_factor": layer.options.get("parallelization_factor", -1)}
 
 

@@ -95,6 +95,11 @@ def _transposed_convolution(s: _Sketch) -> str:
     return s.add(op.Convolve((2,), ((1, 0),), (1,), transposed=True), s.data(4, 2), s.weights(3, 2, 3))
 
 
+def _transposed_groups(s: _Sketch) -> str:
+    operation = op.Convolve((2, 3), ((1, 2), (0, 1)), (2, 1), groups=2, transposed=True)
+    return s.add(operation, s.data(3, 2, 4), s.weights(3, 2, 2, 2))
+
+
 def _pools(s: _Sketch) -> str:
     x = s.data(5, 4, 2)
     pools = (op.Pool("max", (3, 2), (2, 2), ((1, 1), (0, 0))), op.Pool("sum", (3, 2), (2, 2), ((1, 1), (0, 0))))
@@ -173,6 +178,7 @@ _SKETCHES: dict[str, Callable[[_Sketch], str]] = {
     "wide-accumulator": _wide_accumulator,
     "convolution": _convolution,
     "transposed-convolution": _transposed_convolution,
+    "transposed-groups": _transposed_groups,
     "pools": _pools,
     "elementwise": _elementwise,
     "comparisons": _comparisons,

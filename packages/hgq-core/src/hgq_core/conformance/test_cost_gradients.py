@@ -48,15 +48,18 @@ def weight_widths(*shape: int) -> dict[str, Any]:
 
 
 def linear(kind: str, kernel: tuple[int, ...], shape: tuple[int, ...], data: KIF = DATA, **options: Any) -> Layer:
-    """A layer with a kernel and a bias whose widths include 0 bits; kernels are 1, so that none begins dead."""
+    """A layer with a kernel and a bias whose widths include 0 bits; kernels are 1, so that none begins dead.
+
+    ``seen`` is the shape in which the kernel is quantized, where it is not that of the kernel.
+    """
     f = np.array(0.0) if data is ONE_FOR_ALL else cycled(FRACTIONS, 1, *shape)
-    bias = options.pop("bias", kernel[-1:])
+    bias, seen = options.pop("bias", kernel[-1:]), options.pop("seen", kernel)
     return Layer(
         kind,
         options,
         {"iq": data, "kq": KERNEL, "bq": BIAS},
         {"kernel": np.ones(kernel, np.float32), "bias": np.ones(bias, np.float32)},
-        {"iq": data_widths(f), "kq": weight_widths(*kernel), "bq": weight_widths(*bias)},
+        {"iq": data_widths(f), "kq": weight_widths(*seen), "bq": weight_widths(*bias)},
     )
 
 
@@ -72,6 +75,33 @@ LINEAR: dict[str, tuple[Layer, tuple[int, ...]]] = {
     ),
     "conv1d": (linear("conv1d", (2, 3, 2), (4, 3), filters=2, kernel_size=(2,)), (4, 3)),
     "conv2d": (linear("conv2d", (2, 2, 1, 3), (3, 3, 1), filters=3, kernel_size=(2, 2), padding="same"), (3, 3, 1)),
+    "depthwise2d": (
+        linear(
+            "depthwise2d",
+            (2, 2, 3, 2),
+            (3, 3, 3),
+            bias=(6,),
+            seen=(2, 2, 1, 6),
+            kernel_size=(2, 2),
+            depth_multiplier=2,
+            padding="same",
+        ),
+        (3, 3, 3),
+    ),
+    "transposed2d": (
+        linear(
+            "transposed2d",
+            (2, 3, 2, 3),
+            (2, 2, 3),
+            bias=(2,),
+            seen=(2, 3, 3, 2),
+            filters=2,
+            kernel_size=(2, 3),
+            strides=2,
+            padding="same",
+        ),
+        (2, 2, 3),
+    ),
     "batch-norm": (
         Layer(
             "batch_norm",

@@ -22,10 +22,11 @@ WEIGHT, BIAS, DATA = resolve(place="weight"), resolve(place="bias"), resolve(pla
 
 def trainable(kind: str, rng: np.random.Generator, *shape: int, **options: Any) -> Layer:
     """A layer with the default quantizers and random weights."""
+    bias = options.pop("bias", shape[-1])
     scale = float(np.sqrt(2.0 / np.prod(shape[:-1])))
     weights = {
         "kernel": rng.normal(scale=scale, size=shape).astype(np.float32),
-        "bias": np.zeros(shape[-1], dtype=np.float32),
+        "bias": np.zeros(bias, dtype=np.float32),
     }
     return Layer(kind, options, {"iq": DATA, "kq": WEIGHT, "bq": BIAS}, weights)
 
@@ -43,7 +44,13 @@ def networks() -> dict[str, tuple[list[Layer], tuple[int, ...], int]]:
         Layer("flatten"),
         trainable("dense", rng, 16, 2, units=2),
     ]
-    return {"dense": (dense, (6,), 3), "conv": (conv, (6, 6, 1), 2)}
+    windows = [
+        trainable("depthwise2d", rng, 3, 3, 2, 2, bias=4, kernel_size=(3, 3), depth_multiplier=2, activation="relu"),
+        trainable("transposed2d", rng, 2, 2, 2, 4, bias=2, filters=2, kernel_size=(2, 2), strides=2),
+        Layer("flatten"),
+        trainable("dense", rng, 32, 2, units=2),
+    ]
+    return {"dense": (dense, (6,), 3), "conv": (conv, (6, 6, 1), 2), "windows": (windows, (4, 4, 2), 2)}
 
 
 NETWORKS = networks()

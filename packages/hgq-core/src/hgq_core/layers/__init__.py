@@ -1,16 +1,27 @@
 """Layers, each declared once: what it computes, costs and is in the Graph are readings of its declaration."""
 
-from hgq_core.layers.activation import Activation
+from hgq_core.layers.activation import (
+    NAMED,
+    WITHOUT_NODES,
+    Activation,
+    Exact,
+    Rectifier,
+    limits,
+    rectifier,
+    unfit,
+    written,
+)
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
-from hgq_core.layers.cells import GRUCell, LSTMCell, SimpleRNNCell
+from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from hgq_core.layers.depthwise import DepthwiseConvolution, SeparableConvolution
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
 from hgq_core.layers.fixed_table import FixedTable, between_entries
 from hgq_core.layers.functions import Exponential, FrameworkFunction, Reciprocal
 from hgq_core.layers.fuse import Fuse, check_fused, fused_inputs
 from hgq_core.layers.fused_norm import BatchNormDense, FoldedNorm
-from hgq_core.layers.instances import check_factor, parallel_share
+from hgq_core.layers.instances import check_factor, instances_in, parallel_share
 from hgq_core.layers.layer import Layered, input_slots
 from hgq_core.layers.layer_norm import LayerNormalization
 from hgq_core.layers.layout import ChannelsFirst
@@ -33,30 +44,38 @@ from hgq_core.layers.readings import (
     output_bits,
     weight_of,
 )
+from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.recorded import Recorded
 from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
+from hgq_core.layers.table_conv import TableConvolution
 from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
 from hgq_core.layers.tracing import Trace, Traceable, trace
+from hgq_core.layers.transposed import TransposedConvolution
 
 __all__ = [
+    "NAMED",
+    "WITHOUT_NODES",
     "Activation",
     "Average",
     "BatchNormDense",
     "BatchNormalization",
     "Bits",
+    "Cell",
     "ChannelsFirst",
     "Contraction",
     "Convolution",
     "CountedSlots",
     "Declaration",
     "Dense",
+    "DepthwiseConvolution",
     "Dot",
     "EdgeNetwork",
     "EinsumDense",
     "Emit",
+    "Exact",
     "Exponential",
     "Exported",
     "ExportedSlots",
@@ -75,13 +94,16 @@ __all__ = [
     "Mean",
     "Merge",
     "MultiHeadAttention",
+    "OneStep",
     "Pooling",
     "Program",
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
+    "Rectifier",
     "Recorded",
     "Recurrent",
+    "SeparableConvolution",
     "SequenceProjection",
     "ShapedEinsum",
     "SimpleRNNCell",
@@ -89,10 +111,12 @@ __all__ = [
     "Softmax",
     "StackedRecurrent",
     "Sum",
+    "TableConvolution",
     "TableDense",
     "TableEinsum",
     "Trace",
     "Traceable",
+    "TransposedConvolution",
     "UnaryFunction",
     "Value",
     "Values",
@@ -109,11 +133,16 @@ __all__ = [
     "fused_inputs",
     "inner_axis",
     "input_slots",
+    "instances_in",
+    "limits",
     "of_graph",
     "output_bits",
     "parallel_share",
+    "rectifier",
     "softmax_table",
     "trace",
+    "unfit",
     "unless_asked",
     "weight_of",
+    "written",
 ]

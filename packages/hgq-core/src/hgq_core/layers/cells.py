@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from hgq_core.graph.ops import Add, Concatenate, Multiply, Negate, Slice
+from hgq_core.layers.activation import activated
 from hgq_core.linear import Contract
 from hgq_core.presets import HARD_SIGMOID_AFFINE, hard_sigmoid, hard_tanh
 
@@ -28,8 +29,10 @@ class Cell(Protocol):
         states: sizes of the states.
     """
 
-    units: int
     gives_state: ClassVar[bool]
+
+    @property
+    def units(self) -> int: ...
 
     @property
     def states(self) -> tuple[int, ...]: ...
@@ -38,7 +41,7 @@ class Cell(Protocol):
         """What enters the loop for a quantized sequence ``(steps, features)``: ``(steps, size)``."""
 
     def first(self, t: Trace, state: Value, number: int) -> Value:
-        """A state that the user gives, as the loop takes it."""
+        """A state that the user gives, as the loop takes it: the Graph lets no other number into a loop."""
 
     def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """The output and the next states for what enters at one step."""
@@ -105,7 +108,7 @@ def squashed(t: Trace, slot: str, y: Value, activation: Activation, preset: dict
         return y
     if hasattr(activation, "function"):
         return t.table(f"{slot}_oq", activation, y)
-    return t.op(activation, y, share=0.0)
+    return activated(t, y, activation)
 
 
 def sigmoid() -> dict[str, Any]:
@@ -135,11 +138,12 @@ class SimpleRNNCell(_Gated):
         return self._project(t, x, 1)
 
     def first(self, t: Trace, state: Value, number: int) -> Value:  # noqa: ARG002 (it has one)
-        """A state without a quantizer of its own has the formats of the output."""
-        return state if self.enable_sq else t.again(self._output, state)
+        """In its formats, those of the output where it has none of its own."""
+        return t.again("sq" if self.enable_sq else self._output, state)
 
-    def step(self, t: Trace, x: Value, h: Value) -> tuple[Value, ...]:
+    def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
+        (h,) = states
         state = t.quantized("sq", h) if self.enable_sq else t.known(self._output, h)
         y = t.op(Add(), x, self._recur(t, t.dropped(self.recurrent_dropout, state), 1), share=0.0)
         y = squashed(t, "paq", y, self.activation, hard_tanh())
@@ -176,11 +180,12 @@ class GRUCell(_Gated):
         return self._project(t, x, 3)
 
     def first(self, t: Trace, state: Value, number: int) -> Value:  # noqa: ARG002 (it has one)
-        """As it is."""
-        return state
+        """In its formats."""
+        return t.again("sq", state)
 
-    def step(self, t: Trace, x: Value, h: Value) -> tuple[Value, ...]:
+    def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
+        (h,) = states
         state = t.quantized("sq", h)
         dropped = t.dropped(self.recurrent_dropout, state)
         update, reset = (1, 0) if self.reset_first else (0, 1)
@@ -242,12 +247,13 @@ class LSTMCell(_Gated):
         """Products with the kernels of the gates."""
         return self._project(t, x, 4)
 
-    def first(self, t: Trace, state: Value, number: int) -> Value:  # noqa: ARG002 (both are quantized in the loop)
-        """As it is."""
-        return state
+    def first(self, t: Trace, state: Value, number: int) -> Value:
+        """In its formats."""
+        return t.again(("sq", "csq")[number], state)
 
-    def step(self, t: Trace, x: Value, h: Value, c: Value) -> tuple[Value, ...]:
+    def step(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
         """See the class."""
+        h, c = states
         state = t.dropped(self.recurrent_dropout, t.quantized("sq", h))
         y = t.op(Add(), x, self._recur(t, state, 4), share=0.0)
         forgets = _first(t, y, 2 * self.units)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hgq_core.graph.ops import Transpose
-from hgq_core.layers.tracing import checked
+from hgq_core.layers.tracing import single
 
 if TYPE_CHECKING:
     from hgq_core.layers.program import Declaration, Value
@@ -34,8 +34,7 @@ class ChannelsFirst:
     def __call__(self, t: Trace, x: Value) -> Value:
         rank = len(t.shape(x))
         if rank < 2:
-            (y,) = checked(self.operation(t, x))
-            return y
-        (y,) = checked(self.operation(t, t.op(Transpose((*range(1, rank), 0)), x)))
+            return single(self.operation(t, x))
+        y = single(self.operation(t, t.op(Transpose((*range(1, rank), 0)), x)))
         # Of positions that are gone nothing is left to move.
         return t.op(Transpose((rank - 1, *range(rank - 1))), y) if len(t.shape(y)) == rank else y

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
-from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.errors import ShapeError
 from hgq_core.graph.ops import Add
 from hgq_core.layers.activation import Activation, activated
-from hgq_core.layers.instances import parallel_share
-from hgq_core.linear import Contract, Convolve, explicit_pads
+from hgq_core.layers.instances import instances_of, parallel_share
+from hgq_core.layers.window import Pads, window_operation
+from hgq_core.linear import Contract, Convolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.fused_norm import FoldedNorm
     from hgq_core.layers.program import Value
     from hgq_core.layers.tracing import Trace
 
-__all__ = ["Convolution", "Dense", "EinsumDense"]
+__all__ = ["Convolution", "Dense", "EinsumDense", "with_bias"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,7 @@ class EinsumDense:
     def __call__(self, t: Trace, x: Value) -> Value:
         operation = Contract(self.equation)
         operation.check_batch(constant=(False, True))
-        data, kernel, output = operation.terms
-        sizes = dict(zip(data[1:], t.shape(x), strict=False))
-        instances = prod(sizes[letter] for letter in sizes if letter in output and letter not in kernel)
+        instances = instances_of(operation, t.shape(x), self.kernel)
         part = t.part(share=parallel_share(self.parallelization_factor, instances))
         return activated(t, _affine(part, operation, x, self.kernel, self.bias, self.norm), self.activation)
 
@@ -123,7 +119,7 @@ class Convolution:
     filters: int
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...]
-    padding: str | tuple[tuple[int, int], ...]
+    padding: str | Pads
     dilation: tuple[int, ...]
     groups: int = 1
     use_bias: bool = True
@@ -132,33 +128,17 @@ class Convolution:
     norm: FoldedNorm | None = None
 
     def __call__(self, t: Trace, x: Value) -> Value:
-        shape, rank = t.shape(x), len(self.kernel_size)
-        if len(shape) != rank + 1:
-            message = f"received shape (batch, {', '.join(map(str, shape))}), expected (batch, {'n, ' * rank}channels)"
-            raise ShapeError(message)
-        *spatial, channels = shape
-        if channels % self.groups:
-            message = f"{channels} channels cannot be divided into {self.groups} groups"
-            raise ShapeError(message)
-        pads = self._pads(spatial)
-        reach = [(w - 1) * d + 1 for w, d in zip(self.kernel_size, self.dilation, strict=True)]
-        if any(r > n + sum(pad) for r, n, pad in zip(reach, spatial, pads, strict=True)):
-            message = (
-                f"a kernel of {self.kernel_size} and dilation {self.dilation} is larger than the data of "
-                f"{tuple(spatial)}; expected a smaller kernel, or padding 'same'"
-            )
-            raise ShapeError(message)
-        operation = Convolve(self.strides, pads, self.dilation, self.groups)
-        kernel = (*self.kernel_size, channels // self.groups, self.filters)
-        positions = prod(int(n or 1) for n in operation.shape((None, *shape), kernel)[1:-1])
+        shape = t.shape(x)
+        operation = window_operation(
+            shape, self.kernel_size, self.strides, self.padding, self.dilation, lambda _: self.groups
+        )
+        kernel = (*self.kernel_size, shape[-1] // self.groups, self.filters)
+        positions = instances_of(operation, shape, kernel)
         part = t.part(share=parallel_share(self.parallelization_factor, positions))
         bias = (self.filters,) if self.use_bias or self.norm is not None else None
         return activated(t, _affine(part, operation, x, kernel, bias, self.norm), self.activation)
 
-    def _pads(self, spatial: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        if isinstance(self.padding, str):
-            return explicit_pads(self.padding, spatial, self.kernel_size, self.strides, self.dilation)
-        if len(self.padding) != len(spatial):
-            message = f"padding: received {self.padding}, expected a pair for each of {len(spatial)} spatial axes"
-            raise ConfigError(message)
-        return self.padding
+
+def with_bias(t: Trace, y: Value, filters: int) -> Value:
+    """``y + bq(bias)``, one number for each channel."""
+    return t.op(Add(), y, t.weight("bias", "bq", (filters,), place="bias", start="zeros"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hgq_core.layers.program import Value
     from hgq_core.layers.tracing import Trace
 
-__all__ = ["Recurrent", "StackedRecurrent"]
+__all__ = ["OneStep", "Recurrent", "StackedRecurrent"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,36 @@ class Recurrent:
             states.append(_part(t, last, start, size))
             start += size
         return (y, *states)
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """One step of a cell: the output and the next states, for data ``(features,)`` and the states.
+
+    Attributes:
+        cell: the step.
+        dropout: rate of dropout of the data.
+        enable_iq: whether the data are quantized here.
+    """
+
+    cell: Cell
+    dropout: float = 0.0
+    enable_iq: bool = True
+
+    def __call__(self, t: Trace, x: Value, *states: Value) -> tuple[Value, ...]:
+        shape, received = t.shape(x), [t.shape(state) for state in states]
+        if len(shape) != 1:
+            message = f"a recurrent cell received rows of shape {shape}, expected (features,), one step"
+            raise ShapeError(message)
+        if received != [(size,) for size in self.cell.states]:
+            message = f"states: received rows of shapes {received}, expected {[(size,) for size in self.cell.states]}"
+            raise ShapeError(message)
+        x = t.op(Reshape((1, *shape)), x)
+        if self.enable_iq:
+            x = t.quantized("iq", x, rows=1)
+        x = self.cell.enter(t, t.dropped(self.dropout, x, rows=1))
+        x = t.op(Reshape(t.shape(x)[1:]), x)
+        return self.cell.step(t, x, *(self.cell.first(t, state, n) for n, state in enumerate(states)))
 
 
 @dataclass(frozen=True)

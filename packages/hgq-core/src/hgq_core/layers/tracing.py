@@ -34,7 +34,7 @@ from hgq_core.layers.steps import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Trace", "Traceable", "checked", "trace"]
+__all__ = ["Trace", "Traceable", "checked", "single", "trace"]
 
 
 @runtime_checkable
@@ -337,3 +337,12 @@ def checked(result: Any) -> tuple[Value, ...]:
         message = f"the declaration returned {result!r}, expected one value, such as t.op(Add(), x, y), or a tuple"
         raise ConfigError(message)
     return tuple(map(Value, results))
+
+
+def single(result: Any) -> Value:
+    """The one value that a declaration returned; raises ConfigError for anything else."""
+    values = checked(result)
+    if len(values) != 1:
+        message = f"the declaration returned {len(values)} values, expected one value, such as t.op(Add(), x, y)"
+        raise ConfigError(message)
+    return values[0]

@@ -30,6 +30,10 @@ LAYERS = {
         "QConv2DBatchNorm",
         "QConv3DBatchNorm",
     ),
+    "hgq_keras.layers._depthwise": (
+        "QDepthwiseConv1D",
+        "QDepthwiseConv2D",
+    ),
     "hgq_keras.layers._fused_norm": (
         "QBatchNormDense",
         "QEinsumDenseBatchnorm",
@@ -81,10 +85,23 @@ LAYERS = {
         "QMeanPow2",
         "QSum",
     ),
+    "hgq_keras.layers._separable": (
+        "QSeparableConv1D",
+        "QSeparableConv2D",
+    ),
     "hgq_keras.layers._softmax": ("QSoftmax",),
     "hgq_keras.layers._table": (
         "QDenseT",
         "QEinsumDenseT",
+    ),
+    "hgq_keras.layers._transposed": (
+        "QConv1DTranspose",
+        "QConv2DTranspose",
+        "QConv3DTranspose",
+    ),
+    "hgq_keras.layers._table_conv": (
+        "QConvT1D",
+        "QConvT2D",
     ),
     "hgq_keras._quantizer": ("Quantizer",),
 }

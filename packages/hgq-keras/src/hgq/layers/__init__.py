@@ -2,6 +2,8 @@
 
 from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import (
+    QGRU,
+    QLSTM,
     QAdd,
     QAffinedUnaryFunctionLUT,
     QAveragePooling1D,
@@ -13,12 +15,19 @@ from hgq_keras.layers import (
     QConcatenate,
     QConv1D,
     QConv1DBatchNorm,
+    QConv1DTranspose,
     QConv2D,
     QConv2DBatchNorm,
+    QConv2DTranspose,
     QConv3D,
     QConv3DBatchNorm,
+    QConv3DTranspose,
+    QConvT1D,
+    QConvT2D,
     QDense,
     QDenseT,
+    QDepthwiseConv1D,
+    QDepthwiseConv2D,
     QDot,
     QEinsum,
     QEinsumDense,
@@ -30,9 +39,11 @@ from hgq_keras.layers import (
     QGlobalMaxPooling1D,
     QGlobalMaxPooling2D,
     QGlobalMaxPooling3D,
+    QGRUCell,
     QLayer,
     QLayerNormalization,
     QLinformerAttention,
+    QLSTMCell,
     QMaximum,
     QMaxPooling1D,
     QMaxPooling2D,
@@ -42,11 +53,17 @@ from hgq_keras.layers import (
     QMultiHeadAttention,
     QMultiply,
     QRMSNormalization,
+    QSeparableConv1D,
+    QSeparableConv2D,
+    QSimpleRNN,
+    QSimpleRNNCell,
     QSoftmax,
     QSubtract,
     QSum,
     QUnaryFunctionLUT,
 )
+from hgq_keras.layers import QGRU as GRU
+from hgq_keras.layers import QLSTM as LSTM
 from hgq_keras.layers import QAdd as Add
 from hgq_keras.layers import QAffinedUnaryFunctionLUT as AffinedUnaryFunctionLUT
 from hgq_keras.layers import QAveragePooling1D as AveragePooling1D
@@ -64,12 +81,19 @@ from hgq_keras.layers import QBatchNormDense as BatchNormDense
 from hgq_keras.layers import QConcatenate as Concatenate
 from hgq_keras.layers import QConv1D as Conv1D
 from hgq_keras.layers import QConv1DBatchNorm as Conv1DBatchNorm
+from hgq_keras.layers import QConv1DTranspose as Conv1DTranspose
 from hgq_keras.layers import QConv2D as Conv2D
 from hgq_keras.layers import QConv2DBatchNorm as Conv2DBatchNorm
+from hgq_keras.layers import QConv2DTranspose as Conv2DTranspose
 from hgq_keras.layers import QConv3D as Conv3D
 from hgq_keras.layers import QConv3DBatchNorm as Conv3DBatchNorm
+from hgq_keras.layers import QConv3DTranspose as Conv3DTranspose
+from hgq_keras.layers import QConvT1D as ConvT1D
+from hgq_keras.layers import QConvT2D as ConvT2D
 from hgq_keras.layers import QDense as Dense
 from hgq_keras.layers import QDenseT as DenseT
+from hgq_keras.layers import QDepthwiseConv1D as DepthwiseConv1D
+from hgq_keras.layers import QDepthwiseConv2D as DepthwiseConv2D
 from hgq_keras.layers import QDot as Dot
 from hgq_keras.layers import QEinsum as Einsum
 from hgq_keras.layers import QEinsumDense as EinsumDense
@@ -93,8 +117,10 @@ from hgq_keras.layers import QGlobalMaxPooling2D as QGlobalMaxPool2D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPool3D
 from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
 from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
+from hgq_keras.layers import QGRUCell as GRUCell
 from hgq_keras.layers import QLayerNormalization as LayerNormalization
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
+from hgq_keras.layers import QLSTMCell as LSTMCell
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
 from hgq_keras.layers import QMaxPooling1D as MaxPooling1D
@@ -110,12 +136,20 @@ from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
+from hgq_keras.layers import QSeparableConv1D as SeparableConv1D
+from hgq_keras.layers import QSeparableConv2D as SeparableConv2D
+from hgq_keras.layers import QSimpleRNN as SimpleRNN
+from hgq_keras.layers import QSimpleRNNCell as SimpleRNNCell
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
 from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "QGRU",
+    "QLSTM",
     "Add",
     "AffinedUnaryFunctionLUT",
     "AveragePooling1D",
@@ -130,17 +164,25 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Conv1DBatchNorm",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DBatchNorm",
+    "Conv2DTranspose",
     "Conv3D",
     "Conv3DBatchNorm",
+    "Conv3DTranspose",
+    "ConvT1D",
+    "ConvT2D",
     "Dense",
     "DenseT",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Einsum",
     "EinsumDense",
     "EinsumDenseBatchnorm",
     "EinsumDenseT",
+    "GRUCell",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
@@ -153,6 +195,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "LSTMCell",
     "LayerNormalization",
     "LinformerAttention",
     "MaxPool1D",
@@ -180,17 +223,25 @@ __all__ = [
     "QConcatenate",
     "QConv1D",
     "QConv1DBatchNorm",
+    "QConv1DTranspose",
     "QConv2D",
     "QConv2DBatchNorm",
+    "QConv2DTranspose",
     "QConv3D",
     "QConv3DBatchNorm",
+    "QConv3DTranspose",
+    "QConvT1D",
+    "QConvT2D",
     "QDense",
     "QDenseT",
+    "QDepthwiseConv1D",
+    "QDepthwiseConv2D",
     "QDot",
     "QEinsum",
     "QEinsumDense",
     "QEinsumDenseBatchnorm",
     "QEinsumDenseT",
+    "QGRUCell",
     "QGlobalAveragePooling1D",
     "QGlobalAveragePooling2D",
     "QGlobalAveragePooling3D",
@@ -203,6 +254,7 @@ __all__ = [
     "QGlobalMaxPooling1D",
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
+    "QLSTMCell",
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
@@ -218,12 +270,20 @@ __all__ = [
     "QMultiHeadAttention",
     "QMultiply",
     "QRMSNormalization",
+    "QSeparableConv1D",
+    "QSeparableConv2D",
+    "QSimpleRNN",
+    "QSimpleRNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
     "RMSNormalization",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "Subtract",
     "Sum",

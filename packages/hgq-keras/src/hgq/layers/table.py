@@ -1,5 +1,5 @@
 """Layers of tables; everything lives in hgq_keras."""
 
-from hgq_keras.layers import QDenseT, QEinsumDenseT
+from hgq_keras.layers import QConvT1D, QConvT2D, QDenseT, QEinsumDenseT
 
-__all__ = ["QDenseT", "QEinsumDenseT"]
+__all__ = ["QConvT1D", "QConvT2D", "QDenseT", "QEinsumDenseT"]

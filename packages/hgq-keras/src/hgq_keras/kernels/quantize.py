@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import keras
 from keras import ops
 
 from hgq_core.modes import Overflow, Round
@@ -17,22 +18,27 @@ if TYPE_CHECKING:
 
 __all__ = ["minifloat_op", "quantize_op"]
 
+_TAKES_NONE = keras.backend.backend() != "jax"
+"""Whether a gradient that does not exist is None; JAX wants zeros, which it leaves out itself."""
 
-def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, noise: Any = None) -> Callable[..., Any]:
-    """``(x, i, f or b) -> xq`` in fixed point, with gradients to all three.
+
+def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, *, wrap: bool, noisy: bool = False) -> Callable[..., Any]:
+    """``(x, i, f or b, k) -> xq`` in fixed point, with gradients to the first three.
+
+    The sign bits k, and the uniform numbers in [0, 1) of stochastic rounding behind them, are operands too: in a loop,
+    JAX asks for the gradient when what a closure would hold is gone.
 
     Args:
         axes: axes of x that share a width; gradients to widths are summed over them.
         spec: parametrisation and modes.
-        k: sign bits.
         wrap: False rounds only under WRAP.
-        noise: uniform numbers in [0, 1) of the shape of x for stochastic rounding, or None.
+        noisy: whether rounding is stochastic, by a fifth operand of the shape of x.
     """
     kif = isinstance(spec, KIF)
-    rounding = spec.round_mode if noise is None else Round.TRN
+    rounding = Round.TRN if noisy else spec.round_mode
 
     @ops.custom_gradient
-    def quantized(x: Any, i: Any, second: Any) -> Any:
+    def quantized(x: Any, i: Any, second: Any, k: Any, noise: Any = None) -> Any:
         whole_i, whole = KERAS.rint(i), KERAS.rint(second)
         f = whole if kif else whole - whole_i
         grid = Grid.of(KERAS, k, whole_i, f, round_mode=rounding, overflow_mode=spec.overflow_mode)
@@ -45,20 +51,21 @@ def quantize_op(axes: tuple[int, ...], spec: KIF | KBI, k: Any, *, wrap: bool, n
             (xq,) = written(xq)
 
         own = without_history(xq)
+        others = [None if _TAKES_NONE else ops.zeros_like(part) for part in (k, noise) if part is not None]
 
-        def gradients(*args: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
+        def gradients(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
             g = args[0] if upstream is None else upstream
             if spec.overflow_mode is Overflow.WRAP:
                 # The factor stays outside of the sum: XLA would spread it over an array of the size of x.
                 total, g = residual_sum(g, x, own, axes)
-                return g, ops.zeros_like(i), LN2 * total
+                return g, ops.zeros_like(i), LN2 * total, *others
 
             def widths(g: Any, x: Any, xq: Any) -> tuple[Any, Any]:
                 _, di, df = grid_gradients(KERAS, g, x, xq, grid)
                 return di, df
 
             di, df = sums(widths, (g, x, own), axes)
-            return grid_gradients(KERAS, g, x, own, grid)[0], di if kif else di - df, df
+            return grid_gradients(KERAS, g, x, own, grid)[0], di if kif else di - df, df, *others
 
         return xq, gradients
 

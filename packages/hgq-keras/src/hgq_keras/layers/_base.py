@@ -129,13 +129,12 @@ class QLayer(Slotted):
 
     # --- build and call ----------------------------------------------------------------------------------------------
 
-    def _traced(self, shapes: Sequence[Shape]) -> Program:
-        """The program for inputs of these shapes, batch axes included."""
+    def _traced(self, shapes: Sequence[Shape], declared: Declaration | None = None) -> Program:
+        """The program for inputs of these shapes, batch axes included; that of another declaration, if one is given."""
         with self._written_in.entered():
-            return self._traced_here(shapes)
+            return self._traced_here(shapes, self.declaration() if declared is None else declared)
 
-    def _traced_here(self, shapes: Sequence[Shape]) -> Program:
-        declared: object = self.declaration()
+    def _traced_here(self, shapes: Sequence[Shape], declared: object) -> Program:
         if not callable(declared):
             message = (
                 f"layer {self.name!r} ({type(self).__name__}): declaration() returned {declared!r}, expected a "
@@ -242,8 +241,12 @@ class QLayer(Slotted):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Final: the program on tensors; in training the cost joins the loss."""
+        return self.run(self._running, self._as_list(inputs), training)
+
+    def run(self, program: Program, inputs: Sequence[Any], training: bool | None) -> Any:
+        """The result of a `fused` program of this layer, a tuple of several; in training the cost joins the loss."""
         record(self)
-        y = FusedValues(KERAS, CallSlots(self, training)).read(self._running, self._as_list(inputs))
+        y = FusedValues(KERAS, CallSlots(self, training)).read(program, inputs)
         if training and self.enable_ebops:
             count = ops.convert_to_tensor(Bits(KERAS, CountSlots(self, KERAS)).count(self.program))
             # In the type of the widths, as their regularisers: Keras adds up losses of one type only.
@@ -256,14 +259,22 @@ class QLayer(Slotted):
         Raises:
             UnsupportedError: a subclass computes something else than its declaration says.
         """
-        if type(self).call is not QLayer.call:
+        self.check_call(QLayer.call, label)
+        return self.append(self.program, builder, label, inputs)
+
+    def check_call(self, known: object, label: str) -> None:
+        """Raise UnsupportedError for another call than this one, which computes what the declaration says."""
+        if type(self).call is not known:
             message = (
                 f"layer {label!r} ({type(self).__name__}) has its own call, which the Graph does not know; put it into "
                 "its declaration"
             )
             raise UnsupportedError(message)
+
+    def append(self, program: Program, builder: GraphBuilder, label: str, inputs: Sequence[str]) -> tuple[str, ...]:
+        """Append a program of this layer to a Graph; returns the names of its results."""
         factor = self.ebops_factor if self.enable_ebops else 0.0
-        return Emit(builder, GraphSlots(self), label, factor).append(self.program, inputs)
+        return Emit(builder, GraphSlots(self), label, factor).append(program, inputs)
 
     def load_own_variables(self, store: Any) -> None:
         """Read the layer's own variables; Keras calls it. Raises FileError for a beta that no training leaves."""

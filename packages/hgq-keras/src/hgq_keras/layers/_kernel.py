@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.graph.ops import Clip, Relu
-from hgq_core.layers import Activation, FrameworkFunction, check_factor, weight_of
+from hgq_core.layers import (
+    NAMED,
+    Activation,
+    FrameworkFunction,
+    check_factor,
+    instances_in,
+    rectifier,
+    unfit,
+    weight_of,
+)
 from hgq_keras._computed import computed
 from hgq_keras._ops import KERAS
 from hgq_keras._slots import CallSlots
@@ -19,27 +27,55 @@ if TYPE_CHECKING:
 
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["KernelLayer", "declared_activation"]
+__all__ = ["KernelLayer", "argument_config", "declared_activation", "rectifier_numbers", "take_arguments"]
 
 
 def declared_activation(function: Any) -> Activation:
-    """An activation of Keras as a declaration has it; one without hardware trains only."""
-    if function is None or function is keras.activations.linear:
+    """An activation of Keras as a declaration has it: exact where it can be; one without hardware trains only.
+
+    Args:
+        function: of `keras.activations` or `keras.ops`, a layer such as `keras.layers.LeakyReLU`, or another function.
+    """
+    if function is None:
         return None
-    if function is keras.activations.relu:
-        return Relu()
-    if function is keras.activations.relu6:
-        return Clip(0.0, 6.0)
-    if function is keras.activations.hard_tanh:
-        return Clip(-1.0, 1.0)
+    if type(function) is keras.layers.Activation:
+        return declared_activation(function.activation)
+    if type(function) in (keras.layers.ReLU, keras.layers.LeakyReLU):
+        numbers = rectifier_numbers(function)
+        return FrameworkFunction(function) if unfit(*numbers) else rectifier(*numbers)
+    name = getattr(function, "__name__", "")
+    if name in NAMED and any(getattr(room, name, None) is function for room in (keras.activations, keras.ops)):
+        return NAMED[name]
     return FrameworkFunction(function)
+
+
+def take_arguments(layer: keras.Layer, prefix: str, given: tuple[Any, Any, Any]) -> None:
+    """Make a weight's initializer, regularizer and constraint attributes of the layer, called after the weight."""
+    setattr(layer, f"{prefix}_initializer", keras.initializers.get(given[0]))
+    setattr(layer, f"{prefix}_regularizer", keras.regularizers.get(given[1]))
+    setattr(layer, f"{prefix}_constraint", keras.constraints.get(given[2]))
+
+
+def argument_config(layer: keras.Layer, prefix: str) -> dict[str, Any]:
+    """The same three for the configuration."""
+    modules = (keras.initializers, keras.regularizers, keras.constraints)
+    names = [f"{prefix}_{word}" for word in ("initializer", "regularizer", "constraint")]
+    return {name: module.serialize(getattr(layer, name)) for name, module in zip(names, modules, strict=True)}
+
+
+def rectifier_numbers(layer: Any) -> tuple[float, float | None, float]:
+    """Slope, limit and threshold of a ReLU or LeakyReLU of Keras."""
+    slope = float(layer.negative_slope or 0.0)
+    limit, threshold = getattr(layer, "max_value", None), getattr(layer, "threshold", 0.0)
+    return slope, None if limit is None else float(limit), float(threshold or 0.0)
 
 
 class KernelLayer(QLayer):
     """``y = activation(op(iq(x), kq(kernel)) + bq(bias))``; abstract over what it declares.
 
     Args:
-        activation: name or function; ``relu`` and linear have hardware, others need `QUnaryFunctionLUT`.
+        activation: name, function or layer. ``relu, relu6, hard_tanh``, `keras.layers.ReLU` and
+            `keras.layers.LeakyReLU` have hardware, others need `QUnaryFunctionLUT`.
         use_bias: add a bias.
         kernel: initializer, regularizer and constraint of the kernel, as Keras takes them.
         bias: those of the bias.
@@ -48,6 +84,9 @@ class KernelLayer(QLayer):
         parallelization_factor: instances that are built in hardware, -1 for all; EBOPs are scaled by ``pf / n``.
         base: arguments of `QLayer`.
     """
+
+    kernel_prefix = "kernel"
+    """What the kernel's initializer, regularizer and constraint are called after."""
 
     def __init__(
         self,
@@ -64,12 +103,8 @@ class KernelLayer(QLayer):
         super().__init__(**base)
         self.activation = keras.activations.get(activation)
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel[0])
-        self.bias_initializer = keras.initializers.get(bias[0])
-        self.kernel_regularizer = keras.regularizers.get(kernel[1])
-        self.bias_regularizer = keras.regularizers.get(bias[1])
-        self.kernel_constraint = keras.constraints.get(kernel[2])
-        self.bias_constraint = keras.constraints.get(bias[2])
+        take_arguments(self, self.kernel_prefix, kernel)
+        take_arguments(self, "bias", bias)
         check_factor(parallelization_factor)
         self.parallelization_factor = int(parallelization_factor)
         self._kq_conf = configured(kq_conf, "weight", "kq_conf")
@@ -77,6 +112,12 @@ class KernelLayer(QLayer):
         self.kq = self.make_quantizer(self._kq_conf, "kq")
         self.bq = self.make_quantizer(self._bq_conf, "bq") if self.use_bias else None
         self.bias = None
+
+    @property
+    @computed
+    def n_parallel(self) -> int:
+        """How many instances there are for all rows or positions; ``parallelization_factor`` of them are built."""
+        return instances_in(self.program)
 
     @property
     @computed
@@ -97,13 +138,9 @@ class KernelLayer(QLayer):
         return super().get_config() | {
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            **argument_config(self, self.kernel_prefix),
+            **argument_config(self, "bias"),
             "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
             "kq_conf": serialize(self._kq_conf),
             "bq_conf": serialize(self._bq_conf),
             "parallelization_factor": self.parallelization_factor,

@@ -7,79 +7,18 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import Declaration, EdgeNetwork, FrameworkFunction, TableDense, TableEinsum, check_factor
-from hgq_keras._checks import averaging, integer, partial_shape, positive_integer
-from hgq_keras._unary import check_elementwise
-from hgq_keras.config import configured
-from hgq_keras.layers._base import QLayer
-from hgq_keras.layers._kernel import declared_activation
+from hgq_core.layers import Declaration, TableDense, TableEinsum
+from hgq_keras._checks import partial_shape, positive_integer
+from hgq_keras.layers._table_base import TableLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hgq_keras.config import QuantizerConfig
 
 __all__ = ["QDenseT", "QEinsumDenseT"]
 
 
-class _TableLayer(QLayer):
-    """What layers of tables have in common: the network of an edge and the quantizer of its output."""
-
-    input_in_table = True
-
-    def __init__(self, options: Mapping[str, Any], toq_conf: QuantizerConfig | None, base: Mapping[str, Any]) -> None:
-        super().__init__(**base)
-        if not self.enable_iq:
-            message = f"layer {self.name!r}: received enable_iq=False, expected True: a table has one entry per input"
-            raise ConfigError(message)
-        self.n_hl = integer(options["n_hl"], "n_hl", "an integer of 0 or more", 0)
-        self.d_hl = positive_integer(options["d_hl"], "d_hl")
-        self.activation = keras.activations.get(options["activation"])
-        self.subnn_activation = keras.activations.get(options["subnn_activation"])
-        check_elementwise(self.subnn_activation, self.name)
-        check_factor(options["parallelization_factor"])
-        self.parallelization_factor = int(options["parallelization_factor"])
-        self.batch_norm, self.bn_center = bool(options["batch_norm"]), bool(options["bn_center"])
-        self.bn_scale = bool(options["bn_scale"])
-        self.momentum, self.bn_epsilon = averaging(options["bn_momentum"], options["bn_epsilon"], self.name)
-        given = tuple(options["table_idxs"])
-        if len(given) != 2:
-            message = f"layer {self.name!r}: received table_idxs={given}, expected two numbers such as (6, 5)"
-            raise ConfigError(message)
-        self.table_idxs = (positive_integer(given[0], "table_idxs"), positive_integer(given[1], "table_idxs"))
-        # None leaves each edge a width of its own, which the place says otherwise.
-        self._toq_conf = None if toq_conf is None else configured(toq_conf, "table", "toq_conf")
-        self.toq = None if self._toq_conf is None else self.make_quantizer(self._toq_conf, "toq")
-        self.bias = None
-
-    def _declared(self) -> dict[str, Any]:
-        linear = self.subnn_activation is keras.activations.linear
-        network = EdgeNetwork(
-            self.n_hl, self.d_hl, None if linear else FrameworkFunction(self.subnn_activation),
-            self.batch_norm, self.bn_center, self.bn_scale, self.bn_epsilon,
-        )  # fmt: skip
-        return {
-            "network": network,
-            "activation": declared_activation(self.activation),
-            "parallelization_factor": self.parallelization_factor,
-            "table_idxs": self.table_idxs,
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        plain = ("n_hl", "d_hl", "parallelization_factor", "batch_norm", "bn_center", "bn_scale")
-        conf = self._toq_conf
-        return super().get_config() | {
-            **{name: getattr(self, name) for name in (*plain, "bn_epsilon")},
-            "bn_momentum": self.momentum,
-            "table_idxs": list(self.table_idxs),
-            "activation": keras.activations.serialize(self.activation),
-            "subnn_activation": keras.activations.serialize(self.subnn_activation),
-            "toq_conf": None if conf is None else keras.saving.serialize_keras_object(conf),
-        }
-
-
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QDenseT(_TableLayer):
+class QDenseT(TableLayer):
     """``y[o] = activation(sum_i table[i, o](iq(x[i])) + bq(bias[o]))``: a table for each pair of input and output.
 
     The table of an edge is a small network of one number, ``n_hl`` hidden layers of ``d_hl`` units, whose output is
@@ -155,22 +94,18 @@ class QDenseT(_TableLayer):
             "iq_conf": iq_conf, "oq_conf": oq_conf, "enable_iq": enable_iq, "enable_oq": enable_oq,
             "enable_ebops": enable_ebops, "beta0": beta0, "ebops_factor": ebops_factor,
         }  # fmt: skip
-        super().__init__(options, toq_conf, base | kwargs)
+        super().__init__(options, toq_conf, use_bias, bq_conf, base | kwargs)
         self.n_out = positive_integer(n_out, "n_out")
-        self.use_bias = bool(use_bias)
-        self._bq_conf = configured(bq_conf, "bias", "bq_conf")
-        self.bq = self.make_quantizer(self._bq_conf, "bq") if self.use_bias else None
 
     def declaration(self) -> Declaration:
-        return TableDense(self.n_out, self.use_bias, **self._declared())
+        return TableDense(self.n_out, self.use_bias, **self.declared())
 
     def get_config(self) -> dict[str, Any]:
-        conf = keras.saving.serialize_keras_object(self._bq_conf)
-        return super().get_config() | {"n_out": self.n_out, "use_bias": self.use_bias, "bq_conf": conf}
+        return super().get_config() | {"n_out": self.n_out, "use_bias": self.use_bias}
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QEinsumDenseT(_TableLayer):
+class QEinsumDenseT(TableLayer):
     """`QDenseT` by an equation: a table for each index of the axes that a kernel would have, summed as it says.
 
     Args:
@@ -243,23 +178,20 @@ class QEinsumDenseT(_TableLayer):
             "iq_conf": iq_conf, "oq_conf": oq_conf, "enable_iq": enable_iq, "enable_oq": enable_oq,
             "enable_ebops": enable_ebops, "beta0": beta0, "ebops_factor": ebops_factor,
         }  # fmt: skip
-        super().__init__(options, toq_conf, base | kwargs)
+        super().__init__(options, toq_conf, bool(bias_axes), bq_conf, base | kwargs)
         if normalize_axes is not None:
             message = (
                 f"layer {self.name!r}: received normalize_axes={normalize_axes!r}, expected None: one for each edge"
             )
             raise ConfigError(message)
         self.equation, self.partial_output_shape, self.bias_axes = equation, partial_shape(output_shape), bias_axes
-        self._bq_conf = configured(bq_conf, "bias", "bq_conf")
-        self.bq = self.make_quantizer(self._bq_conf, "bq") if bias_axes else None
 
     def declaration(self) -> Declaration:
-        return TableEinsum(self.equation, self.partial_output_shape, self.bias_axes, **self._declared())
+        return TableEinsum(self.equation, self.partial_output_shape, self.bias_axes, **self.declared())
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "equation": self.equation,
             "output_shape": self.partial_output_shape,
             "bias_axes": self.bias_axes,
-            "bq_conf": keras.saving.serialize_keras_object(self._bq_conf),
         }

@@ -12,7 +12,7 @@ from hgq_keras.layers._kernel import KernelLayer, declared_activation
 if TYPE_CHECKING:
     from hgq_core.layers import Declaration
 
-__all__ = ["WindowLayer", "laid_out"]
+__all__ = ["Window", "WindowLayer", "laid_out", "position_config", "take_positions"]
 
 
 def laid_out(declaration: Declaration, data_format: str) -> Declaration:
@@ -20,10 +20,51 @@ def laid_out(declaration: Declaration, data_format: str) -> Declaration:
     return ChannelsFirst(declaration) if data_format == "channels_first" else declaration
 
 
-class WindowLayer(KernelLayer):
-    """A convolution over so many spatial axes; abstract over their number and over its constructor."""
+def take_positions(
+    layer: Any, given: tuple[Any, Any, str, str | None, Any], rank: int, paddings: tuple[str, ...]
+) -> None:
+    """Make the arguments that say which positions meet attributes of a layer.
+
+    Args:
+        layer: a Keras layer.
+        given: kernel_size, strides, padding, data_format and dilation_rate.
+        rank: the number of spatial axes.
+        paddings: those that it has.
+
+    Raises:
+        ConfigError: sizes below 1, an unknown padding or data format, strides with dilation, which Keras has not.
+    """
+    title = f"layer {layer.name!r}"
+    kernel_size, strides, padding, data_format, dilation_rate = given
+    layer.data_format = data_format_of(data_format, layer.name)
+    layer.padding = known_padding(padding, paddings, layer.name)
+    layer.kernel_size = sizes(kernel_size, rank, f"{title}: kernel_size")
+    layer.strides = sizes(strides, rank, f"{title}: strides")
+    layer.dilation_rate = sizes(dilation_rate, rank, f"{title}: dilation_rate")
+    if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
+        message = (
+            f"{title}: received strides {layer.strides} and dilation_rate {layer.dilation_rate}, expected only one of "
+            "the two above 1, as in Keras"
+        )
+        raise ConfigError(message)
+
+
+def position_config(layer: Any) -> dict[str, Any]:
+    """The arguments of `take_positions`, for the configuration."""
+    names = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
+    return {name: getattr(layer, name) for name in names}
+
+
+class Window:
+    """The arguments of a convolution over so many spatial axes; abstract over their number."""
 
     rank: int
+    name: str
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation_rate: tuple[int, ...]
+    padding: str
+    data_format: str
 
     def take_window(
         self,
@@ -40,9 +81,7 @@ class WindowLayer(KernelLayer):
         Raises:
             ConfigError: sizes below 1, groups that do not divide the filters, an unknown padding or data format.
         """
-        self.data_format = data_format_of(data_format, self.name)
-        paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        self.padding = known_padding(padding, paddings, self.name)
+        self.take_positions(kernel_size, strides, padding, data_format, dilation_rate)
         self.filters = positive_integer(filters, f"layer {self.name!r}: filters")
         self.groups = positive_integer(groups, f"layer {self.name!r}: groups")
         if self.filters % self.groups:
@@ -51,9 +90,29 @@ class WindowLayer(KernelLayer):
                 "expected a multiple of the groups"
             )
             raise ConfigError(message)
-        self.kernel_size = sizes(kernel_size, self.rank, "kernel_size")
-        self.strides = sizes(strides, self.rank, "strides")
-        self.dilation_rate = sizes(dilation_rate, self.rank, "dilation_rate")
+
+    def take_positions(
+        self, kernel_size: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any
+    ) -> None:
+        """Take the arguments that say which positions meet.
+
+        Raises:
+            ConfigError: sizes below 1, an unknown padding or data format, strides with dilation.
+        """
+        paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
+        take_positions(self, (kernel_size, strides, padding, data_format, dilation_rate), self.rank, paddings)
+
+    def window_config(self) -> dict[str, Any]:
+        """The arguments of `take_window`, for the configuration."""
+        return {
+            "filters": self.filters,
+            **position_config(self),
+            "groups": self.groups,
+        }
+
+
+class WindowLayer(Window, KernelLayer):
+    """A convolution with a kernel; abstract over the number of spatial axes and over its constructor."""
 
     def convolution(self, norm: FoldedNorm | None = None) -> Declaration:
         """The declaration, with a norm folded in."""
@@ -70,15 +129,3 @@ class WindowLayer(KernelLayer):
             norm,
         )
         return laid_out(operation, self.data_format)
-
-    def window_config(self) -> dict[str, Any]:
-        """The arguments of `take_window`, for the configuration."""
-        return {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "dilation_rate": self.dilation_rate,
-            "groups": self.groups,
-        }

@@ -10,6 +10,7 @@ from hgq_torch.nn._adaptive import (
 )
 from hgq_torch.nn._attention import QMultiheadAttention
 from hgq_torch.nn._base import QModule
+from hgq_torch.nn._cells import QGRUCell, QLSTMCell, QRNNCell
 from hgq_torch.nn._conv import QConv1d, QConv2d, QConv3d
 from hgq_torch.nn._conv_norm import QConv1dBatchNorm, QConv2dBatchNorm, QConv3dBatchNorm
 from hgq_torch.nn._einsum import QEinsumDense
@@ -25,6 +26,8 @@ from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
+from hgq_torch.nn._table_conv import QConvT1d, QConvT2d
+from hgq_torch.nn._transposed import QConvTranspose1d, QConvTranspose2d, QConvTranspose3d
 
 __all__ = [
     "QGRU",
@@ -53,11 +56,18 @@ __all__ = [
     "QConv2dBatchNorm",
     "QConv3d",
     "QConv3dBatchNorm",
+    "QConvT1d",
+    "QConvT2d",
+    "QConvTranspose1d",
+    "QConvTranspose2d",
+    "QConvTranspose3d",
     "QDot",
     "QEinsum",
     "QEinsumDense",
     "QEinsumDenseBatchNorm",
     "QEinsumDenseT",
+    "QGRUCell",
+    "QLSTMCell",
     "QLayerNorm",
     "QLinear",
     "QLinearBatchNorm",
@@ -73,6 +83,7 @@ __all__ = [
     "QMul",
     "QMultiheadAttention",
     "QRMSNorm",
+    "QRNNCell",
     "QSoftmax",
     "QSub",
     "QSum",

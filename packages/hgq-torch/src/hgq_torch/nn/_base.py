@@ -261,6 +261,10 @@ class QModule(nn.Module):
             self.judge_start()
         return FusedValues(self).read(program, xs)
 
+    def operands_of(self, given: Sequence[Any], title: str) -> Sequence[Any]:  # noqa: ARG002 (of other layers)
+        """The operands of the program, as they stand in what `forward` was given, for a Graph."""
+        return given
+
     def results_of(self, returned: Any) -> Sequence[Any]:
         """The results of the program, as they stand in what `forward` returned."""
         return (returned,)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
     from hgq_torch._slots import Layout
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QConv1d", "QConv2d", "QConv3d"]
 
@@ -33,7 +34,7 @@ class _Convolution(Windowed):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         kq: QuantizerLike = None,
         bq: QuantizerLike = None,
@@ -86,7 +87,7 @@ class QConv1d(_Convolution):
         groups: of channels.
         bias: whether there is a bias.
         padding_mode: ``"zeros"``.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the weight, seen as ``(out_channels, in_channels / groups, size)``; see `QLinear`.
         bq: quantizer of the bias, seen as ``(out_channels,)``.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
@@ -131,7 +132,7 @@ class QConv2d(_Convolution):
         groups: of channels.
         bias: whether there is a bias.
         padding_mode: ``"zeros"``.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the weight, seen as ``(out_channels, in_channels / groups, height, width)``; see `QLinear`.
         bq: quantizer of the bias, seen as ``(out_channels,)``.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
@@ -176,7 +177,7 @@ class QConv3d(_Convolution):
         groups: of channels.
         bias: whether there is a bias.
         padding_mode: ``"zeros"``.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the weight, seen as it is stored, with three spatial axes behind the channels; see `QLinear`.
         bq: quantizer of the bias, seen as ``(out_channels,)``.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.

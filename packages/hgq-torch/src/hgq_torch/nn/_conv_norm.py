@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
     from hgq_torch._slots import Layout
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QConv1dBatchNorm", "QConv2dBatchNorm", "QConv3dBatchNorm"]
 
@@ -38,7 +39,7 @@ class _FoldedConvolution(Normalised, Windowed):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         kq: QuantizerLike = None,
         bq: QuantizerLike = None,
@@ -96,7 +97,7 @@ class QConv1dBatchNorm(_FoldedConvolution):
         eps: added to the variance.
         momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
         bq: quantizer of the folded bias.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
@@ -134,7 +135,7 @@ class QConv2dBatchNorm(_FoldedConvolution):
         eps: added to the variance.
         momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
         bq: quantizer of the folded bias.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
@@ -172,7 +173,7 @@ class QConv3dBatchNorm(_FoldedConvolution):
         eps: added to the variance.
         momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the folded weight, seen as ``(*window, in_channels / groups, out_channels)``; see `QLinear`.
         bq: quantizer of the folded bias.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.

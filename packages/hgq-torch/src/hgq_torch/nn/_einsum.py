@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
     from hgq_torch._quantizer import Quantizer
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QEinsumDense", "glorot_bound"]
 
@@ -35,7 +36,7 @@ class QEinsumDense(Activated):
         output_shape: sizes of the output's axes, without the batch axis and those of the ellipsis; None where a size is
             that of the input.
         bias_axes: letters of the output along which the bias varies; None: no bias.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         input_shape: shape of the input without the batch axis.
         kq: quantizer of the kernel; see `QLinear`.
         bq: quantizer of the bias.
@@ -71,7 +72,7 @@ class QEinsumDense(Activated):
         equation: str,
         output_shape: Sequence[int | None] | int,
         bias_axes: str | None = None,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         input_shape: Sequence[int],
         kq: QuantizerLike = None,

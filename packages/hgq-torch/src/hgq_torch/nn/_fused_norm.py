@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QBatchNormLinear", "QEinsumDenseBatchNorm", "QLinearBatchNorm"]
 
@@ -37,7 +38,7 @@ class _FoldedLinear(Normalised):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         kq: QuantizerLike = None,
         bq: QuantizerLike = None,
@@ -105,7 +106,7 @@ class QLinearBatchNorm(_FoldedLinear):
         eps: added to the variance.
         momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma and beta are learned.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the folded weight; see `QLinear`.
         bq: quantizer of the folded bias.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
@@ -143,7 +144,7 @@ class QBatchNormLinear(_FoldedLinear):
         eps: added to the variance.
         momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         affine: whether gamma is learned.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         kq: quantizer of the folded weight; see `QLinear`.
         bq: quantizer of the folded bias.
         iq: quantizer of the input, seen as ``(batch, *input_shape)``; see `QLinear`.
@@ -182,7 +183,7 @@ class QEinsumDenseBatchNorm(Normalised):
         momentum: how far the running averages go to those of each batch, 0 to 1; None: they are those of all batches.
         center: whether there is a learned offset.
         scale: whether there is a learned scale.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         input_shape: shape of the input without the batch axis.
         kq: quantizer of the folded weight; see `QLinear`.
         bq: quantizer of the folded bias.
@@ -217,7 +218,7 @@ class QEinsumDenseBatchNorm(Normalised):
         momentum: float | None = 0.1,
         center: bool = True,
         scale: bool = True,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         input_shape: Sequence[int],
         kq: QuantizerLike = None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
     from hgq_torch._quantizer import Quantizer
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QLinear"]
 
@@ -37,7 +38,8 @@ class QLinear(Activated):
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
         bias: whether there is a bias.
-        activation: None or ``"relu"``.
+        activation: None, ``"relu"``, ``"relu6"``, ``"hardtanh"``, `torch.relu`, a module such as
+            ``torch.nn.LeakyReLU(0.25)``, or `hgq_core.layers.rectifier`: what is exact without a table.
         kq: quantizer of the weight, seen as ``(out_features, in_features)``; a `Quantizer`, a specification
             (`hgq_core.KBI` and so on), the name of a type, a dict of its parameters, or None for the scope's default.
         bq: quantizer of the bias, seen as ``(out_features,)``.
@@ -78,7 +80,7 @@ class QLinear(Activated):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         kq: QuantizerLike = None,
         bq: QuantizerLike = None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hgq_core.layers import GRUCell, LSTMCell, SimpleRNNCell
-from hgq_core.scope import layer_option
-from hgq_torch.nn._recurrent_base import RecurrentModule, activation_of
+from hgq_torch.nn._gates import Gru, Lstm, SimpleRnn
+from hgq_torch.nn._recurrent_base import RecurrentModule
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["QGRU", "QLSTM", "QRNN"]
 
 
-class QRNN(RecurrentModule):
+class QRNN(SimpleRnn, RecurrentModule):
     r"""A recurrent layer whose data, state and weights have trained widths; `torch.nn.RNN`.
 
     .. math::
@@ -54,6 +53,7 @@ class QRNN(RecurrentModule):
     Raises:
         ConfigError: an option that does not fit.
 
+    >>> import torch
     >>> layer = QRNN(3, 5, batch_first=True)
     >>> y, last = layer(torch.zeros(2, 4, 3))
     >>> y.shape
@@ -89,9 +89,9 @@ class QRNN(RecurrentModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self._activation = activation_of(nonlinearity, "nonlinearity", "hardtanh")
-        self.enable_sq = bool(layer_option("enable_sq")) if enable_sq is None else bool(enable_sq)
-        super().__init__(
+        self.read_cell(nonlinearity, enable_sq)
+        RecurrentModule.__init__(
+            self,
             (input_size, hidden_size, num_layers),
             {
                 "bias": bias, "batch_first": batch_first, "dropout": dropout, "bidirectional": bidirectional,
@@ -106,12 +106,8 @@ class QRNN(RecurrentModule):
             },
         )  # fmt: skip
 
-    def cell(self) -> SimpleRNNCell:
-        """One step."""
-        return SimpleRNNCell(**self.gated(), activation=self._activation, enable_sq=self.enable_sq)
 
-
-class QGRU(RecurrentModule):
+class QGRU(Gru, RecurrentModule):
     r"""A gated recurrent unit whose data, state, gates and weights have trained widths; `torch.nn.GRU`.
 
     .. math::
@@ -159,6 +155,7 @@ class QGRU(RecurrentModule):
     Raises:
         ConfigError: an option that does not fit.
 
+    >>> import torch
     >>> layer = QGRU(3, 5, batch_first=True)
     >>> y, last = layer(torch.zeros(2, 4, 3))
     >>> y.shape
@@ -200,10 +197,10 @@ class QGRU(RecurrentModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self._activation = activation_of(activation, "activation", "hardtanh")
+        self.read_activations(activation, recurrent_activation)
         self.reset_after = bool(reset_after)
-        self._recurrent_activation = activation_of(recurrent_activation, "recurrent_activation", "hardsigmoid")
-        super().__init__(
+        RecurrentModule.__init__(
+            self,
             (input_size, hidden_size, num_layers),
             {
                 "bias": bias, "batch_first": batch_first, "dropout": dropout, "bidirectional": bidirectional,
@@ -219,15 +216,8 @@ class QGRU(RecurrentModule):
             },
         )  # fmt: skip
 
-    def cell(self) -> GRUCell:
-        """One step."""
-        return GRUCell(
-            **self.gated(), activation=self._activation, recurrent_activation=self._recurrent_activation,
-            reset_after=self.reset_after, reset_first=True,
-        )  # fmt: skip
 
-
-class QLSTM(RecurrentModule):
+class QLSTM(Lstm, RecurrentModule):
     r"""A long short-term memory whose data, states, gates and weights have trained widths; `torch.nn.LSTM`.
 
     .. math::
@@ -271,6 +261,7 @@ class QLSTM(RecurrentModule):
     Raises:
         ConfigError: an option that does not fit.
 
+    >>> import torch
     >>> layer = QLSTM(3, 5, batch_first=True)
     >>> y, last = layer(torch.zeros(2, 4, 3))
     >>> y.shape
@@ -311,9 +302,9 @@ class QLSTM(RecurrentModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self._activation = activation_of(activation, "activation", "hardtanh")
-        self._recurrent_activation = activation_of(recurrent_activation, "recurrent_activation", "hardsigmoid")
-        super().__init__(
+        self.read_activations(activation, recurrent_activation)
+        RecurrentModule.__init__(
+            self,
             (input_size, hidden_size, num_layers),
             {
                 "bias": bias, "batch_first": batch_first, "dropout": dropout, "bidirectional": bidirectional,
@@ -328,7 +319,3 @@ class QLSTM(RecurrentModule):
                 "beta0": beta0, "device": device, "dtype": dtype,
             },
         )  # fmt: skip
-
-    def cell(self) -> LSTMCell:
-        """One step."""
-        return LSTMCell(**self.gated(), activation=self._activation, recurrent_activation=self._recurrent_activation)

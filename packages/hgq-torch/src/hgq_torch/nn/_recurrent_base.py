@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,33 +9,23 @@ import torch
 from torch import Tensor
 
 from hgq_core.errors import ConfigError, ShapeError, UnsupportedError
-from hgq_core.graph.ops import Relu
-from hgq_core.layers import FrameworkFunction, Recurrent, StackedRecurrent
+from hgq_core.layers import Recurrent, StackedRecurrent
 from hgq_torch._prepare import prepared
-from hgq_torch._slots import Layout, Turn
 from hgq_torch.nn._arguments import check_factor, positive
-from hgq_torch.nn._base import QModule
+from hgq_torch.nn._gates import Gated, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.graph import GraphBuilder
-    from hgq_core.layers import Activation, Declaration, Program
+    from hgq_core.layers import Declaration, Program
     from hgq_torch._make import QuantizerLike
+    from hgq_torch._slots import Layout
 
-__all__ = ["RecurrentModule", "activation_of"]
-
-_STORED = {"kernel": "weight_ih", "recurrent_kernel": "weight_hh", "bias": "bias_ih", "recurrent_bias": "bias_hh"}
-_ACTIVATIONS: Mapping[str, Activation] = {
-    "hardtanh": None,
-    "hardsigmoid": None,
-    "relu": Relu(),
-    "tanh": FrameworkFunction(torch.tanh),
-    "sigmoid": FrameworkFunction(torch.sigmoid),
-}
+__all__ = ["RecurrentModule"]
 
 
-class RecurrentModule(QModule):
+class RecurrentModule(Gated):
     """Abstract: what PyTorch's recurrent layers have in common.
 
     Args:
@@ -49,7 +38,6 @@ class RecurrentModule(QModule):
     batch_first: bool
     shapes_from_arguments: ClassVar[bool] = False
     input_in_declaration: ClassVar[bool] = True
-    shape_hint: ClassVar[str] = "; a loop in hardware has one number of steps"
 
     def __init__(
         self,
@@ -81,23 +69,20 @@ class RecurrentModule(QModule):
     @property
     def layouts(self) -> Mapping[str, Layout]:  # type: ignore[override]
         """Weights as PyTorch stores them, kernels transposed, by the names that it has for them."""
-        layouts = {}
+        layouts: dict[str, Layout] = {}
         for name in self._names:
-            prefix = "" if len(self._names) == 1 else f"{name}/"
-            for slot, stored in _STORED.items():
-                turn = Turn.of((1, 0)) if slot.endswith("kernel") else None
-                layouts[prefix + slot] = Layout(f"{stored}_{name}", turn)
+            layouts |= stored("" if len(self._names) == 1 else f"{name}/", f"_{name}")
         return layouts
 
     @abstractmethod
     def cell(self) -> Any:
         """One step of a layer."""
 
-    def gated(self) -> dict[str, Any]:
-        """What all cells take."""
-        return {
-            "units": self.hidden_size, "use_bias": self.use_bias, "recurrent_dropout": self.recurrent_dropout,
-        }  # fmt: skip
+    @property
+    def shape_hint(self) -> str:  # type: ignore[override]
+        """What a refusal of another shape ends with."""
+        hint = "; a loop in hardware has one number of steps"
+        return hint if self.batch_first else f"{hint}, here on axis 0: a graph needs batch_first=True"
 
     def declaration(self) -> Declaration:
         """The layers one behind the other."""
@@ -112,13 +97,6 @@ class RecurrentModule(QModule):
             for _ in range(self.num_layers)
         )  # fmt: skip
         return StackedRecurrent(layers, self.dropout)
-
-    def reset_parameters(self) -> None:
-        """Every weight uniform within ``1 / sqrt(hidden_size)``, as PyTorch's."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        with torch.no_grad():
-            for slot in self.made.weights:
-                getattr(self, self.made.storage[slot].name).uniform_(-bound, bound)
 
     def retrace(self) -> None:
         """Read the declaration again after an option of it was changed; its slots stay."""
@@ -141,7 +119,7 @@ class RecurrentModule(QModule):
 
         Raises:
             UnsupportedError: a packed sequence.
-            ShapeError: states of other shapes, or another number of steps than before.
+            ShapeError: data or states of other shapes, or another number of steps than before.
         """
         if not isinstance(x, Tensor):
             message = (
@@ -149,6 +127,12 @@ class RecurrentModule(QModule):
                 "length; pad them, and take the output at the last item of each"
             )
             raise UnsupportedError(message)
+        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
+            message = (
+                f"{self.title}: received a tensor of shape {tuple(x.shape)}, expected 3 axes, or 2 for one example, "
+                f"the last of size {self.input_size}"
+            )
+            raise ShapeError(message)
         if x.ndim == 2:
             states = None if hx is None else tuple(state.unsqueeze(1) for state in self._as_tuple(hx))
             y, last = self._batched(x.unsqueeze(0), states)
@@ -187,6 +171,16 @@ class RecurrentModule(QModule):
     def _packed(self, states: list[Tensor]) -> Any:
         return tuple(states) if len(states) > 1 else states[0]
 
+    def operands_of(self, given: Sequence[Any], title: str) -> Sequence[Any]:
+        """The sequence; raises UnsupportedError where first states are given."""
+        if len(given) > 1:
+            message = (
+                f"{title} is applied to first states, whose batch is on axis 1, and a graph has it on axis 0; leave "
+                "them out, or step through the sequence by a cell, such as QGRUCell"
+            )
+            raise UnsupportedError(message)
+        return given
+
     def results_of(self, returned: Any) -> Sequence[Any]:
         """The outputs, and each state by itself."""
         y, states = returned
@@ -209,12 +203,3 @@ class RecurrentModule(QModule):
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"
         return text if self.use_bias else text + ", bias=False"
-
-
-def activation_of(name: str, argument: str, limit: str) -> Activation:
-    """An activation by its name; ``limit`` is the one that a quantizer is."""
-    known = ("relu", "tanh", "sigmoid", limit)
-    if name not in known:
-        message = f"{argument}: received {name!r}, expected one of {known}"
-        raise ConfigError(message)
-    return _ACTIVATIONS[name]

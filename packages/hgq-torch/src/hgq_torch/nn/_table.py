@@ -2,74 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import EdgeNetwork, FrameworkFunction, TableDense, TableEinsum
-from hgq_torch._slots import Layout
-from hgq_torch.nn._activated import Activated
-from hgq_torch.nn._arguments import check_factor, positive
-from hgq_torch.nn._lookup import check_elementwise
+from hgq_core.layers import TableDense, TableEinsum
+from hgq_torch.nn._arguments import positive
+from hgq_torch.nn._table_base import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from hgq_core.layers import Declaration
     from hgq_torch._make import QuantizerLike
+    from hgq_torch.nn._activated import ActivationLike
 
 __all__ = ["QEinsumDenseT", "QLinearT"]
 
 
-class _Tables(Activated):
-    """Abstract: the network of an edge, and quantizers of its ends."""
-
-    shapes_from_arguments: ClassVar[bool] = True
-    input_in_declaration: ClassVar[bool] = True
-    layouts: ClassVar[Mapping[str, Layout]] = {
-        "bn_gamma": Layout("bn_weight"),
-        "bn_beta": Layout("bn_bias"),
-        "moving_mean": Layout("running_mean"), "moving_variance": Layout("running_var")
-    }  # fmt: skip
-
-    def set_network(
-        self,
-        hidden: tuple[int, int],
-        function: Callable[[Tensor], Tensor] | None,
-        normalised: tuple[bool, float, float | None],
-        table_idxs: tuple[int, int],
-        factor: int,
-    ) -> None:
-        """Take the arguments of the edges."""
-        if not self.enable_iq:
-            message = f"{type(self).__name__}: received enable_iq=False, expected True: a table has an entry per input"
-            raise ConfigError(message)
-        if function is not None:
-            check_elementwise(function)
-        net = None if function is None else FrameworkFunction(function)
-        self.network = EdgeNetwork(*hidden, net, normalised[0], epsilon=normalised[1])
-        self.momentum = normalised[2]
-        self.table_idxs = (positive(table_idxs[0], "table_idxs"), positive(table_idxs[1], "table_idxs"))
-        self.parallelization_factor = check_factor(factor)
-
-    def declared(self) -> dict[str, Any]:
-        """What both declarations take."""
-        return {
-            "network": self.network,
-            "activation": self.declared_activation,
-            "parallelization_factor": self.parallelization_factor,
-            "table_idxs": self.table_idxs,
-        }
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # one input
-        """The output for x ``(batch, *input_shape)``; see `QModule.forward`."""
-        return super().forward(x)
-
-
-class QLinearT(_Tables):
+class QLinearT(Tables):
     r"""A dense layer with a trained table for each pair of input and output.
 
     .. math:: y_o = Q_o(\operatorname{act}(\sum_i Q_t(T_{io}(Q_i(x_i))) + Q_b(b_o)))
@@ -81,7 +35,7 @@ class QLinearT(_Tables):
         in_features: size of the last axis of the input.
         out_features: size of the last axis of the output.
         bias: whether there is a bias.
-        activation: None or ``"relu"``, behind the sum.
+        activation: behind the sum: a name, function or module that needs no table, as of `QLinear`.
         hidden_layers: of the network of an edge.
         hidden_units: of each hidden layer.
         function: of a hidden layer, element by element; None: linear.
@@ -116,7 +70,7 @@ class QLinearT(_Tables):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         hidden_layers: int = 1,
         hidden_units: int = 8,
@@ -165,14 +119,14 @@ class QLinearT(_Tables):
         return f"{self.in_features}, {self.out_features}, bias={self.use_bias}, hidden={net.hidden}x{net.units}"
 
 
-class QEinsumDenseT(_Tables):
+class QEinsumDenseT(Tables):
     """`QLinearT` by an equation: a table for each index of the axes that a kernel would have, summed as it says.
 
     Args:
         equation: see `QEinsumDense`, as the next ones.
         output_shape: sizes of the output's axes.
         bias_axes: letters of the output along which the bias varies; None: no bias.
-        activation: None or ``"relu"``.
+        activation: None, a name, function or module that needs no table, as of `QLinear`.
         input_shape: shape of the input without the batch axis.
         hidden_layers: see `QLinearT`, as the next ones.
         hidden_units: of each hidden layer.
@@ -206,7 +160,7 @@ class QEinsumDenseT(_Tables):
         equation: str,
         output_shape: Sequence[int | None] | int,
         bias_axes: str | None = None,
-        activation: str | None = None,
+        activation: ActivationLike = None,
         *,
         input_shape: Sequence[int],
         hidden_layers: int = 1,

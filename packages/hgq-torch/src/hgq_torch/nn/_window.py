@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hgq_core.layers import Declaration
     from hgq_torch._quantizer import Quantizer
 
-__all__ = ["LAYOUTS", "PADDINGS", "Windowed"]
+__all__ = ["LAYOUTS", "PADDINGS", "Window", "Windowed"]
 
 LAYOUTS: Mapping[int, Layout] = {rank: Layout("weight", Turn.of((rank + 1, rank, *range(rank)))) for rank in (1, 2, 3)}
 """How PyTorch stores the kernel of a convolution over so many axes."""
@@ -28,12 +28,10 @@ PADDINGS: Mapping[int, Sequence[str]] = {1: ("valid", "same", "causal"), 2: ("va
 """Paddings by name."""
 
 
-class Windowed(Activated):
-    """Abstract over the number of spatial axes and over the constructor."""
+class Window(Activated):
+    """The arguments of a convolution; abstract over the number of spatial axes and over the constructor."""
 
-    weight: nn.Parameter
     bias: nn.Parameter | None
-    kq: Quantizer
     bq: Quantizer | None
     rank: ClassVar[int]
     parallelization_factor: int
@@ -74,34 +72,10 @@ class Windowed(Activated):
         check_channels(shapes, (self.rank,), self.in_channels, self.title)
         super().build(*shapes)
 
-    def convolution(self, norm: FoldedNorm | None = None) -> Declaration:
-        """Convolve, Add, Relu, channels last inside, with a norm folded in."""
-        return ChannelsFirst(
-            Convolution(
-                self.out_channels,
-                self.kernel_size,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.groups,
-                use_bias=self.use_bias,
-                activation=self.declared_activation,
-                parallelization_factor=self.parallelization_factor,
-                norm=norm,
-            )
-        )
-
     @property
     def title(self) -> str:
         """The layer in messages."""
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size})"
-
-    def reset_parameters(self) -> None:
-        """Initialise weight and bias as `torch.nn.Conv2d` does."""
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.use_bias and self.bias is not None:
-            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
-            nn.init.uniform_(self.bias, -bound, bound)
 
     @property
     def fewest_axes(self) -> int:  # type: ignore[override]  # of the class in others
@@ -119,3 +93,34 @@ class Windowed(Activated):
             f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.use_bias}, "
             f"activation={self.activation!r}"
         )
+
+
+class Windowed(Window):
+    """A convolution with a kernel; abstract over the number of spatial axes and over the constructor."""
+
+    weight: nn.Parameter
+    kq: Quantizer
+
+    def convolution(self, norm: FoldedNorm | None = None) -> Declaration:
+        """Convolve, Add, Relu, channels last inside, with a norm folded in."""
+        return ChannelsFirst(
+            Convolution(
+                self.out_channels,
+                self.kernel_size,
+                self.stride,
+                self.padding,
+                self.dilation,
+                self.groups,
+                use_bias=self.use_bias,
+                activation=self.declared_activation,
+                parallelization_factor=self.parallelization_factor,
+                norm=norm,
+            )
+        )
+
+    def reset_parameters(self) -> None:
+        """Initialise weight and bias as `torch.nn.Conv2d` does."""
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.use_bias and self.bias is not None:
+            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
+            nn.init.uniform_(self.bias, -bound, bound)

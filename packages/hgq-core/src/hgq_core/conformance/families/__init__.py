@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hgq_core.conformance.families import attention, fused_norm, layer_norm, merge, recurrent, table, windows
+from hgq_core.conformance.families import (
+    activation,
+    attention,
+    convolutions,
+    fused_norm,
+    layer_norm,
+    merge,
+    recurrent,
+    table,
+    windows,
+)
+from hgq_core.conformance.families.activation import activation_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,24 +29,28 @@ if TYPE_CHECKING:
     from hgq_core.conformance.drawn import LayerCase
     from hgq_core.layers import Declaration
 
-__all__ = ["CASES", "KINDS"]
+__all__ = ["CASES", "KINDS", "activation_of"]
 
 CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
+    **activation.CASES,
     **attention.CASES,
     **fused_norm.CASES,
     **layer_norm.CASES,
     **merge.CASES,
     **windows.CASES,
+    **convolutions.CASES,
     **table.CASES,
     **recurrent.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
+    **activation.KINDS,
     **attention.KINDS,
     **fused_norm.KINDS,
     **layer_norm.KINDS,
     **merge.KINDS,
     **windows.KINDS,
+    **convolutions.KINDS,
     **table.KINDS,
     **recurrent.KINDS,
 }

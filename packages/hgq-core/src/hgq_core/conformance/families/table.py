@@ -1,4 +1,4 @@
-"""Dense layers of one table an edge."""
+"""Dense layers and convolutions of one table an edge."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ import numpy as np
 
 from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.drawn import LayerCase, data_spec, data_widths, numbers, tensors, weight_spec, weight_widths
+from hgq_core.conformance.families.windows import spread
 from hgq_core.graph.ops import Relu
-from hgq_core.layers import Declaration, EdgeNetwork, FrameworkFunction, TableDense, TableEinsum
+from hgq_core.layers import (
+    Declaration,
+    EdgeNetwork,
+    FrameworkFunction,
+    TableConvolution,
+    TableDense,
+    TableEinsum,
+)
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import KBI
 
@@ -70,6 +78,26 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
         _table, kind="table_einsum", shape=(2, 3), edges=(2, 2, 3), rows=0, bias=(2, 1), n_hl=1, d_hl=2,
         equation="bti,toi->bto", output_shape=(2, 2), bias_axes="t",
     ),
+    "table-conv1d": partial(
+        _table, kind="table_conv1d", shape=(4, 2), edges=(2, 2, 3, 2), rows=1, bias=(2,), n_hl=1, d_hl=2, filters=2,
+        kernel_size=(3,), activation="relu",
+    ),
+    "table-conv1d-same-strided-pf": partial(
+        _table, kind="table_conv1d", shape=(5, 1), edges=(3, 2, 2, 1), rows=1, n_hl=1, d_hl=2, filters=2,
+        kernel_size=(2,), strides=2, padding="same", parallelization_factor=2, overflow=Overflow.SAT,
+    ),
+    "table-conv1d-groups": partial(
+        _table, kind="table_conv1d", shape=(3, 4), edges=(2, 2, 1, 2, 2), rows=1, bias=(2, 1), n_hl=1, d_hl=2,
+        filters=2, kernel_size=(2,), groups=2, table_idxs=(5, 3),
+    ),
+    "table-conv2d-normalised": partial(
+        _table, kind="table_conv2d", shape=(3, 2, 1), edges=(2, 1, 2, 2, 2, 1), rows=2, bias=(2,), n_hl=1, d_hl=2,
+        filters=2, kernel_size=(2, 2), batch_norm=True,
+    ),
+    "table-conv2d-same-dilated": partial(
+        _table, kind="table_conv2d", shape=(3, 2, 1), edges=(3, 2, 1, 2, 2, 1), rows=2, n_hl=2, d_hl=2, filters=1,
+        kernel_size=(2, 2), padding="same", dilation_rate=(2, 1),
+    ),
 }  # fmt: skip
 
 
@@ -99,4 +127,22 @@ def _einsum(layer: Layer) -> Declaration:
     return TableEinsum(options["equation"], options["output_shape"], options.get("bias_axes"), **_common(layer))
 
 
-KINDS: dict[str, Callable[[Layer], Declaration]] = {"table_dense": _dense, "table_einsum": _einsum}
+def _convolution(layer: Layer) -> Declaration:
+    options, rank = layer.options, int(layer.kind[-2])
+    return TableConvolution(
+        options["filters"],
+        options["kernel_size"],
+        spread(options.get("strides", 1), rank),
+        options.get("padding", "valid"),
+        spread(options.get("dilation_rate", 1), rank),
+        options.get("groups", 1),
+        use_bias="bias" in layer.weights,
+        **_common(layer),
+    )
+
+
+KINDS: dict[str, Callable[[Layer], Declaration]] = {
+    "table_dense": _dense,
+    "table_einsum": _einsum,
+    **dict.fromkeys(("table_conv1d", "table_conv2d"), _convolution),
+}

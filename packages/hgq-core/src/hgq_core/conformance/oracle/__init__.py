@@ -9,9 +9,11 @@ from types import ModuleType
 
 import numpy as np
 
-from hgq_core.conformance.backend import Layer
+from hgq_core.conformance.backend import AT_EDGES, Layer
 from hgq_core.conformance.oracle import (
+    activation,
     attention,
+    convolutions,
     fused_norm,
     layer_norm,
     linear,
@@ -43,22 +45,23 @@ _FAMILIES: dict[str, ModuleType] = {
     "attention": attention,
     "linformer": attention,
     "conv3d": linear,
+    "activation": activation,
     "layer_norm": layer_norm,
     "rms_norm": layer_norm,
     **{f"{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 3)},
     **{f"global_{kind}_pool{rank}d": windows for kind in ("max", "average") for rank in (1, 2, 3)},
     **dict.fromkeys(("einsum_dense_norm", "norm_dense", "conv1d_norm", "conv2d_norm", "conv3d_norm"), fused_norm),
+    **{f"{kind}{rank}d": convolutions for kind in ("depthwise", "separable") for rank in (1, 2)},
+    **{f"transposed{rank}d": convolutions for rank in (1, 2, 3)},
     "table_dense": table,
     "table_einsum": table,
+    **dict.fromkeys(("table_dense", "table_einsum", "table_conv1d", "table_conv2d"), table),
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),
     **dict.fromkeys(("sum", "mean_pow2"), reduce),
     **dict.fromkeys(("simple_rnn", "gru", "lstm"), recurrent),
 }
-
-_AT_EDGES = ("table_dense", "table_einsum", "simple_rnn", "gru", "lstm")
-"""Kinds that quantize their input themselves."""
 
 
 def forward(layers: Sequence[Layer], inputs: Sequence[Array]) -> Array:
@@ -72,11 +75,11 @@ def _applied(layer: Layer, operands: list[Array]) -> Array:
         return operands[0].reshape(len(operands[0]), -1)
     if layer.kind == "nested":
         return forward(layer.options["parts"], operands)
-    if layer.kind not in _AT_EDGES:
+    if layer.kind not in AT_EDGES:
         operands = [quantized(layer, "iq", x) for x in operands]
     y = _FAMILIES[layer.kind].values(layer, operands)
-    if layer.options.get("activation") == "relu" and layer.kind not in ("simple_rnn", "gru", "lstm"):
-        y = np.vectorize(lambda v: max(v, Fraction(0)), otypes=[object])(y)
+    if layer.kind not in ("simple_rnn", "gru", "lstm"):
+        y = activation.applied(layer.options.get("activation"), y)
     return quantized(layer, "oq", y)
 
 

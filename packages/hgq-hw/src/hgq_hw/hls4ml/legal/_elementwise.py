@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hgq_hw.hls4ml.legal._legalizer import Legalizer
 
-__all__ = ["as_it_is", "clip", "combine", "negate", "reduce", "subtract"]
+__all__ = ["as_it_is", "at_most", "clip", "combine", "negate", "reduce", "subtract"]
 
 
 def as_it_is(op: Operation, legal: Legalizer, *inputs: str) -> str:
@@ -40,7 +40,7 @@ def negate(op: Negate, legal: Legalizer, x: str) -> str:
 
 
 def clip(op: Clip, legal: Legalizer, x: str) -> str:
-    return _at_most(legal, _at_least(legal, x, op.low), op.high)
+    return at_most(legal, _at_least(legal, x, op.low), op.high)
 
 
 def _at_least(legal: Legalizer, x: str, low: NDArray[np.float64] | float) -> str:
@@ -48,7 +48,7 @@ def _at_least(legal: Legalizer, x: str, low: NDArray[np.float64] | float) -> str
     return legal.affine(legal.add(Relu(), legal.affine(x, 1.0, np.negative(low))), 1.0, low)
 
 
-def _at_most(legal: Legalizer, x: str, high: NDArray[np.float64] | float) -> str:
+def at_most(legal: Legalizer, x: str, high: NDArray[np.float64] | float) -> str:
     """``min(x, high) = high - relu(high - x)`` for a constant."""
     return legal.affine(legal.add(Relu(), legal.affine(x, -1.0, high)), -1.0, high)
 
@@ -69,7 +69,7 @@ def combine(op: Add | Multiply | Maximum | Minimum, legal: Legalizer, *inputs: s
             case Maximum():
                 result = _at_least(legal, result, values)
             case Minimum():
-                result = _at_most(legal, result, values)
+                result = at_most(legal, result, values)
     return result
 
 

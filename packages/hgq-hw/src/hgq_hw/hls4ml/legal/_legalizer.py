@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hgq_core.errors import UnsupportedError
+from hgq_core.formats import Formats
 from hgq_core.graph import GraphBuilder, prove
 from hgq_core.graph.ops import Add, Concatenate, Constant, Contract, Multiply, Operation, Reshape, Transpose
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from hgq_core.formats import Formats
     from hgq_core.graph import Graph, Node
     from hgq_core.graph.ops import Shape
 
@@ -49,6 +49,13 @@ class Legalizer:
     def operand_formats(self) -> list[Formats]:
         """Proved formats of the current node's operands in the original graph."""
         return [self._formats[name].broadcast_to(self.graph[name].shape) for name in self.node.inputs]
+
+    def fraction_bits(self, number: int) -> NDArray[np.int64]:
+        """Fraction bits of one of the current node's operands, data or a constant, in the original graph."""
+        operand = self.graph[self.node.inputs[number]]
+        if isinstance(operand.op, Constant):
+            return np.asarray(Formats.covering(operand.op.values).f)
+        return np.asarray(self._formats[operand.name].broadcast_to(operand.shape).f)
 
     def refused(self, what: str, remedy: str) -> UnsupportedError:
         """The error for the current node."""

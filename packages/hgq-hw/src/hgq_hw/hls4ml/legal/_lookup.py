@@ -26,10 +26,10 @@ def lookup(op: Lookup, legal: Legalizer, x: str) -> str:
     groups, member = np.unique(keys, axis=1, return_inverse=True)
     member = member.ravel()
     if groups.shape[1] > _MOST_TABLES:
-        raise legal.refused(
-            f"has {groups.shape[1]} different tables, expected at most {_MOST_TABLES}",
-            "share the table between elements (heterogeneous_axis=() for its input quantizer)",
-        )
+        remedy = "share the table between elements (heterogeneous_axis=() for its input quantizer)"
+        if op.table_idxs is not None:
+            remedy = "use da4ml, which has a table for each edge, or a smaller layer"
+        raise legal.refused(f"has {groups.shape[1]} different tables, expected at most {_MOST_TABLES}", remedy)
     if groups.shape[1] == 1:
         return _one_table(op, legal, x, groups[:, 0])
     flat = legal.flat(x)

@@ -6,19 +6,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hgq_core.graph import ops as op
-from hgq_hw._refusal import Refusal
-from hgq_hw.hls4ml.legal import _elementwise, _linear, _lookup, _moves, _quantize
+from hgq_hw.hls4ml.legal import _choice, _elementwise, _linear, _lookup, _moves, _quantize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = ["RULES"]
 
-_NO_COUNTERPART = Refusal(
-    "has no counterpart", "use a lookup table or maximum and minimum instead, or the da4ml target"
-)
-
-RULES: Mapping[type, Callable[..., str] | Refusal] = MappingProxyType(
+RULES: Mapping[type, Callable[..., str]] = MappingProxyType(
     {
         op.Input: _elementwise.as_it_is,
         op.Constant: _elementwise.as_it_is,
@@ -35,8 +30,8 @@ RULES: Mapping[type, Callable[..., str] | Refusal] = MappingProxyType(
         op.Reduce: _elementwise.reduce,
         op.Relu: _elementwise.as_it_is,
         op.Clip: _elementwise.clip,
-        op.Compare: _NO_COUNTERPART,
-        op.Select: _NO_COUNTERPART,
+        op.Compare: _choice.compare,
+        op.Select: _choice.select,
         op.Lookup: _lookup.lookup,
         op.Reshape: _moves.reshape,
         op.Transpose: _moves.transpose,
@@ -48,7 +43,7 @@ RULES: Mapping[type, Callable[..., str] | Refusal] = MappingProxyType(
         op.Gather: _moves.gather,
     }
 )
-"""The rule of each member of `Operation`, or why there is none; a Scan is unrolled before.
+"""The rule of each member of `Operation`; a Scan is unrolled before.
 
 A rule ``(op, legal, *inputs)`` appends the operation on the tensors ``inputs`` to the legal graph and gives the name of
 the result. It raises UnsupportedError where there is no exact way.
