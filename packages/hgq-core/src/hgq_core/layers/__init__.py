@@ -44,9 +44,8 @@ from hgq_core.layers.readings import (
     output_bits,
     weight_of,
 )
-from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.recorded import Recorded
-from hgq_core.layers.recurrent import Recurrent, StackedRecurrent
+from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
@@ -100,8 +99,8 @@ __all__ = [
     "QuantizerSlot",
     "Reading",
     "Reciprocal",
-    "Rectifier",
     "Recorded",
+    "Rectifier",
     "Recurrent",
     "SeparableConvolution",
     "SequenceProjection",
