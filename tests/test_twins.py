@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from hgq_core.conformance.backend import LOOPS
 from hgq_core.conformance.cases_layers import NAMES, case
 from hgq_core.cost import ebops
 from hgq_core.graph import Graph, run
@@ -83,7 +84,7 @@ def is_channels_first(name):
 
 def is_sequence(name):
     """Whether PyTorch's layer gives the outputs of all steps and no choice, so that its graph takes a part of them."""
-    return any(la.kind in ("simple_rnn", "gru", "lstm") for la in case(name).layers)
+    return any(la.kind in LOOPS for la in case(name).layers)
 
 
 OTHERWISE = [name for name in NAMES if is_channels_first(name) or is_sequence(name)]

@@ -68,6 +68,10 @@ LAYERS = (
     ("one step of it", "QSimpleRNNCell", "QRNNCell"),
     ("", "QGRUCell", "QGRUCell"),
     ("", "QLSTMCell", "QLSTMCell"),
+    ("spiking", "QSimpleSNN", "QLIF"),
+    ("with a leak", "QLIF", "QLIF"),
+    ("one step of it", "QSimpleSNNCell", "QLIFCell"),
+    ("", "QLIFCell", "QLIFCell"),
     ("a layer of your own", "QLayer", "QModule"),
 )
 """Layers that compute the same; names are those of each framework."""

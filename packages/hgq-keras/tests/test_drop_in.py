@@ -9,7 +9,7 @@ import pytest
 
 import hgq_keras
 from hgq_core.cost import ebops as graph_ebops
-from hgq_core.errors import ConfigError
+from hgq_core.errors import ConfigError, UnsupportedError
 from hgq_keras.callbacks import BetaPID, FreeEBOPs, ParetoFront
 from hgq_keras.config import HardSigmoidConfig, HardTanhConfig, QuantizerConfig, QuantizerConfigScope
 from hgq_keras.constraints import Max
@@ -190,3 +190,19 @@ def test_quantizers_are_made_by_the_numbers_of_their_type():
     np.testing.assert_array_equal(numbers(internal.DummyQuantizer()(x)), x)
     with pytest.raises(ConfigError, match="m0"):
         internal.FixedPointQuantizerKIF(1, 2, 1, "RND", "SAT", m0=3)
+
+
+@pytest.mark.parametrize("name", ["n_parallel", "qkernel", "qbias", "ebops"])
+def test_what_a_layer_does_not_have_before_it_is_built_is_said(name):
+    with pytest.raises(ConfigError, match=r"layer 'first' is not built.*call"):
+        getattr(QDense(3, name="first"), name)
+
+
+def test_a_model_with_a_quantizer_alone_that_is_not_built_says_so():
+    model = keras.Sequential([Quantizer("kif", "datalane")], name="alone")
+    with pytest.raises(UnsupportedError, match=r"model 'alone' is not built; call it on data"):
+        hgq_keras.to_graph(model)
+    with pytest.raises(ConfigError, match=r"quantizer .* is not built; call it on data first"):
+        _ = model.layers[0].quantizer.kif
+    model(X)
+    assert hgq_keras.to_graph(model).outputs

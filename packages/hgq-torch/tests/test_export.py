@@ -246,3 +246,32 @@ def test_the_branch_of_inference_is_exported_from_a_model_in_training():
 def test_an_example_that_is_no_tensor_is_refused(example):
     with pytest.raises(ShapeError, match=r"example: received .*expected a tensor"):
         hgq_torch.to_graph(qnn.QLinear(4, 3), example)
+
+
+def test_a_quantizer_that_stands_alone_learns_its_shape_from_the_example():
+    model = nn.Sequential(Quantizer(heterogeneous_axis=(1,)), qnn.QLinear(4, 3), Quantizer(i0=3))
+    x = torch.randn(5, 4)
+    graph = hgq_torch.to_graph(model, x)
+    assert tuple(model[0].f.shape) == (1, 4)
+    assert graph == hgq_torch.to_graph(model, x)
+    assert set(graph.uncalibrated) == {"0", "1", "2"}
+    alone = hgq_torch.to_graph(Quantizer("kif", overflow_mode="SAT", i0=2, f0=1), x)
+    assert run(alone, [[0.3, -9.0, 9.0, 1.0]]).tolist() == [[0.5, -4.0, 3.5, 1.0]]
+
+
+class WithSpareParts(nn.Module):
+    """Holds a layer and a quantizer that its forward pass does not use."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.spare, self.other = qnn.QLinear(4, 3), Quantizer(), qnn.QConv2d(3, 2, 3)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def test_parts_that_the_forward_pass_does_not_use_may_wait_for_their_shapes():
+    model = WithSpareParts()
+    graph = hgq_torch.to_graph(model, torch.zeros(1, 4))
+    assert {node.label for node in graph} <= {"", "used"}
+    assert not model.spare.built

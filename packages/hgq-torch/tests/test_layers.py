@@ -42,6 +42,36 @@ BESIDE = {
         lambda: qnn.QConv2d(4, 6, (2, 3), padding="same", **DATA, **WEIGHTS),
         lambda: nn.Conv2d(4, 6, (2, 3), padding="same"), IMAGE,
     ),
+    "conv2d-depthwise": (
+        lambda: qnn.QConv2d(4, 8, 3, groups=4, **DATA, **WEIGHTS), lambda: nn.Conv2d(4, 8, 3, groups=4), IMAGE,
+    ),
+    "conv-transpose-1d": (
+        lambda: qnn.QConvTranspose1d(4, 6, 3, 2, **DATA, **WEIGHTS), lambda: nn.ConvTranspose1d(4, 6, 3, 2), SEQUENCE,
+    ),
+    "conv-transpose-1d-gaps": (
+        lambda: qnn.QConvTranspose1d(4, 6, 2, 5, 1, 3, **DATA, **WEIGHTS),
+        lambda: nn.ConvTranspose1d(4, 6, 2, 5, 1, 3), SEQUENCE,
+    ),
+    "conv-transpose-1d-cut": (  # more than the window reaches
+        lambda: qnn.QConvTranspose1d(4, 6, 2, 2, 3, **DATA, **WEIGHTS),
+        lambda: nn.ConvTranspose1d(4, 6, 2, 2, 3), SEQUENCE,
+    ),
+    "conv-transpose-2d-all": (
+        lambda: qnn.QConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 2), (1, 0), 2, True, (3, 2), **DATA, **WEIGHTS),
+        lambda: nn.ConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 2), (1, 0), 2, True, (3, 2)), IMAGE,
+    ),
+    "conv-transpose-2d-depthwise": (
+        lambda: qnn.QConvTranspose2d(4, 4, 3, 2, groups=4, bias=False, **DATA, kq=WEIGHTS["kq"]),
+        lambda: nn.ConvTranspose2d(4, 4, 3, 2, groups=4, bias=False), IMAGE,
+    ),
+    "conv-transpose-2d-valid": (
+        lambda: qnn.QConvTranspose2d(4, 6, 3, 4, "valid", **DATA, **WEIGHTS),
+        lambda: nn.ConvTranspose2d(4, 6, 3, 4), IMAGE,
+    ),
+    "conv-transpose-3d": (
+        lambda: qnn.QConvTranspose3d(4, 2, 2, (2, 1, 1), 1, **DATA, **WEIGHTS),
+        lambda: nn.ConvTranspose3d(4, 2, 2, (2, 1, 1), 1), torch.randn(2, 4, 2, 3, 3),
+    ),
     "batch-norm-1d": (lambda: qnn.QBatchNorm1d(4, **DATA, **WEIGHTS), lambda: nn.BatchNorm1d(4), VECTOR),
     "batch-norm-1d-sequence": (lambda: qnn.QBatchNorm1d(4, **DATA, **WEIGHTS), lambda: nn.BatchNorm1d(4), SEQUENCE),
     "batch-norm-2d": (
@@ -94,6 +124,13 @@ USED = {
     "conv1d": (lambda: qnn.QConv1d(4, 6, 3, padding="causal", activation="relu"), (SEQUENCE,)),
     "conv2d": (lambda: qnn.QConv2d(4, 6, 3, 2, 1, activation="relu", enable_oq=True), (IMAGE,)),
     "conv2d-parallel": (lambda: qnn.QConv2d(4, 4, 2, groups=2, parallelization_factor=5), (IMAGE,)),
+    "conv-transpose-1d": (
+        lambda: qnn.QConvTranspose1d(4, 3, 2, 5, padding="same", parallelization_factor=3), (SEQUENCE,),
+    ),
+    "conv-transpose-2d": (lambda: qnn.QConvTranspose2d(4, 6, 3, 2, 1, 1, activation="relu", enable_oq=True), (IMAGE,)),
+    "conv-transpose-2d-groups": (
+        lambda: qnn.QConvTranspose2d(4, 6, 2, 3, 1, groups=2, dilation=2, bias=False), (IMAGE,),
+    ),
     "einsum": (lambda: qnn.QEinsumDense("b...t,tk->b...k", 5, "k", "relu", input_shape=(4, 8)), (SEQUENCE,)),
     "einsum-kernel": (lambda: qnn.QEinsumDense("bct,cto->bo", (3,), input_shape=(4, 8)), (SEQUENCE,)),
     "batch-norm-1d": (lambda: qnn.QBatchNorm1d(4), (SEQUENCE,)),
@@ -236,9 +273,11 @@ def test_a_dead_kernel_is_named():
     assert hgq_torch.dead_layers(nn.Sequential(layer)) == {"0": "every quantized weight is 0"}
 
 
-def test_a_kernel_that_starts_dead_is_widened():
-    with pytest.warns(DeadLayerWarning, match=r"QConv2d\(4, 6.*more"):
-        qnn.QConv2d(4, 6, 9, kq={"b0": 1, "i0": 3})
+@pytest.mark.parametrize("name", ["QConv2d", "QConvTranspose2d"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_kernel_that_starts_dead_is_widened(name, groups):
+    with pytest.warns(DeadLayerWarning, match=name + r"\(4, 6.*more"):
+        getattr(qnn, name)(4, 6, 9, groups=groups, kq={"b0": 1, "i0": 3})
 
 
 @pytest.mark.parametrize(
@@ -255,6 +294,16 @@ def test_a_kernel_that_starts_dead_is_widened():
         (lambda: qnn.QConv2d(4, 6, 3, parallelization_factor=0), "parallelization_factor"),
         (lambda: qnn.QConv2d(4, 6, 3, enable_iq=False, enable_ebops=True), "enable_ebops=False"),
         (lambda: qnn.QConv2d(4, 6, 3, dtype=torch.float16), "dtype"),
+        (lambda: qnn.QConvTranspose2d(4, 2, 0), "kernel_size: received 0"),
+        (
+            lambda: qnn.QConvTranspose2d(4, 2, 3, 2, 1, 2),
+            r"output_padding: received \(2, 2\), expected less than stride",
+        ),
+        (lambda: qnn.QConvTranspose1d(4, 2, 3, padding="causal"), "padding: received 'causal'"),
+        (lambda: qnn.QConvTranspose2d(4, 6, 3, groups=3), "groups: received 3"),
+        (lambda: qnn.QConvTranspose3d(4, 6, 3, padding_mode="circular"), "padding_mode: received 'circular'"),
+        (lambda: qnn.QConvTranspose3d(4, 6, 3, parallelization_factor=0), "parallelization_factor"),
+        (lambda: qnn.QConvTranspose1d(4, 6, 3)(SEQUENCE, [20]), r"QConvTranspose1d\(4, 6.*output_size=\[20\].*padding"),
         (lambda: qnn.QBatchNorm1d(3, eps=0.0), "eps: received 0.0"),
         (lambda: qnn.QBatchNorm1d(3, momentum=2), "momentum: received 2"),
         (lambda: qnn.QMaxPool2d(2, padding=2), "at most half"),
@@ -279,6 +328,18 @@ def test_bad_options_are_refused(make, match):
         (lambda: qnn.QConv2d(3, 2, 3), IMAGE, r"received \(batch, 4, 6, 7\), expected \(batch, 3, height, width\)"),
         (lambda: qnn.QConv1d(4, 2, 3), IMAGE, r"expected \(batch, 4, length\), channels first"),
         (lambda: qnn.QConv2d(4, 2, 9), IMAGE, "larger than the data"),
+        (
+            lambda: qnn.QConvTranspose1d(4, 2, 3),
+            IMAGE,
+            r"QConvTranspose1d.*expected \(batch, 4, length\), channels first",
+        ),
+        (lambda: qnn.QConvTranspose2d(3, 2, 3), IMAGE, r"expected \(batch, 3, height, width\)"),
+        (
+            lambda: qnn.QConvTranspose2d(4, 2, 1, 1, 3),
+            IMAGE,
+            r"QConvTranspose2d.*the padding cuts away \(\(3, 3\), \(3",
+        ),
+        (lambda: qnn.QConvTranspose2d(4, 2, 2, parallelization_factor=43), IMAGE, "expected -1 or 1 to 42"),
         (lambda: qnn.QBatchNorm1d(4), IMAGE, r"expected \(batch, 4\) or \(batch, 4, length\)"),
         (lambda: qnn.QMaxPool2d(2), VECTOR, r"expected \(batch, channels, height, width\)"),
         (lambda: qnn.QConv2d(4, 2, 2, parallelization_factor=31), IMAGE, "expected -1 or 1 to 30"),

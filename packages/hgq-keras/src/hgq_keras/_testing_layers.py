@@ -126,6 +126,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "simple_rnn": quantized.QSimpleRNN,
     "gru": quantized.QGRU,
     "lstm": quantized.QLSTM,
+    "snn": quantized.QSimpleSNN,
+    "lif": quantized.QLIF,
     "table_conv1d": quantized.QConvT1D,
     "table_conv2d": quantized.QConvT2D,
 }
@@ -148,12 +150,15 @@ _CONVOLUTIONS = tuple(kind for kind in _CLASSES if kind[:-2] in ("conv", "depthw
 WITH_ACTIVATION += _CONVOLUTIONS[3:]
 """Kinds whose class takes an activation before its output quantizer."""
 _RECURRENT = ("simple_rnn", "gru", "lstm")
+_SPIKING = {"lkq": "beta_q_conf", "thq": "threshold_q_conf", "grq": "graded_spikes_factor_q_conf"}
 _QKVO = {
     f"{part}/{slot}": f"qkvo_{slot}_conf"
     for part in ("query", "key", "value", "output", "key_proj", "value_proj", "kv_proj")
     for slot in ("iq", "kq", "bq", "oq")
 }
-_ARGUMENTS: dict[str, dict[str, str]] = {"attention": _QKVO, "linformer": _QKVO}
+_ARGUMENTS: dict[str, dict[str, str]] = {"attention": _QKVO, "linformer": _QKVO} | dict.fromkeys(
+    ("snn", "lif"), _SPIKING
+)
 """By kind, arguments of the class that are not called after the slot."""
 _RENAMED = {
     ("softmax", "axes"): "axis",
@@ -173,7 +178,11 @@ _WITHOUT_IQ = ("attention", "linformer")
 """Kinds whose parts quantize the inputs."""
 _TABLE_CONVOLUTIONS = ("table_conv1d", "table_conv2d")
 _AXES = ("axis", "axes", "attention_axes")
-_PLACES = dict.fromkeys(("kq", "rkq", "rckq", "dkq", "pkq"), "weight") | {"bq": "bias", "rbq": "bias", "toq": "table"}
+_PLACES = dict.fromkeys(("kq", "rkq", "rckq", "dkq", "pkq", "lkq", "thq", "grq"), "weight") | {
+    "bq": "bias",
+    "rbq": "bias",
+    "toq": "table",
+}
 _WEIGHTS = {"gamma": "bn_gamma", "beta": "bn_beta"}
 
 
@@ -204,6 +213,11 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}
         if layer.kind == "simple_rnn":
             options["enable_sq"] = "sq" in layer.quantizers
+    if layer.kind in ("snn", "lif"):
+        # Whether there are these weights depends on the numbers that they begin with.
+        words = {"leak": "beta", "level": "threshold", "grade": "graded_spikes_factor"}
+        options.pop("grades", None)
+        options |= {words[name]: float(value[0]) for name, value in layer.weights.items()}
     if layer.kind in _TABLE_CONVOLUTIONS:
         options["subnn_activation"] = "tanh"
     made: Any = _CLASSES[layer.kind]

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import attribute_of
-from hgq_core.layers.steps import Nested, Quantized, Stored
+from hgq_core.layers import attribute_of, weight_of
+from hgq_core.layers.steps import Computed, Nested, Quantized, Stored
 from hgq_torch._make import make_quantizer
+from hgq_torch._ops import TORCH
 from hgq_torch._prepare import prepared
-from hgq_torch._slots import Layout, Turn
+from hgq_torch._slots import Layout, ModuleSlots, Turn
 from hgq_torch._wrappers import unwrapped
 from hgq_torch.kernels.fuse import sole_pattern
 
@@ -185,15 +186,21 @@ def _start(tensor: Tensor, weight: WeightSlot) -> None:
 
 
 def started(module: QModule) -> Iterator[tuple[str, Quantizer, Tensor]]:
-    """The kernels whose widths are to be judged: name, quantizer, and weight as it is stored."""
+    """The kernels whose widths are to be judged: name, quantizer, and the weight as its quantizer sees it."""
     program = module.made.traced
     for step in program.steps if program is not None else ():
-        source = program.steps[step.args[0]].kind if program is not None and step.args else None
-        if isinstance(step.kind, Quantized) and step.constant and isinstance(source, Stored):
-            weight = module.made.weights[source.slot]
-            if weight.start == "kernel":
-                name = module.made.storage[source.slot].name
-                yield name, getattr(module, attribute_of(step.kind.slot)), getattr(module, name)
+        if program is None or not isinstance(step.kind, Quantized) or not step.constant:
+            continue
+        kinds = [program.steps[number].kind for number in program.constants_before(step.args)]
+        slots = [kind.slot for kind in kinds if isinstance(kind, Stored)]
+        moved = all(isinstance(kind, Stored | Computed) for kind in kinds)
+        if len(slots) != 1 or not moved or module.made.weights[slots[0]].start != "kernel":
+            continue
+        name = module.made.storage[slots[0]].name
+        weight: Tensor = getattr(module, name)
+        if len(kinds) > 1:  # the same numbers in another order
+            weight = weight_of(TORCH, ModuleSlots(module), program, step.kind.slot)
+        yield name, getattr(module, attribute_of(step.kind.slot)), weight
 
 
 def weight_name(module: QModule, slot: str) -> str:

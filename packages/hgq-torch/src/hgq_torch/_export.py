@@ -14,7 +14,7 @@ from hgq_core.graph.announce import warn_if_inexact
 from hgq_core.graph.ir import same
 from hgq_torch._calls import counted
 from hgq_torch._dead import uncalibrated, warn_if_dead
-from hgq_torch._lazy import build, unbuilt
+from hgq_torch._lazy import build, waits_for_data
 from hgq_torch._record import Recorder
 from hgq_torch._wrappers import unwrapped
 
@@ -61,7 +61,7 @@ def to_graph(model: nn.Module, example: Tensor | Sequence[Tensor]) -> Graph:
     """
     root = unwrapped(model)
     examples = _checked(example)
-    if unbuilt(root):
+    if waits_for_data(root):
         build(root, examples)
     training = {module: module.training for module in root.modules()}
     root.eval()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.parameter import UninitializedParameter
 
 from hgq_core.errors import UnsupportedError
 from hgq_core.graph import GraphBuilder
@@ -56,7 +57,9 @@ class KnownTensors(Recording):
         self._in_parts: dict[Key, str] = {}
         self._alive: list[Tensor] = []
         self._storages: dict[int, set[Key]] = {}
-        self._weights = {p.untyped_storage().data_ptr() for p in root.parameters()}
+        # What still waits for its shape is not reached by this forward pass, and has no memory.
+        made = (p for p in root.parameters() if not isinstance(p, UninitializedParameter))
+        self._weights = {p.untyped_storage().data_ptr() for p in made}
 
     def knows(self, x: Tensor) -> bool:
         """Whether the tensor comes from the input."""

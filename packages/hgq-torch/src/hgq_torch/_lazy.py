@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_torch._quantizer import Quantizer
 from hgq_torch.nn._base import QModule
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["build", "check_begun", "not_begun", "unbuilt"]
+__all__ = ["build", "check_begun", "not_begun", "unbuilt", "waits_for_data"]
 
 
 def build(model: nn.Module, example: Tensor | Sequence[Tensor]) -> None:
@@ -60,6 +61,16 @@ def unbuilt(model: nn.Module) -> dict[str, QModule]:
     """The quantized layers that do not know the shapes of their data yet, by path."""
     found: dict[str, Any] = {name: module for name, module in model.named_modules() if isinstance(module, QModule)}
     return {name: module for name, module in found.items() if module.built_for is None}
+
+
+def waits_for_data(model: nn.Module) -> bool:
+    """Whether a layer, or a quantizer that stands alone, does not know the shape of its data yet."""
+    inside: set[nn.Module] = set()
+    for module in model.modules():
+        if isinstance(module, QModule):
+            inside.update(module.modules())
+    alone = (module for module in model.modules() if isinstance(module, Quantizer) and module not in inside)
+    return bool(unbuilt(model)) or not all(quantizer.built for quantizer in alone)
 
 
 def not_begun(model: nn.Module) -> list[str]:

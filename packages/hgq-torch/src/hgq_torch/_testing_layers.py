@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hgq_core.conformance.backend import AT_EDGES
+from hgq_core.conformance.backend import AT_EDGES, LOOPS
 from hgq_core.errors import UnsupportedError
 from hgq_core.layers import attribute_of, rectifier
 from hgq_core.spec import Dummy
@@ -108,7 +108,7 @@ class SuiteLayer(nn.Module):
         elif layer.kind in ("dense", "norm_dense", *_RECURRENT):
             self.kernel_axes = (1, 0)
         self.backwards = bool(layer.options.get("go_backwards"))
-        self.last = layer.kind in _RECURRENT and not layer.options.get("return_sequences")
+        self.last = layer.kind in LOOPS and not layer.options.get("return_sequences")
         self.folded = "norm" in layer.kind
         self.at_edges = layer.kind in AT_EDGES
         self.turned_state = "rckq" not in layer.quantizers
@@ -173,7 +173,7 @@ class SuiteLayer(nn.Module):
                     stored = turned(values, None if layout.turn is None else layout.turn.axes)
                     getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
                     continue
-                if layer.kind in _RECURRENT:
+                if layer.kind in LOOPS:
                     layout = cast("quantized.QModule", self.module).made.storage[name]
                     stored = turned(values, None if layout.turn is None else layout.turn.axes)
                     getattr(self.module, layout.name).copy_(torch.as_tensor(np.array(stored)))
@@ -379,6 +379,14 @@ def _recurrent(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     return made
 
 
+def _spiking(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:  # noqa: ARG001 (of every kind)
+    options = _several(layer, "parallelization_factor", "inhibition", "reset_mechanism", "detach_reset")
+    # The numbers are assigned as weights; here they say which weights there are.
+    numbers: dict[str, Any] = {"beta": 0.5 if layer.kind == "lif" else 1.0}
+    numbers["graded_spikes_factor"] = 2.0 if layer.options.get("grades") else 1.0
+    return quantized.QLIF(layer.options["units"], batch_first=True, **numbers, **options, **given)
+
+
 def _layer_norm(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
     sizes, eps = shape[-len(layer.options["axes"]) :], layer.options["epsilon"]
     if layer.kind == "rms_norm":
@@ -433,6 +441,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("table_conv1d", "table_conv2d"), _table_convolution),
     **dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm),
     **dict.fromkeys(_RECURRENT, _recurrent),
+    **dict.fromkeys(("snn", "lif"), _spiking),
     "flatten": _flatten,
     "activation": _plain,
     "nested": _nested,

@@ -20,7 +20,18 @@ from hgq_core.modes import Overflow, Round
 from hgq_core.quantizer.mode import Mode
 from hgq_core.spec import Spec
 
-__all__ = ["AT_EDGES", "FEATURES", "LAYER_KINDS", "Backend", "Gradients", "Layer", "Mode", "Model", "Quantizer"]
+__all__ = [
+    "AT_EDGES",
+    "FEATURES",
+    "LAYER_KINDS",
+    "LOOPS",
+    "Backend",
+    "Gradients",
+    "Layer",
+    "Mode",
+    "Model",
+    "Quantizer",
+]
 
 Array = NDArray[Any]
 
@@ -84,10 +95,14 @@ LAYER_KINDS = (
     "simple_rnn",
     "gru",
     "lstm",
+    "snn",
+    "lif",
 )
 """The layers that the suite knows how to expect; see `Layer` for their options."""
 
-AT_EDGES = ("table_dense", "table_einsum", "table_conv1d", "table_conv2d", "simple_rnn", "gru", "lstm")
+LOOPS = ("simple_rnn", "gru", "lstm", "snn", "lif")
+"""Kinds that step through a sequence."""
+AT_EDGES = ("table_dense", "table_einsum", "table_conv1d", "table_conv2d", *LOOPS)
 """Kinds whose ``iq`` stands inside: where data have been brought to tables, or in the cell of a loop."""
 
 
@@ -137,6 +152,7 @@ class Layer:
     | table_conv1d, table_conv2d | those of conv1d, and as table_dense without units | see below |
     | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
     | simple_rnn, gru, lstm | units, return_sequences, go_backwards; gru: reset_after; see below | see below |
+    | snn, lif | units, grades, inhibition, reset_mechanism, detach_reset; as simple_rnn | level, leak (lif), grade |
     | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
     | flatten | (no quantizers) | |
@@ -164,6 +180,8 @@ class Layer:
     side by side, and the slots ``iq, kq, rkq, bq, paq``, ``sq`` of the state (absent: it has the formats of the
     output), ``praq`` of the gates, ``rhq, rbq, rckq`` of gru, ``csq, caq`` of lstm, ``paq_oq, caq_oq`` where the
     activation is a table.
+
+    Spiking layers have weights of one element with the slots ``thq, lkq, grq``, and ``iq, sq`` of data and membrane.
 
     ``kq`` quantizes the kernel and the scale of batch_norm, ``bq`` the bias and its offset. A layer without ``bias``
     among its weights has none. Options that are absent have Keras' defaults.

@@ -48,6 +48,7 @@ from hgq_core.layers.recorded import Recorded
 from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale
 from hgq_core.layers.softmax import Softmax, softmax_table
+from hgq_core.layers.spiking import ArcTangent, SpikingCell
 from hgq_core.layers.steps import QuantizerSlot, WeightSlot, attribute_of
 from hgq_core.layers.table_conv import TableConvolution
 from hgq_core.layers.table_dense import EdgeNetwork, TableDense, TableEinsum
@@ -58,6 +59,7 @@ __all__ = [
     "NAMED",
     "WITHOUT_NODES",
     "Activation",
+    "ArcTangent",
     "Average",
     "BatchNormDense",
     "BatchNormalization",
@@ -108,6 +110,7 @@ __all__ = [
     "SimpleRNNCell",
     "Slots",
     "Softmax",
+    "SpikingCell",
     "StackedRecurrent",
     "Sum",
     "TableConvolution",

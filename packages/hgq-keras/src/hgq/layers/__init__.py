@@ -3,6 +3,7 @@
 from hgq_keras._quantizer import Quantizer
 from hgq_keras.layers import (
     QGRU,
+    QLIF,
     QLSTM,
     QAdd,
     QAffinedUnaryFunctionLUT,
@@ -42,6 +43,7 @@ from hgq_keras.layers import (
     QGRUCell,
     QLayer,
     QLayerNormalization,
+    QLIFCell,
     QLinformerAttention,
     QLSTMCell,
     QMaximum,
@@ -57,12 +59,15 @@ from hgq_keras.layers import (
     QSeparableConv2D,
     QSimpleRNN,
     QSimpleRNNCell,
+    QSimpleSNN,
+    QSimpleSNNCell,
     QSoftmax,
     QSubtract,
     QSum,
     QUnaryFunctionLUT,
 )
 from hgq_keras.layers import QGRU as GRU
+from hgq_keras.layers import QLIF as LIF
 from hgq_keras.layers import QLSTM as LSTM
 from hgq_keras.layers import QAdd as Add
 from hgq_keras.layers import QAffinedUnaryFunctionLUT as AffinedUnaryFunctionLUT
@@ -119,6 +124,7 @@ from hgq_keras.layers import QGlobalMaxPooling3D as GlobalMaxPooling3D
 from hgq_keras.layers import QGlobalMaxPooling3D as QGlobalMaxPool3D
 from hgq_keras.layers import QGRUCell as GRUCell
 from hgq_keras.layers import QLayerNormalization as LayerNormalization
+from hgq_keras.layers import QLIFCell as LIFCell
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
 from hgq_keras.layers import QLSTMCell as LSTMCell
 from hgq_keras.layers import QMaximum as Maximum
@@ -140,6 +146,8 @@ from hgq_keras.layers import QSeparableConv1D as SeparableConv1D
 from hgq_keras.layers import QSeparableConv2D as SeparableConv2D
 from hgq_keras.layers import QSimpleRNN as SimpleRNN
 from hgq_keras.layers import QSimpleRNNCell as SimpleRNNCell
+from hgq_keras.layers import QSimpleSNN as SimpleSNN
+from hgq_keras.layers import QSimpleSNNCell as SimpleSNNCell
 from hgq_keras.layers import QSoftmax as Softmax
 from hgq_keras.layers import QSubtract as Subtract
 from hgq_keras.layers import QSum as Sum
@@ -147,8 +155,10 @@ from hgq_keras.layers import QUnaryFunctionLUT as UnaryFunctionLUT
 
 __all__ = [
     "GRU",
+    "LIF",
     "LSTM",
     "QGRU",
+    "QLIF",
     "QLSTM",
     "Add",
     "AffinedUnaryFunctionLUT",
@@ -195,6 +205,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "LIFCell",
     "LSTMCell",
     "LayerNormalization",
     "LinformerAttention",
@@ -254,6 +265,7 @@ __all__ = [
     "QGlobalMaxPooling1D",
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
+    "QLIFCell",
     "QLSTMCell",
     "QLayer",
     "QLayerNormalization",
@@ -274,6 +286,8 @@ __all__ = [
     "QSeparableConv2D",
     "QSimpleRNN",
     "QSimpleRNNCell",
+    "QSimpleSNN",
+    "QSimpleSNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",
@@ -284,6 +298,8 @@ __all__ = [
     "SeparableConv2D",
     "SimpleRNN",
     "SimpleRNNCell",
+    "SimpleSNN",
+    "SimpleSNNCell",
     "Softmax",
     "Subtract",
     "Sum",

@@ -17,6 +17,7 @@ from hgq_keras.layers._global_pooling import (
 )
 from hgq_keras.layers._gru import QGRU, QGRUCell
 from hgq_keras.layers._layer_norm import QLayerNormalization, QRMSNormalization
+from hgq_keras.layers._lif import QLIF, QLIFCell
 from hgq_keras.layers._linear import QDense, QEinsumDense
 from hgq_keras.layers._linformer import QLinformerAttention
 from hgq_keras.layers._lookup import QAffinedUnaryFunctionLUT, QUnaryFunctionLUT
@@ -31,6 +32,7 @@ from hgq_keras.layers._merge import (
     QSubtract,
 )
 from hgq_keras.layers._norm import QBatchNormalization
+from hgq_keras.layers._plain_spikes import LIFCell, SpikingNeuralCell
 from hgq_keras.layers._pooling import (
     QAveragePooling1D,
     QAveragePooling2D,
@@ -43,14 +45,19 @@ from hgq_keras.layers._products import QDot, QEinsum
 from hgq_keras.layers._reduce import QMeanPow2, QSum
 from hgq_keras.layers._separable import QSeparableConv1D, QSeparableConv2D
 from hgq_keras.layers._simple_rnn import QSimpleRNN, QSimpleRNNCell
+from hgq_keras.layers._snn import QSimpleSNN, QSimpleSNNCell
 from hgq_keras.layers._softmax import QSoftmax
+from hgq_keras.layers._spikes import ATan, atan
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
 from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
 
 __all__ = [
     "QGRU",
+    "QLIF",
     "QLSTM",
+    "ATan",
+    "LIFCell",
     "QAdd",
     "QAffinedUnaryFunctionLUT",
     "QAveragePooling1D",
@@ -87,6 +94,7 @@ __all__ = [
     "QGlobalMaxPooling1D",
     "QGlobalMaxPooling2D",
     "QGlobalMaxPooling3D",
+    "QLIFCell",
     "QLSTMCell",
     "QLayer",
     "QLayerNormalization",
@@ -104,10 +112,14 @@ __all__ = [
     "QSeparableConv2D",
     "QSimpleRNN",
     "QSimpleRNNCell",
+    "QSimpleSNN",
+    "QSimpleSNNCell",
     "QSoftmax",
     "QSubtract",
     "QSum",
     "QUnaryFunctionLUT",
     "Quantizer",
+    "SpikingNeuralCell",
+    "atan",
     "quantized_layers",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from hgq_core.errors import ConfigError
 from hgq_core.layers import (
     NAMED,
     Activation,
@@ -25,6 +26,7 @@ from hgq_keras.layers._base import QLayer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hgq_core.layers import Program
     from hgq_keras.config import QuantizerConfig
 
 __all__ = ["KernelLayer", "argument_config", "declared_activation", "rectifier_numbers", "take_arguments"]
@@ -115,15 +117,24 @@ class KernelLayer(QLayer):
 
     @property
     @computed
+    def _known_program(self) -> Program:
+        """The program; raises ConfigError before there is one."""
+        if not self.built:
+            message = f"layer {self.name!r} is not built, so that it has no kernel; call it on data first"
+            raise ConfigError(message)
+        return self.program
+
+    @property
+    @computed
     def n_parallel(self) -> int:
         """How many instances there are for all rows or positions; ``parallelization_factor`` of them are built."""
-        return instances_in(self.program)
+        return instances_in(self._known_program)
 
     @property
     @computed
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
-        return self.kq(weight_of(KERAS, CallSlots(self, training=False), self.program, "kq"), training=False)
+        return self.kq(weight_of(KERAS, CallSlots(self, training=False), self._known_program, "kq"), training=False)
 
     @property
     @computed
@@ -131,7 +142,7 @@ class KernelLayer(QLayer):
         """The quantized bias as hardware has it; None without a bias."""
         if self.bq is None:
             return None
-        return self.bq(weight_of(KERAS, CallSlots(self, training=False), self.program, "bq"), training=False)
+        return self.bq(weight_of(KERAS, CallSlots(self, training=False), self._known_program, "bq"), training=False)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

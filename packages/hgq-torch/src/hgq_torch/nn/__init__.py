@@ -25,12 +25,14 @@ from hgq_torch.nn._products import QDot, QEinsum, QMatmul
 from hgq_torch.nn._recurrent import QGRU, QLSTM, QRNN
 from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
+from hgq_torch.nn._spiking import QLIF, QLIFCell
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
 from hgq_torch.nn._table_conv import QConvT1d, QConvT2d
 from hgq_torch.nn._transposed import QConvTranspose1d, QConvTranspose2d, QConvTranspose3d
 
 __all__ = [
     "QGRU",
+    "QLIF",
     "QLSTM",
     "QLUT",
     "QRNN",
@@ -67,6 +69,7 @@ __all__ = [
     "QEinsumDenseBatchNorm",
     "QEinsumDenseT",
     "QGRUCell",
+    "QLIFCell",
     "QLSTMCell",
     "QLayerNorm",
     "QLinear",

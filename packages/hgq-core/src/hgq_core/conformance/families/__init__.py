@@ -17,6 +17,7 @@ from hgq_core.conformance.families import (
     layer_norm,
     merge,
     recurrent,
+    spiking,
     table,
     windows,
 )
@@ -41,6 +42,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **convolutions.CASES,
     **table.CASES,
     **recurrent.CASES,
+    **spiking.CASES,
 }
 """The function that draws a case, by its id."""
 KINDS: dict[str, Callable[[Layer], Declaration]] = {
@@ -53,5 +55,6 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **convolutions.KINDS,
     **table.KINDS,
     **recurrent.KINDS,
+    **spiking.KINDS,
 }
 """The declaration of a layer, by its kind."""

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from hgq_core.conformance.backend import AT_EDGES, Layer
+from hgq_core.conformance.backend import AT_EDGES, LOOPS, Layer
 from hgq_core.conformance.oracle import (
     activation,
     attention,
@@ -23,6 +23,7 @@ from hgq_core.conformance.oracle import (
     recurrent,
     reduce,
     softmax,
+    spiking,
     table,
     windows,
 )
@@ -61,6 +62,7 @@ _FAMILIES: dict[str, ModuleType] = {
     ),
     **dict.fromkeys(("sum", "mean_pow2"), reduce),
     **dict.fromkeys(("simple_rnn", "gru", "lstm"), recurrent),
+    **dict.fromkeys(("snn", "lif"), spiking),
 }
 
 
@@ -78,7 +80,7 @@ def _applied(layer: Layer, operands: list[Array]) -> Array:
     if layer.kind not in AT_EDGES:
         operands = [quantized(layer, "iq", x) for x in operands]
     y = _FAMILIES[layer.kind].values(layer, operands)
-    if layer.kind not in ("simple_rnn", "gru", "lstm"):
+    if layer.kind not in LOOPS:
         y = activation.applied(layer.options.get("activation"), y)
     return quantized(layer, "oq", y)
 

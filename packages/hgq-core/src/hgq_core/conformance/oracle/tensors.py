@@ -17,7 +17,7 @@ __all__ = ["ADD", "Array", "bits_of", "quantized", "rounded_values", "several"]
 Array = np.ndarray
 ADD = Fraction(65, 100)
 """EBOPs of an adder per bit."""
-_WEIGHTS = ("kq", "bq", "rkq", "rckq", "rbq", "dkq", "pkq")
+_WEIGHTS = ("kq", "bq", "rkq", "rckq", "rbq", "dkq", "pkq", "lkq", "thq", "grq")
 
 
 def _formats(layer: Layer, name: str, shape: Sequence[int]) -> tuple[Array, Array, Array]:
