@@ -138,6 +138,40 @@ def test_it_trains_and_is_exported_again(graph_of, name):
     assert hgq_torch.ebops(again) == total
 
 
+class Mixed(nn.Module):
+    """A quantizer that stands alone, operations of PyTorch, loops with gates, a layer applied twice, two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.first = hgq_torch.Quantizer("kif", "datalane", shape=(None, 6)), qnn.QLinear(6, 6, oq="default")
+        self.loop, self.last = qnn.QGRU(3, 4, batch_first=True, bidirectional=True), qnn.QLinear(8, 2)
+
+    def forward(self, x):
+        """Scores, and a sum."""
+        y = torch.clamp(self.first(self.first(self.q(x) * 0.5 + 1.0)), -1, 1)
+        y = torch.cat([y, torch.maximum(y, -y)], 1).view(-1, 4, 3)
+        steps, _ = self.loop(y)
+        return self.last(steps[:, -1]), y.sum(1)
+
+
+def test_a_model_of_all_kinds_of_nodes():
+    x, model = torch.randn(100, 6), Mixed()
+    hgq_torch.calibrate(model, x)
+    graph = hgq_torch.to_graph(model, x)
+    module = hgq_torch.from_graph(graph)
+    for got, want in zip(computed(module, 3 * x), run(graph, 3 * x.numpy()), strict=True):
+        np.testing.assert_array_equal(got, want)
+    again = hgq_torch.to_graph(module, x)
+    assert hgq_torch.ebops(module) == ebops(graph) == ebops(again) == hgq_torch.ebops(model)
+    others = [a for a, b in zip(graph, again, strict=True) if not same(a, b)]
+    assert {type(node.op) for node in others} == {op.Scan}
+    for node in others:
+        named = [{inner.name: inner.label for inner in g[node.name].op.body} for g in (graph, again)]
+        assert named[0] == named[1]
+    parameters = dict(module.named_parameters(recurse=False))
+    assert {"first_kernel", "first_kernel_2", "loop_l0_recurrent_kernel", "last_bias"} <= set(parameters)
+
+
 # --- training ---
 
 

@@ -146,8 +146,8 @@ def from_graph(
         dtype: of parameters and buffers, float32 or float64. A `PrecisionWarning` says where float32 may round.
 
     Returns:
-        One `hgq_torch.nn.QModule`, which takes the inputs of the graph in their order, ``(batch, *shape)``, or by their
-        names, and returns its output, or a tuple of several.
+        One `hgq_torch.nn.QModule`, which takes the inputs of the graph in their order, ``(batch, *shape)``, or by name
+        (``input_names``), and returns its output, or a tuple of several.
 
     Raises:
         ConfigError: something else than a Graph, or low precision.

@@ -237,7 +237,7 @@ class Emit(Reading):
 
     def operation(self, program: Program, step: Step, kind: Operation, args: list[Any]) -> str:
         if isinstance(kind, Constant):
-            return self._add(step, kind)
+            return self._add(step, kind, factor=step.share)
         data = [arg for arg, number in zip(args, step.args, strict=True) if not program.steps[number].constant]
         # Neither an input nor a dummy has bits that this layer counts, though the edge may; a bias counts by its own.
         biased = isinstance(kind, Add) and len(data) == 1 and len(args) > 1

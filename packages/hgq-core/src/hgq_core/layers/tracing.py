@@ -202,7 +202,7 @@ class Trace:
     def constant(self, values: Any, *, name: str = "") -> Value:
         """Exact numbers that are no weight and cost nothing; ``name`` is that of their node in the Graph."""
         operation = Constant.of(values)
-        return self._add(operation, (), tuple(operation.integers.shape), constant=True, name=name)
+        return self._add(operation, (), tuple(operation.integers.shape), constant=True, share=0.0, name=name)
 
     def op(self, operation: Operation, *args: Value, share: float = 1.0) -> Value:
         """An operation of the Graph.
