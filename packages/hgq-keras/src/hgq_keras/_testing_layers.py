@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from hgq_core.conformance.backend import LOOPS
 from hgq_core.errors import UnsupportedError
 from hgq_core.layers import attribute_of
 from hgq_keras import layers as quantized
@@ -211,21 +212,7 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
-    if layer.kind == "unary_lut":
-        options["activation"] = options.pop("function")
-    elif layer.kind in ("dense", "table_dense", *_CONVOLUTIONS, *_TABLE_CONVOLUTIONS):
-        options["use_bias"] = "bias" in layer.weights
-    elif layer.kind in _RECURRENT:
-        options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}
-        if layer.kind == "simple_rnn":
-            options["enable_sq"] = "sq" in layer.quantizers
-    if layer.kind in ("snn", "lif"):
-        # Whether there are these weights depends on the numbers that they begin with.
-        words = {"leak": "beta", "level": "threshold", "grade": "graded_spikes_factor"}
-        options.pop("grades", None)
-        options |= {words[name]: float(value[0]) for name, value in layer.weights.items()}
-    if layer.kind in _TABLE_CONVOLUTIONS:
-        options["subnn_activation"] = "tanh"
+    options = _in_words_of_keras(layer, options)
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT
@@ -243,6 +230,26 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind in _WITHOUT_IQ:
         enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)
+
+
+def _in_words_of_keras(layer: Layer, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a kind whose class has other words for them."""
+    if layer.kind == "unary_lut":
+        options["activation"] = options.pop("function")
+    if layer.kind in ("dense", "table_dense", *_CONVOLUTIONS, *_TABLE_CONVOLUTIONS, *_RECURRENT):
+        options["use_bias"] = "bias" in layer.weights
+    if layer.kind in _TABLE_CONVOLUTIONS:
+        options["subnn_activation"] = "tanh"
+    if layer.kind in LOOPS:
+        options = {"parallelization_factor": -1, **options}
+    if layer.kind == "simple_rnn":
+        options["enable_sq"] = "sq" in layer.quantizers
+    if layer.kind in ("snn", "lif"):
+        # Whether there are these weights depends on the numbers that they begin with.
+        words = {"leak": "beta", "level": "threshold", "grade": "graded_spikes_factor"}
+        options.pop("grades", None)
+        options |= {words[name]: float(value[0]) for name, value in layer.weights.items()}
+    return options
 
 
 def _rectifier(numbers: Mapping[str, float], **given: Any) -> keras.Layer:

@@ -45,8 +45,8 @@ from hgq_keras.layers import (
     QLayerNormalization,
     QLIFCell,
     QLinformerAttention,
-    QLSTMCell,
     QLinformerAttentionT,
+    QLSTMCell,
     QMaximum,
     QMaxPooling1D,
     QMaxPooling2D,
@@ -128,8 +128,8 @@ from hgq_keras.layers import QGRUCell as GRUCell
 from hgq_keras.layers import QLayerNormalization as LayerNormalization
 from hgq_keras.layers import QLIFCell as LIFCell
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
-from hgq_keras.layers import QLSTMCell as LSTMCell
 from hgq_keras.layers import QLinformerAttentionT as LinformerAttentionT
+from hgq_keras.layers import QLSTMCell as LSTMCell
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
 from hgq_keras.layers import QMaxPooling1D as MaxPooling1D

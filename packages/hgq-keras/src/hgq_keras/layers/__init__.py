@@ -51,8 +51,8 @@ from hgq_keras.layers._spikes import ATan, atan
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
 from hgq_keras.layers._table_attention import QMultiHeadAttentionT
 from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
-from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
 from hgq_keras.layers._table_linformer import QLinformerAttentionT
+from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
 
 __all__ = [
     "QGRU",

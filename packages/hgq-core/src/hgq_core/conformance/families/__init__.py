@@ -13,20 +13,16 @@ from hgq_core.conformance.families import (
     activation,
     attention,
     convolutions,
-    attention,
     fused_norm,
     layer_norm,
     merge,
     recurrent,
     spiking,
     table,
-    windows,
-)
-from hgq_core.conformance.families.activation import activation_of
-    table,
     table_attention,
     windows,
 )
+from hgq_core.conformance.families.activation import activation_of
 
 if TYPE_CHECKING:
     import numpy as np
