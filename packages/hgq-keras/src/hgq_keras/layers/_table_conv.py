@@ -119,7 +119,8 @@ class QConvT1D(_TableConv):
         bn_momentum: of the moving averages.
         bn_epsilon: added to the variance.
         table_idxs: bits of the inputs of the tables that EBOPs counts in, ``(B, b)``.
-        iq_conf: input quantizer, seen as ``(batch, steps, filters, size, channels)``.
+        iq_conf: input quantizer, seen as ``(batch, steps, filters, size, channels)``; with ``homogeneous_axis=(0, 1)``
+            its widths serve all positions, which then have the same tables.
         oq_conf: output quantizer; giving one enables it.
         bq_conf: bias quantizer.
         enable_iq: True, or as the scope says where that is True: a table has one entry for each input.
@@ -168,7 +169,8 @@ class QConvT2D(_TableConv):
         bn_momentum: of the moving averages.
         bn_epsilon: added to the variance.
         table_idxs: bits of the inputs of the tables that EBOPs counts in, ``(B, b)``.
-        iq_conf: input quantizer, seen as ``(batch, height, width, filters, *kernel_size, channels)``.
+        iq_conf: input quantizer, seen as ``(batch, height, width, filters, *kernel_size, channels)``; with
+            ``homogeneous_axis=(0, 1, 2)`` its widths serve all positions, which then have the same tables.
         oq_conf: output quantizer; giving one enables it.
         bq_conf: bias quantizer.
         enable_iq: True, or as the scope says where that is True: a table has one entry for each input.

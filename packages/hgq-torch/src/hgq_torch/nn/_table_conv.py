@@ -116,7 +116,8 @@ class QConvT1d(_TableConvolution):
         table_idxs: bits of the inputs of the tables that EBOPs counts in.
         toq: quantizer of the outputs of the tables, seen as that of ``iq``.
         bq: quantizer of the bias.
-        iq: quantizer of the input at the tables, seen as ``(batch, length, out_channels, size, in_channels)``.
+        iq: quantizer of the input at the tables, seen as ``(batch, length, out_channels, size, in_channels)``; with
+            ``homogeneous_axis=(0, 1)`` its widths serve all positions, which then have the same tables.
         oq: quantizer of the output; giving one enables it.
         enable_iq: has to be so.
         enable_oq: whether the output is quantized.
@@ -163,7 +164,8 @@ class QConvT2d(_TableConvolution):
         toq: quantizer of the outputs of the tables, seen as that of ``iq``.
         bq: quantizer of the bias.
         iq: quantizer of the input at the tables, seen as
-            ``(batch, height, width, out_channels, *kernel_size, in_channels)``.
+            ``(batch, height, width, out_channels, *kernel_size, in_channels)``; with ``homogeneous_axis=(0, 1, 2)`` its
+            widths serve all positions, which then have the same tables.
         oq: quantizer of the output; giving one enables it.
         enable_iq: has to be so.
         enable_oq: whether the output is quantized.
