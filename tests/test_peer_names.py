@@ -57,8 +57,6 @@ REASONS = {
 """Names that are deliberately absent, and what does the same."""
 MISSING = frozenset(
     [
-        "hgq.layers.QMultiHeadAttentionT",
-        "hgq.layers.QLinformerAttentionT",
         "hgq.layers.attn.QSALTAttention",
     ]
 )

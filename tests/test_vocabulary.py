@@ -60,6 +60,8 @@ LAYERS = (
     ("einsum of tables", "QEinsumDenseT", "QEinsumDenseT"),
     ("convolution of tables over a sequence", "QConvT1D", "QConvT1d"),
     ("convolution of tables over an image", "QConvT2D", "QConvT2d"),
+    ("attention of tables", "QMultiHeadAttentionT", "QMultiheadAttentionT"),
+    ("with fewer positions", "QLinformerAttentionT", "QMultiheadAttentionT"),
     ("layer normalisation", "QLayerNormalization", "QLayerNorm"),
     ("by the root of the mean square", "QRMSNormalization", "QRMSNorm"),
     ("recurrent", "QSimpleRNN", "QRNN"),

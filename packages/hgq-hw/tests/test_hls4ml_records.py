@@ -98,6 +98,22 @@ CASES = {
         (7, 6, 4),
     ),
     "transposed convolution": (of(Convolve((2,), ((1, 1),), (1,), 1, True), weights(3, 4, 6)), (5, 4)),
+    "transposed convolution of an image": (
+        of(Convolve((2, 3), ((1, 2), (0, 4)), (2, 1), 2, True), weights(3, 2, 2, 4)),
+        (3, 4, 4),
+    ),
+    "transposed convolution that is cut at both ends": (
+        of(Convolve((3, 2), ((4, 5), (3, 0)), (1, 1), 1, True), weights(2, 2, 2, 2)),
+        (5, 4, 2),
+    ),
+    "transposed convolution that no matrix could hold": (
+        of(Convolve((2, 2), ((1, 1), (1, 1)), (1, 1), 1, True), weights(4, 4, 4, 4)),
+        (10, 10, 4),
+    ),
+    "transposed convolution over three axes": (
+        of(Convolve((2, 1, 1), ((0, 0),) * 3, (1, 1, 1), 1, True), weights(2, 2, 1, 2, 2)),
+        (2, 2, 2, 2),
+    ),
     "convolution over three axes": (
         of(Convolve((1, 1, 1), ((0, 0),) * 3, (1, 1, 1)), weights(2, 2, 2, 2, 3)),
         (3, 3, 3, 2),

@@ -1,5 +1,7 @@
 """`check` says where the widths of attention make the order of a set matter."""
 
+import dataclasses
+
 import numpy as np
 
 from hgq_core.conformance.cases_layers import case
@@ -18,6 +20,21 @@ def test_widths_of_their_own_for_each_position_are_said():
     assert issue.severity == "info"
     assert "query/iq" in issue.problem
     assert "query/oq" not in issue.problem  # those of the case are shared
+
+
+def test_tables_have_their_positions_first_too():
+    (issue,) = issues("table-attention")
+    assert "query/iq" in issue.problem
+    given = case("table-attention")
+    layer = given.layers[0]
+    shared = {
+        slot: {name: np.asarray(n)[:, :1] if slot.endswith("/iq") else n for name, n in widths.items()}
+        if np.ndim(widths["k"]) > 1
+        else widths
+        for slot, widths in layer.widths.items()
+    }
+    model = NumpyBackend("numpy").model([dataclasses.replace(layer, widths=shared)], given.input_shape)
+    assert [issue for issue in check(model.to_graph()) if issue.topic == "set"] == []
 
 
 def test_layers_without_attention_have_none():

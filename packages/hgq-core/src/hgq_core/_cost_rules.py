@@ -6,16 +6,18 @@ of size 1 for data. Source of the rules: the project's specification of EBOPs.
 
 from __future__ import annotations
 
+import operator
 from functools import reduce
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from hgq_core.linear import Convolve, windows
+from hgq_core.linear import windows
 from hgq_core.quantize import LN2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from hgq_core.linear import Contract, Pool
+    from hgq_core.linear import Contract, Convolve, Pool
     from hgq_core.ops import Ops
 
 __all__ = [
@@ -98,22 +100,32 @@ def convolution_cost(
     kernel = ops.broadcast_to(kernel, tuple(kernel_shape))
     out = op_.shape((1, *spatial, channels), kernel_shape)[1:-1]
     if op_.transposed:
-        # Every input position meets every tap, but for those that fall into the cut margins.
-        one = ops.reshape(ops.sum(full * 0.0, tuple(range(len(full.shape)))), (1,) * len(full.shape)) + 1.0
-        ones = ops.broadcast_to(one, (1, *[int(n or 1) for n in out], 1))
-        reverse = Convolve(op_.strides, op_.pads, op_.dilation)
-        total: Any = None
-        for tap, slices in windows(window, op_.strides, op_.dilation, spatial):
-            met = ops.pad(ones, [(0, 0), *reverse.pads, (0, 0)])[(slice(None), *slices)]
-            part = _tap_cost(ops, full * met, kernel[tap], op_.groups)
-            total = part if total is None else total + part
-        return total
+        met = _met_positions(op_, window, spatial, [int(n or 1) for n in out])
+        parts = [_tap_cost(ops, full[(slice(None), *places)], kernel[tap], op_.groups) for tap, places in met]
+        if parts:
+            return reduce(operator.add, parts)
+        # The padding cuts all products away: nothing to pay for, nor to gain.
+        return ops.reshape(ops.sum(full, tuple(range(len(full.shape)))), ()) * 0.0
     padded = ops.pad(full, [(0, 0), *op_.pads, (0, 0)]) if any(map(any, op_.pads)) else full
     parts = [
         _tap_cost(ops, padded[(slice(None), *slices)], kernel[tap], op_.groups)
         for tap, slices in windows(window, op_.strides, op_.dilation, [int(n or 1) for n in out])
     ]
-    return reduce(lambda a, b: a + b, parts)
+    return reduce(operator.add, parts)
+
+
+def _met_positions(
+    op_: Convolve, window: Sequence[int], spatial: Sequence[int], out: Sequence[int]
+) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """For every tap of a transposed convolution the positions of the input whose products are not cut away."""
+    for tap in product(*map(range, window)):
+        places = []
+        for t, n, size, s, d, (before, _) in zip(tap, spatial, out, op_.strides, op_.dilation, op_.pads, strict=True):
+            # Those with 0 <= position * s + t * d - before < size.
+            first = max(-((t * d - before) // s), 0)
+            places.append(slice(first, min((size - 1 + before - t * d) // s + 1, n)))
+        if all(place.start < place.stop for place in places):
+            yield tap, tuple(places)
 
 
 def _tap_cost(ops: Ops, x: Any, kernel: Any, groups: int) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from hgq_core.conformance.backend import LOOPS
 from hgq_core.errors import UnsupportedError
 from hgq_core.layers import attribute_of
 from hgq_keras import layers as quantized
@@ -130,6 +131,8 @@ _CLASSES: dict[str, type[quantized.QLayer]] = {
     "lif": quantized.QLIF,
     "table_conv1d": quantized.QConvT1D,
     "table_conv2d": quantized.QConvT2D,
+    "table_attention": quantized.QMultiHeadAttentionT,
+    "table_linformer": quantized.QLinformerAttentionT,
 }
 WITH_ACTIVATION: tuple[str, ...] = (
     "dense",
@@ -164,17 +167,21 @@ _RENAMED = {
     ("softmax", "axes"): "axis",
     ("layer_norm", "axes"): "axis",
     ("rms_norm", "axes"): "axis",
-    ("linformer", "heads"): "num_heads",
-    ("linformer", "stable"): "stable_softmax",
-    ("linformer", "positions"): "lin_kv_proj_dim",
-    ("linformer", "shared"): "share_kv_proj",
     ("table_dense", "units"): "n_out",
-    ("attention", "heads"): "num_heads",
-    ("attention", "stable"): "stable_softmax",
-    ("attention", "mask"): "attention_mask",
-    ("attention", "causal"): "use_causal_mask",
 }
-_WITHOUT_IQ = ("attention", "linformer")
+_OF_TABLES = ("table_attention", "table_linformer")
+_OF_ATTENTION = {
+    "heads": "num_heads",
+    "stable": "stable_softmax",
+    "positions": "lin_kv_proj_dim",
+    "shared": "share_kv_proj",
+    "mask": "attention_mask",
+    "causal": "use_causal_mask",
+    "maps": "lin_kv_proj_mode",
+}
+_RENAMED |= {(kind, old): new for kind in ("attention", "linformer", *_OF_TABLES) for old, new in _OF_ATTENTION.items()}
+_RENAMED |= {(kind, "table_idxs"): "table_spec" for kind in _OF_TABLES}
+_WITHOUT_IQ = ("attention", "linformer", *_OF_TABLES)
 """Kinds whose parts quantize the inputs."""
 _TABLE_CONVOLUTIONS = ("table_conv1d", "table_conv2d")
 _AXES = ("axis", "axes", "attention_axes")
@@ -205,24 +212,16 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind not in WITH_ACTIVATION and options.pop("activation", None) and "oq" in layer.quantizers:
         message = f"{layer.kind} has no activation before its output quantizer"
         raise UnsupportedError(message)
-    if layer.kind == "unary_lut":
-        options["activation"] = options.pop("function")
-    elif layer.kind in ("dense", "table_dense", *_CONVOLUTIONS, *_TABLE_CONVOLUTIONS):
-        options["use_bias"] = "bias" in layer.weights
-    elif layer.kind in _RECURRENT:
-        options = {"parallelization_factor": -1, **options, "use_bias": "bias" in layer.weights}
-        if layer.kind == "simple_rnn":
-            options["enable_sq"] = "sq" in layer.quantizers
-    if layer.kind in ("snn", "lif"):
-        # Whether there are these weights depends on the numbers that they begin with.
-        words = {"leak": "beta", "level": "threshold", "grade": "graded_spikes_factor"}
-        options.pop("grades", None)
-        options |= {words[name]: float(value[0]) for name, value in layer.weights.items()}
-    if layer.kind in _TABLE_CONVOLUTIONS:
-        options["subnn_activation"] = "tanh"
+    options = _in_words_of_keras(layer, options)
     made: Any = _CLASSES[layer.kind]
     if layer.kind == "unary_lut" and layer.weights:
         made = quantized.QAffinedUnaryFunctionLUT
+    if layer.kind in _OF_TABLES:
+        if "lin_kv_proj_mode" in options:
+            options["lin_kv_proj_mode"] = "dense"
+        inside = {slot: configuration(spec, _place(slot)) for slot, spec in layer.quantizers.items() if slot != "oq"}
+        enabled = {"enable_oq": "oq" in layer.quantizers}
+        return made(name=name, quantizer_confs=inside, **enabled, **options)
     for slot, spec in layer.quantizers.items():
         argument = "iq_confs" if made.many_inputs and slot == "iq" else f"{attribute_of(slot)}_conf"
         argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)
@@ -231,6 +230,26 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
     if layer.kind in _WITHOUT_IQ:
         enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)
+
+
+def _in_words_of_keras(layer: Layer, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a kind whose class has other words for them."""
+    if layer.kind == "unary_lut":
+        options["activation"] = options.pop("function")
+    if layer.kind in ("dense", "table_dense", *_CONVOLUTIONS, *_TABLE_CONVOLUTIONS, *_RECURRENT):
+        options["use_bias"] = "bias" in layer.weights
+    if layer.kind in _TABLE_CONVOLUTIONS:
+        options["subnn_activation"] = "tanh"
+    if layer.kind in LOOPS:
+        options = {"parallelization_factor": -1, **options}
+    if layer.kind == "simple_rnn":
+        options["enable_sq"] = "sq" in layer.quantizers
+    if layer.kind in ("snn", "lif"):
+        # Whether there are these weights depends on the numbers that they begin with.
+        words = {"leak": "beta", "level": "threshold", "grade": "graded_spikes_factor"}
+        options.pop("grades", None)
+        options |= {words[name]: float(value[0]) for name, value in layer.weights.items()}
+    return options
 
 
 def _rectifier(numbers: Mapping[str, float], **given: Any) -> keras.Layer:

@@ -32,7 +32,7 @@ class Start:
 
     def __init__(self, kernels: Collection[str] | None = None) -> None:
         self.kernels = None if kernels is None else frozenset(kernels)
-        self._widths: dict[str, tuple[Any, ...]] = {}
+        self._widths: dict[Quantizer, tuple[Any, ...]] = {}
 
     @property
     def is_open(self) -> bool:
@@ -54,9 +54,10 @@ class Start:
         for name, quantizer, weight in kernels:
             if not self.waits_for(name):
                 continue
-            if name not in self._widths or self._widths[name] == _state_of(quantizer):
+            # By quantizer: parts of one kernel may have their own.
+            if quantizer not in self._widths or self._widths[quantizer] == _state_of(quantizer):
                 keep_alive(quantizer, weight, layer)
-            self._widths[name] = _state_of(quantizer)
+            self._widths[quantizer] = _state_of(quantizer)
         self.kernels = None if made else frozenset()
 
 

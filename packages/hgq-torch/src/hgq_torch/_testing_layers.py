@@ -97,7 +97,7 @@ class SuiteLayer(nn.Module):
         self.first = _is_channels_first(layer, shape)
         self.relu = layer.kind == "add" and layer.options.get("activation") == "relu"
         # Attention takes query, value, key in the suite, and query, key, value in PyTorch.
-        self.swapped = layer.kind in ("attention", "linformer")
+        self.swapped = layer.kind.endswith(("attention", "linformer"))
         rank = len(shape) + 1
         self.data_axes = (0, rank - 1, *range(1, rank - 1)) if self.first else None
         self.back = (0, *range(2, rank), 1)
@@ -342,7 +342,11 @@ def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
         elif name != "enable_iq":
             arguments[name.replace("softmax_exp", "exp").replace("softmax_inv", "inv")] = spec
     axes, mask = options.get("attention_axes"), options.get("mask")
-    return quantized.QMultiheadAttention(
+    make: Any = quantized.QMultiheadAttention
+    if layer.kind.startswith("table"):
+        make = quantized.QMultiheadAttentionT
+        arguments |= {**_network(layer), "tables_of_positions": options.get("maps") != "kernel"}
+    made: nn.Module = make(
         shape[-1],
         options["heads"],
         head_dim=options["key_dim"],
@@ -357,6 +361,7 @@ def _attention(layer: Layer, shape: Shape, given: dict[str, Any]) -> nn.Module:
         share_proj_positions=options.get("shared", False),
         **arguments,
     )
+    return made
 
 
 class _KerasGRU(quantized.QGRU):
@@ -435,7 +440,7 @@ _KINDS: Mapping[str, Callable[[Layer, Any, dict[str, Any]], nn.Module]] = {
     **dict.fromkeys(("sum", "mean_pow2"), _reduced),
     "unary_lut": _lookup,
     "softmax": _softmax,
-    **dict.fromkeys(("attention", "linformer"), _attention),
+    **dict.fromkeys(("attention", "linformer", "table_attention", "table_linformer"), _attention),
     "table_dense": _tables,
     "table_einsum": _table_einsum,
     **dict.fromkeys(("table_conv1d", "table_conv2d"), _table_convolution),

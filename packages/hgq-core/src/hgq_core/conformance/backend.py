@@ -92,6 +92,8 @@ LAYER_KINDS = (
     "table_einsum",
     "table_conv1d",
     "table_conv2d",
+    "table_attention",
+    "table_linformer",
     "simple_rnn",
     "gru",
     "lstm",
@@ -151,6 +153,7 @@ class Layer:
     | table_einsum | equation, output_shape, bias_axes, and as table_dense | see below |
     | table_conv1d, table_conv2d | those of conv1d, and as table_dense without units | see below |
     | linformer | as attention without mask; positions, shared | ``key_proj/kernel``, of the value, or of ``kv_proj`` |
+    | table_attention, table_linformer | as attention and table_dense; maps: ``"kernel"`` or absent | see below |
     | simple_rnn, gru, lstm | units, return_sequences, go_backwards; gru: reset_after; see below | see below |
     | snn, lif | units, grades, inhibition, reset_mechanism, detach_reset; as simple_rnn | level, leak (lif), grade |
     | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
@@ -171,10 +174,12 @@ class Layer:
     Inputs of attention are query, value, key. Its weights are ``query/kernel`` (features, heads, key_dim), those of key
     and value likewise, ``output/kernel`` (heads, value_dim, features), and a ``bias`` of each but the key.
 
-    Edges have the axes of the output and then those that are summed over. Weights of tables have these axes, 1 for
-    rows, and then ``kernel_n`` (inputs, outputs) and ``bias_n`` (outputs) of the n-th layer; ``bn_gamma, bn_beta``
-    those of the edges, ``moving_mean, moving_variance`` the same without rows. Edges of a convolution are
-    ``(*positions, filters, *window, channels)``, with the groups before the filters if there are several.
+    Edges have the axes of rows, which a kernel would not have, then the others of the output, then those summed over.
+    Weights of tables have these axes, 1 for rows, and then ``kernel_n`` (inputs, outputs) and ``bias_n`` (outputs) of
+    the n-th layer; ``bn_gamma, bn_beta`` those of the edges, ``moving_mean, moving_variance`` the same without rows.
+    Edges of a convolution are ``(*positions, filters, *window, channels)``, with the groups before the filters if there
+    are several. Projections of attention have these slots under ``query/`` and so on; a shared map reads value and key
+    side by side.
 
     Recurrent layers have the weights ``kernel, recurrent_kernel, bias``, gru also ``recurrent_bias``, with the gates
     side by side, and the slots ``iq, kq, rkq, bq, paq``, ``sq`` of the state (absent: it has the formats of the

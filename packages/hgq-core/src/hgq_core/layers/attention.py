@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgq_core.errors import ConfigError, ShapeError
+from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.fuse import fused_inputs
 from hgq_core.layers.instances import parallel_share
-from hgq_core.layers.linear import EinsumDense
 from hgq_core.layers.linformer import LETTERS, SequenceProjection
 from hgq_core.layers.softmax import Softmax
+from hgq_core.layers.table_dense import TableEinsum
 from hgq_core.layers.tracing import trace
 from hgq_core.linear import Contract
 from hgq_core.scope import resolved_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hgq_core.graph.ops import Shape
     from hgq_core.layers.fuse import Fuse
     from hgq_core.layers.program import Program, Value
+    from hgq_core.layers.table_dense import EdgeNetwork
     from hgq_core.layers.tracing import Trace
 
 __all__ = ["MultiHeadAttention", "unless_asked"]
@@ -49,7 +53,8 @@ class MultiHeadAttention:
 
     Slots: ``query/iq, query/kq, query/bq, query/oq``, those of key and value likewise, ``softmax/iq``, the tables
     ``softmax/exp/iq, softmax/exp/oq, softmax/inv/iq, softmax/inv/oq``, ``softmax/oq``, ``output/iq, output/kq,
-    output/bq``.
+    output/bq``. Where the projections are of tables, they have ``toq`` in place of ``kq``, and each quantizes its input
+    at its own tables, whatever is fused.
 
     Attributes:
         heads: number of heads.
@@ -67,6 +72,8 @@ class MultiHeadAttention:
         dropout: rate at which weights of values are dropped in training.
         parallelization_factor: positions of each projection, and queries of the products, that are built, -1 for all.
         project: a map of the positions of key and value to fewer ones; None: none.
+        network: of the tables that the projections are sums of, see `TableEinsum`; None: they have kernels.
+        table_idxs: of the cost of these tables.
     """
 
     heads: int
@@ -84,6 +91,8 @@ class MultiHeadAttention:
     dropout: float = 0.0
     parallelization_factor: int = -1
     project: SequenceProjection | None = None
+    network: EdgeNetwork | None = None
+    table_idxs: tuple[int, int] = (6, 5)
 
     def __call__(self, t: Trace, query: Value, value: Value | None = None, key: Value | None = None) -> Value:
         value = query if value is None else value
@@ -112,9 +121,9 @@ class MultiHeadAttention:
                 raise ConfigError(message)
             return self.project(t, self, inputs, axes)
         query, value, key = inputs
-        of_value = self.quantized_data(t, "value", value)
-        of_key = self.quantized_data(t, "key", key) if self.fuse == "none" else of_value
-        of_query = of_value if self.fuse == "qkv" else self.quantized_data(t, "query", query)
+        of_value = self.projected_data(t, "value", value)
+        of_key = self.projected_data(t, "key", key) if self.fuse == "none" else of_value
+        of_query = of_value if self.fuse == "qkv" else self.projected_data(t, "query", query)
         return of_query, of_value, of_key
 
     def _axes(self, query: Shape, value: Shape, key: Shape) -> tuple[int, ...]:
@@ -171,17 +180,35 @@ class MultiHeadAttention:
         """Data by the input quantizer of this part, by default with one width along the positions."""
         return t.call(name, lambda t, x: t.quantized("iq", x, **self.shared_data(0)), x)
 
-    def _projected(self, t: Trace, name: str, x: Value, size: int, bias: bool) -> Value:
-        *positions, features = t.shape(x)
-        letters = LETTERS[: len(positions)]
+    def projected_data(self, t: Trace, name: str, x: Value) -> Value:
+        """Data as a projection reads them: tables quantize what they look up."""
+        return x if self.network is not None else self.quantized_data(t, name, x)
+
+    def linear(
+        self, equation: str, positions: Sequence[int], features: Shape, bias_axes: str | None, contracted: int = 1
+    ) -> ShapedEinsum | TableEinsum:
+        """A projection to ``(*positions, *features)``, with a kernel or of tables.
+
+        Args:
+            equation: of data and kernel.
+            positions: sizes of the axes of positions.
+            features: sizes of the other axes of the output.
+            bias_axes: letters of the bias; None: no bias.
+            contracted: number of axes that are summed over.
+        """
         factor = min(self.parallelization_factor, prod(positions))
-        dense = EinsumDense(
-            f"a{letters}x,xhk->a{letters}hk",
-            (features, self.heads, size),
-            (self.heads, size) if bias else None,
-            parallelization_factor=factor,
-        )
-        return t.call(name, lambda t, x: t.quantized("oq", dense(t, x), **self.shared_data(1)), x)
+        output = (*positions, *features)
+        if self.network is None:
+            return ShapedEinsum(equation, output, bias_axes, None, factor)
+        shared = self.shared_data(len(features) + contracted - 1)
+        return TableEinsum(equation, output, bias_axes, self.network, None, factor, self.table_idxs, shared)
+
+    def _projected(self, t: Trace, name: str, x: Value, size: int, bias: bool) -> Value:
+        *positions, _ = t.shape(x)
+        letters = LETTERS[: len(positions)]
+        equation = f"a{letters}x,xhk->a{letters}hk"
+        linear = self.linear(equation, positions, (self.heads, size), "hk" if bias else None)
+        return t.call(name, lambda t, x: t.quantized("oq", linear(t, x), **self.shared_data(1)), x)
 
     def _equations(self, rank: int, axes: tuple[int, ...]) -> tuple[str, str]:
         """Of the products of queries and keys, and of the sums of values."""
@@ -237,13 +264,9 @@ class _Output:
     features: Shape
 
     def __call__(self, t: Trace, x: Value) -> Value:
-        *positions, heads, size = t.shape(x)
+        positions = t.shape(x)[:-2]
         letters, rest = LETTERS[: len(positions)], LETTERS[len(positions) :]
         out = rest[: len(self.features)]
-        dense = EinsumDense(
-            f"a{letters}hv,hv{out}->a{letters}{out}",
-            (heads, size, *self.features),
-            self.features if self.of.use_bias else None,
-            parallelization_factor=min(self.of.parallelization_factor, prod(positions)),
-        )
-        return dense(t, t.quantized("iq", x, **self.of.shared_data(1)))
+        equation = f"a{letters}hv,hv{out}->a{letters}{out}"
+        linear = self.of.linear(equation, positions, self.features, out if self.of.use_bias else None, contracted=2)
+        return linear(t, x if self.of.network is not None else t.quantized("iq", x, **self.of.shared_data(1)))

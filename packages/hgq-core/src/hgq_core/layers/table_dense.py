@@ -122,8 +122,9 @@ class TableEinsum:
     """``y = activation(sum_i table_{i,o}(iq(x_i)) + bq(bias))``, the sum over what an equation contracts.
 
     Each edge is an index of the axes that a kernel would have. Data are brought to edges before they are quantized, so
-    that each edge has a width of its own. Slots: ``iq, toq, bq``; the weights ``kernel_n, bias_n`` have the axes of the
-    output and of what is contracted, 1 where a kernel would not have them, and then those of a layer of the network.
+    that each edge has a width of its own. Slots: ``iq, toq, bq``. Quantizers see first the rows, which are the axes of
+    the output that a kernel would not have, then its other axes, then what is contracted; the weights ``kernel_n,
+    bias_n`` have the same axes, 1 for rows, and then those of a layer of the network.
 
     Attributes:
         equation: as that of a dense layer with a kernel; see `ShapedEinsum`.
@@ -134,6 +135,7 @@ class TableEinsum:
         parallelization_factor: instances that are built in hardware, -1 for all.
         table_idxs: the bits of the inputs of the tables of the hardware that EBOPs counts in, those of a whole table
             and of the largest part that is one.
+        granularity: of the input quantizer, unless it is given; empty: that of the scope.
     """
 
     equation: str
@@ -143,6 +145,7 @@ class TableEinsum:
     activation: Activation = None
     parallelization_factor: int = -1
     table_idxs: tuple[int, int] = (6, 5)
+    granularity: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __call__(self, t: Trace, x: Value) -> Value:
         found = ShapedEinsum(self.equation, self.output_shape, self.bias_axes).explicit(t.shape(x))
@@ -157,17 +160,20 @@ class TableEinsum:
                 "the tables are summed over"
             )
             raise ConfigError(message)
-        letters = [*output[1:], *contracted]
-        full = tuple(found.sizes[letter] for letter in letters)
-        rows = [letter for letter in letters if letter not in kernel]
+        rows = [letter for letter in output[1:] if letter not in kernel]
+        outputs = [*rows, *(letter for letter in output[1:] if letter in kernel)]
+        letters = [*outputs, *contracted]
         part = t.part(
             share=parallel_share(self.parallelization_factor, prod(found.sizes[letter] for letter in rows)),
             composite="table_dense",
         )
         fan_in = prod(found.sizes[letter] for letter in contracted)
         edges = self._tables(part, _to_edges(part, x, data[1:], letters, found.sizes), letters, rows, fan_in)
-        axes = tuple(range(len(output) - 1, len(full)))
+        axes = tuple(range(len(outputs), len(letters)))
         y = part.op(Reduce("sum", axes), edges, share=0.0)  # its adders are in the rule of the tables
+        order = tuple(outputs.index(letter) for letter in output[1:])
+        if order != tuple(range(len(order))):
+            y = part.op(Transpose(order), y)
         if found.bias is not None:
             y = part.op(Add(), y, part.weight("bias", "bq", found.bias, place="bias", start="zeros"))
         return activated(t, y, self.activation)
@@ -175,8 +181,8 @@ class TableEinsum:
     def _tables(self, t: Trace, x: Value, letters: list[str], rows: list[str], fan_in: int) -> Value:
         full, net = t.shape(x), self.network
         own = tuple(1 if letter in rows else n for letter, n in zip(letters, full, strict=True))
-        along = tuple(n for n, letter in enumerate(letters, start=1) if letter not in rows)
-        x = t.quantized("iq", x)
+        along = tuple(range(len(rows) - len(letters), 0))  # from the end, whatever the rank of the data
+        x = t.quantized("iq", x, **self.granularity)
         sizes = [1, *[net.units] * net.hidden, 1]
         weights: list[Value] = []
         for n, (inputs, outputs) in enumerate(pairwise(sizes)):

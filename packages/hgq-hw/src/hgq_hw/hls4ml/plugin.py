@@ -99,10 +99,17 @@ LAYERS = {
         "QConv2DTranspose",
         "QConv3DTranspose",
     ),
+    "hgq_keras.layers._simple_rnn": ("QSimpleRNN",),
+    "hgq_keras.layers._gru": ("QGRU",),
+    "hgq_keras.layers._lstm": ("QLSTM",),
+    "hgq_keras.layers._snn": ("QSimpleSNN",),
+    "hgq_keras.layers._lif": ("QLIF",),
+    "hgq_keras.layers._table_attention": ("QMultiHeadAttentionT",),
     "hgq_keras.layers._table_conv": (
         "QConvT1D",
         "QConvT2D",
     ),
+    "hgq_keras.layers._table_linformer": ("QLinformerAttentionT",),
     "hgq_keras._quantizer": ("Quantizer",),
 }
 """Where hgq-keras defines its layers: hls4ml looks a handler up by module and class."""

@@ -45,6 +45,7 @@ from hgq_keras.layers import (
     QLayerNormalization,
     QLIFCell,
     QLinformerAttention,
+    QLinformerAttentionT,
     QLSTMCell,
     QMaximum,
     QMaxPooling1D,
@@ -53,6 +54,7 @@ from hgq_keras.layers import (
     QMeanPow2,
     QMinimum,
     QMultiHeadAttention,
+    QMultiHeadAttentionT,
     QMultiply,
     QRMSNormalization,
     QSeparableConv1D,
@@ -126,6 +128,7 @@ from hgq_keras.layers import QGRUCell as GRUCell
 from hgq_keras.layers import QLayerNormalization as LayerNormalization
 from hgq_keras.layers import QLIFCell as LIFCell
 from hgq_keras.layers import QLinformerAttention as LinformerAttention
+from hgq_keras.layers import QLinformerAttentionT as LinformerAttentionT
 from hgq_keras.layers import QLSTMCell as LSTMCell
 from hgq_keras.layers import QMaximum as Maximum
 from hgq_keras.layers import QMaxPooling1D as MaxPool1D
@@ -140,6 +143,7 @@ from hgq_keras.layers import QMaxPooling3D as QMaxPool3D
 from hgq_keras.layers import QMeanPow2 as MeanPow2
 from hgq_keras.layers import QMinimum as Minimum
 from hgq_keras.layers import QMultiHeadAttention as MultiHeadAttention
+from hgq_keras.layers import QMultiHeadAttentionT as MultiHeadAttentionT
 from hgq_keras.layers import QMultiply as Multiply
 from hgq_keras.layers import QRMSNormalization as RMSNormalization
 from hgq_keras.layers import QSeparableConv1D as SeparableConv1D
@@ -209,6 +213,7 @@ __all__ = [
     "LSTMCell",
     "LayerNormalization",
     "LinformerAttention",
+    "LinformerAttentionT",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -219,6 +224,7 @@ __all__ = [
     "MeanPow2",
     "Minimum",
     "MultiHeadAttention",
+    "MultiHeadAttentionT",
     "Multiply",
     "QAdd",
     "QAffinedUnaryFunctionLUT",
@@ -270,6 +276,7 @@ __all__ = [
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
+    "QLinformerAttentionT",
     "QMaxPool1D",
     "QMaxPool2D",
     "QMaxPool3D",
@@ -280,6 +287,7 @@ __all__ = [
     "QMeanPow2",
     "QMinimum",
     "QMultiHeadAttention",
+    "QMultiHeadAttentionT",
     "QMultiply",
     "QRMSNormalization",
     "QSeparableConv1D",

@@ -49,7 +49,9 @@ from hgq_keras.layers._snn import QSimpleSNN, QSimpleSNNCell
 from hgq_keras.layers._softmax import QSoftmax
 from hgq_keras.layers._spikes import ATan, atan
 from hgq_keras.layers._table import QDenseT, QEinsumDenseT
+from hgq_keras.layers._table_attention import QMultiHeadAttentionT
 from hgq_keras.layers._table_conv import QConvT1D, QConvT2D
+from hgq_keras.layers._table_linformer import QLinformerAttentionT
 from hgq_keras.layers._transposed import QConv1DTranspose, QConv2DTranspose, QConv3DTranspose
 
 __all__ = [
@@ -99,6 +101,7 @@ __all__ = [
     "QLayer",
     "QLayerNormalization",
     "QLinformerAttention",
+    "QLinformerAttentionT",
     "QMaxPooling1D",
     "QMaxPooling2D",
     "QMaxPooling3D",
@@ -106,6 +109,7 @@ __all__ = [
     "QMeanPow2",
     "QMinimum",
     "QMultiHeadAttention",
+    "QMultiHeadAttentionT",
     "QMultiply",
     "QRMSNormalization",
     "QSeparableConv1D",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from hgq_core.layers import MultiHeadAttention
 from hgq_keras.layers._attention_base import AttentionLayer
 
 if TYPE_CHECKING:
@@ -173,6 +172,3 @@ class QMultiHeadAttention(AttentionLayer):
                 **kwargs,
             },
         )
-
-    def attention(self) -> MultiHeadAttention:
-        return MultiHeadAttention(**self.common())

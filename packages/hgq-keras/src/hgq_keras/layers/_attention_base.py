@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -15,27 +14,29 @@ from hgq_core.numbers import checked
 from hgq_core.scope import layer_option
 from hgq_keras._checks import integer, positive_integer
 from hgq_keras.config import QuantizerConfig, configured
-from hgq_keras.layers._attention_views import ProjectionView, SoftmaxView
+from hgq_keras.layers._attention_views import ProjectionView, SoftmaxView, TableProjectionView
 from hgq_keras.layers._base import QLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.layers import Fuse, QuantizerSlot
+    from hgq_keras.layers._table_base import TableNetwork
 
 __all__ = ["AttentionLayer", "sizes_of"]
 
 _CONFS = (
-    "qkvo_iq_conf", "qkvo_kq_conf", "qkvo_bq_conf", "qkvo_oq_conf", "softmax_iq_conf", "softmax_exp_iq_conf",
-    "softmax_exp_oq_conf", "softmax_inv_iq_conf", "softmax_inv_oq_conf", "softmax_oq_conf",
+    "qkvo_iq_conf", "qkvo_kq_conf", "qkvo_toq_conf", "qkvo_bq_conf", "qkvo_oq_conf", "softmax_iq_conf",
+    "softmax_exp_iq_conf", "softmax_exp_oq_conf", "softmax_inv_iq_conf", "softmax_inv_oq_conf", "softmax_oq_conf",
 )  # fmt: skip
 
 
 class AttentionLayer(QLayer):
-    """Abstract over what it declares: a layer of query, value and key.
+    """Abstract over its constructor: a layer of query, value and key.
 
     Args:
-        arguments: those of `QMultiHeadAttention`, by name, without those of `QLayer`.
+        arguments: those of `QMultiHeadAttention`, by name, without those of `QLayer`; ``project``, a map of positions,
+            and ``tables``, the network of the tables that the projections are of, where there are any.
         base: arguments of `QLayer`; ``enable_iq`` is whether query, key and value are quantized.
     """
 
@@ -52,7 +53,7 @@ class AttentionLayer(QLayer):
         super().__init__(enable_iq=False, enable_oq=False, **around)
         self._read(given)
         self._read_weights(given)
-        self._given_confs = {name: given[name] for name in _CONFS}
+        self._given_confs = {name: given.get(name) for name in _CONFS}
         self._slot_confs: dict[str, QuantizerConfig] = dict(given["quantizer_confs"] or {})
         self._make_slots()
         if with_output:
@@ -78,6 +79,8 @@ class AttentionLayer(QLayer):
             message = f"{title}: attention_axes: received {self.attention_axes}, expected axes behind the batch axis, 0"
             raise ConfigError(message)
         self.project: Any = given.get("project")
+        self.tables: TableNetwork | None = given.get("tables")
+        self.momentum = None if self.tables is None else self.tables.bn_momentum
         self.seed = given["seed"]
         fused_inputs(given["fuse"], f"{title}: fuse")
         self.fuse: Fuse = given["fuse"]
@@ -96,13 +99,26 @@ class AttentionLayer(QLayer):
             regularizer = keras.regularizers.get(given[f"{weight}_regularizer"])
             constraint = keras.constraints.get(given[f"{weight}_constraint"])
             self.weight_options[weight] = (start, regularizer, constraint)
-            for slot in self.attention().smallest().weights:
-                if slot.endswith(weight):
-                    # An initializer without a seed gives the same numbers each time that it is asked.
-                    own = start.clone() if isinstance(start, keras.initializers.Initializer) else start
-                    setattr(self, f"{attribute_of(slot)}_initializer", own)
-                    setattr(self, f"{attribute_of(slot)}_regularizer", regularizer)
-                    setattr(self, f"{attribute_of(slot)}_constraint", constraint)
+            slots = [slot for slot in self.attention().smallest().weights if slot.endswith(weight)]
+            if weight == "kernel" and not slots:
+                self._refuse_kernel_options()
+            for slot in slots:
+                # An initializer without a seed gives the same numbers each time that it is asked.
+                own = start.clone() if isinstance(start, keras.initializers.Initializer) else start
+                setattr(self, f"{attribute_of(slot)}_initializer", own)
+                setattr(self, f"{attribute_of(slot)}_regularizer", regularizer)
+                setattr(self, f"{attribute_of(slot)}_constraint", constraint)
+
+    def _refuse_kernel_options(self) -> None:
+        """Raise ConfigError for what would be said of a kernel, where all is of tables."""
+        start, regularizer, constraint = self.weight_options["kernel"]
+        serialize, usual = keras.initializers.serialize, keras.initializers.get("glorot_uniform")
+        if serialize(start) != serialize(usual) or regularizer is not None or constraint is not None:
+            message = (
+                f"layer {self.name!r}: received a kernel_initializer, kernel_regularizer or kernel_constraint, "
+                "expected none: it has tables in place of kernels, which start by a rule of their own"
+            )
+            raise ConfigError(message)
 
     # --- quantizers --------------------------------------------------------------------------------------------------
 
@@ -133,31 +149,30 @@ class AttentionLayer(QLayer):
 
     # --- what it computes --------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def attention(self) -> MultiHeadAttention:
         """What the layer declares."""
+        axes = self.attention_axes
+        return MultiHeadAttention(
+            self.num_heads,
+            self.key_dim,
+            self.value_dim,
+            output_shape=self.output_features,
+            attention_axes=None if axes is None else tuple(n if n < 0 else n - 1 for n in axes),
+            use_bias=self.use_bias,
+            fuse=self.fuse,
+            stable=self.stable_softmax,
+            heterogeneous_tables=self.softmax_allow_heterogeneous_table,
+            mask=self.attention_mask,
+            causal=self.use_causal_mask,
+            dropout=self.dropout,
+            parallelization_factor=self.parallelization_factor,
+            project=self.project,
+            network=None if self.tables is None else self.tables.declared(),
+            table_idxs=(6, 5) if self.tables is None else self.tables.table_idxs,
+        )
 
     def declaration(self) -> Declaration:
         return self.attention()
-
-    def common(self) -> dict[str, Any]:
-        """The attributes that every declaration of attention has."""
-        axes = self.attention_axes
-        return {
-            "heads": self.num_heads,
-            "key_dim": self.key_dim,
-            "value_dim": self.value_dim,
-            "output_shape": self.output_features,
-            "attention_axes": None if axes is None else tuple(n if n < 0 else n - 1 for n in axes),
-            "use_bias": self.use_bias,
-            "fuse": self.fuse,
-            "stable": self.stable_softmax,
-            "heterogeneous_tables": self.softmax_allow_heterogeneous_table,
-            "mask": self.attention_mask,
-            "causal": self.use_causal_mask,
-            "dropout": self.dropout,
-            "parallelization_factor": self.parallelization_factor,
-        }
 
     def __call__(
         self,
@@ -210,26 +225,27 @@ class AttentionLayer(QLayer):
 
     # --- what users and exporters read -------------------------------------------------------------------------------
 
-    def _projection(self, part: str) -> ProjectionView:
-        return ProjectionView(self, part, self.parallelization_factor)
+    def _projection(self, part: str) -> ProjectionView | TableProjectionView:
+        view = ProjectionView if self.tables is None else TableProjectionView
+        return view(self, part, self.parallelization_factor)
 
     @property
-    def query_dense(self) -> ProjectionView:
+    def query_dense(self) -> ProjectionView | TableProjectionView:
         """The projection of the query."""
         return self._projection("query")
 
     @property
-    def key_dense(self) -> ProjectionView:
+    def key_dense(self) -> ProjectionView | TableProjectionView:
         """The projection of the key."""
         return self._projection("key")
 
     @property
-    def value_dense(self) -> ProjectionView:
+    def value_dense(self) -> ProjectionView | TableProjectionView:
         """The projection of the value."""
         return self._projection("value")
 
     @property
-    def output_dense(self) -> ProjectionView:
+    def output_dense(self) -> ProjectionView | TableProjectionView:
         """The projection of the sums of values."""
         return self._projection("output")
 
@@ -247,6 +263,8 @@ class AttentionLayer(QLayer):
             config[f"{weight}_initializer"] = keras.initializers.serialize(start)
             config[f"{weight}_regularizer"] = keras.regularizers.serialize(regularizer)
             config[f"{weight}_constraint"] = keras.constraints.serialize(constraint)
+        if self.tables is not None:
+            config |= self.tables.config("table_spec")
         return config | {
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hgq_keras._quantizer import Quantizer
     from hgq_keras.layers._base import QLayer
 
-__all__ = ["ProjectionView", "SoftmaxView"]
+__all__ = ["ProjectionView", "SoftmaxView", "TableProjectionView"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,8 @@ class _View:
 
 
 @dataclass(frozen=True, eq=False)
-class ProjectionView(_View):
-    """A projection.
+class _Projection(_View):
+    """A projection, of whatever; with or without a bias.
 
     Attributes:
         parallelization_factor: that of the layer.
@@ -66,14 +66,29 @@ class ProjectionView(_View):
     parallelization_factor: int
 
     @property
-    def kernel(self) -> Any:
-        """The kernel."""
-        return self._held("kernel")
-
-    @property
     def bias(self) -> Any:
         """The bias; None without."""
         return self._held("bias")
+
+    @property
+    def bq(self) -> Quantizer | None:
+        """The bias' quantizer; None without a bias."""
+        return self._held("bq")
+
+    @property
+    def qbias(self) -> Any:
+        """The quantized bias as hardware has it; None without a bias."""
+        return None if self.bq is None else self.bq(self.bias, training=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionView(_Projection):
+    """A projection with a kernel."""
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel."""
+        return self._held("kernel")
 
     @property
     def kq(self) -> Quantizer:
@@ -82,19 +97,20 @@ class ProjectionView(_View):
         return quantizer
 
     @property
-    def bq(self) -> Quantizer | None:
-        """The bias' quantizer; None without a bias."""
-        return self._held("bq")
-
-    @property
     def qkernel(self) -> Any:
         """The quantized kernel as hardware has it."""
         return self.kq(self.kernel, training=False)
 
+
+@dataclass(frozen=True, eq=False)
+class TableProjectionView(_Projection):
+    """A projection of tables; ``iq`` stands at the tables."""
+
     @property
-    def qbias(self) -> Any:
-        """The quantized bias as hardware has it; None without a bias."""
-        return None if self.bq is None else self.bq(self.bias, training=False)
+    def toq(self) -> Quantizer:
+        """Of the outputs of the tables."""
+        quantizer: Quantizer = self._held("toq")
+        return quantizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from hgq_core.errors import ConfigError
-from hgq_core.layers import MultiHeadAttention, SequenceProjection
-from hgq_keras.layers._attention_base import AttentionLayer, sizes_of
+from hgq_core.layers import SequenceProjection
+from hgq_keras.layers._attention_base import sizes_of
+from hgq_keras.layers._linformer_base import LinformerLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hgq_core.layers import Fuse
     from hgq_keras.config import QuantizerConfig
-    from hgq_keras.layers._attention_views import ProjectionView
 
 __all__ = ["QLinformerAttention"]
 
 
 @keras.saving.register_keras_serializable(package="hgq_keras")
-class QLinformerAttention(AttentionLayer):
+class QLinformerAttention(LinformerLayer):
     """Attention to few combinations of the positions of key and value: ``key' = E key``, ``value' = F value``.
 
     As `QMultiHeadAttention`, after a linear map of the positions (Linformer, arXiv:2006.04768), which its kernels
@@ -130,7 +130,10 @@ class QLinformerAttention(AttentionLayer):
     ) -> None:
         title = f"layer {kwargs.get('name') or type(self).__name__!r}"
         if lin_kv_proj_mode != "dense":
-            message = f"{title}: lin_kv_proj_mode: received {lin_kv_proj_mode!r}, expected 'dense'"
+            message = (
+                f"{title}: lin_kv_proj_mode: received {lin_kv_proj_mode!r}, expected 'dense'; QLinformerAttentionT has "
+                "maps of tables"
+            )
             raise ConfigError(message)
         positions = sizes_of(lin_kv_proj_dim, f"{title}: lin_kv_proj_dim", 1)
         super().__init__(
@@ -179,23 +182,3 @@ class QLinformerAttention(AttentionLayer):
                 **kwargs,
             },
         )
-
-    def attention(self) -> MultiHeadAttention:
-        return MultiHeadAttention(**self.common(), project=self.project)
-
-    @property
-    def _lin_k_proj(self) -> ProjectionView:
-        return self._projection("kv_proj" if self.project.shared else "key_proj")
-
-    @property
-    def _lin_v_proj(self) -> ProjectionView:
-        return self._projection("kv_proj" if self.project.shared else "value_proj")
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["attention_mask"], config["use_causal_mask"]
-        return config | {
-            "lin_kv_proj_dim": self.project.sizes,
-            "share_kv_proj": self.project.shared,
-            "lin_kv_proj_mode": "dense",
-        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,7 +20,82 @@ if TYPE_CHECKING:
 
     from hgq_keras.config import QuantizerConfig
 
-__all__ = ["TableLayer"]
+__all__ = ["TableLayer", "TableNetwork"]
+
+
+@dataclass(frozen=True)
+class TableNetwork:
+    """The network of an edge, as the arguments of Keras say it.
+
+    Attributes:
+        n_hl: hidden layers.
+        d_hl: units of each of them.
+        subnn_activation: of the hidden layers.
+        batch_norm: normalise the output of each edge.
+        bn_center: with a learned offset.
+        bn_scale: with a learned scale.
+        bn_momentum: of the moving averages.
+        bn_epsilon: added to the variance.
+        table_idxs: bits of the inputs of the tables that EBOPs counts in.
+    """
+
+    n_hl: int
+    d_hl: int
+    subnn_activation: Any
+    batch_norm: bool
+    bn_center: bool
+    bn_scale: bool
+    bn_momentum: float
+    bn_epsilon: float
+    table_idxs: tuple[int, int]
+
+    @staticmethod
+    def of(options: Mapping[str, Any], layer: str, idxs: str = "table_idxs") -> TableNetwork:
+        """The network of these arguments.
+
+        Args:
+            options: by name.
+            layer: name of the layer, for messages.
+            idxs: what the layer calls ``table_idxs``.
+
+        Raises:
+            ConfigError: one that does not fit.
+        """
+        function = keras.activations.get(options["subnn_activation"])
+        check_elementwise(function, layer)
+        momentum, epsilon = averaging(options["bn_momentum"], options["bn_epsilon"], layer)
+        given = tuple(options[idxs])
+        if len(given) != 2:
+            message = f"layer {layer!r}: received {idxs}={given}, expected two numbers such as (6, 5)"
+            raise ConfigError(message)
+        return TableNetwork(
+            integer(options["n_hl"], f"layer {layer!r}: n_hl", "an integer of 0 or more", 0),
+            positive_integer(options["d_hl"], f"layer {layer!r}: d_hl"),
+            function,
+            bool(options["batch_norm"]),
+            bool(options["bn_center"]),
+            bool(options["bn_scale"]),
+            momentum,
+            epsilon,
+            (positive_integer(given[0], idxs), positive_integer(given[1], idxs)),
+        )
+
+    def declared(self) -> EdgeNetwork:
+        """As a declaration has it."""
+        linear = self.subnn_activation is keras.activations.linear
+        function = None if linear else FrameworkFunction(self.subnn_activation)
+        return EdgeNetwork(
+            self.n_hl, self.d_hl, function, self.batch_norm, self.bn_center, self.bn_scale, self.bn_epsilon
+        )
+
+    def config(self, idxs: str = "table_idxs") -> dict[str, Any]:
+        """The arguments, for the configuration of a layer."""
+        plain = ("n_hl", "d_hl", "batch_norm", "bn_center", "bn_scale", "bn_momentum", "bn_epsilon")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "subnn_activation": keras.activations.serialize(self.subnn_activation),
+            idxs: list(self.table_idxs),
+        }
 
 
 class TableLayer(QLayer):
@@ -47,21 +123,11 @@ class TableLayer(QLayer):
         if not self.enable_iq:
             message = f"layer {self.name!r}: received enable_iq=False, expected True: a table has one entry per input"
             raise ConfigError(message)
-        self.n_hl = integer(options["n_hl"], "n_hl", "an integer of 0 or more", 0)
-        self.d_hl = positive_integer(options["d_hl"], "d_hl")
+        self.network = TableNetwork.of(options, self.name)
+        self.momentum = self.network.bn_momentum
         self.activation = keras.activations.get(options["activation"])
-        self.subnn_activation = keras.activations.get(options["subnn_activation"])
-        check_elementwise(self.subnn_activation, self.name)
         check_factor(options["parallelization_factor"])
         self.parallelization_factor = int(options["parallelization_factor"])
-        self.batch_norm, self.bn_center = bool(options["batch_norm"]), bool(options["bn_center"])
-        self.bn_scale = bool(options["bn_scale"])
-        self.momentum, self.bn_epsilon = averaging(options["bn_momentum"], options["bn_epsilon"], self.name)
-        given = tuple(options["table_idxs"])
-        if len(given) != 2:
-            message = f"layer {self.name!r}: received table_idxs={given}, expected two numbers such as (6, 5)"
-            raise ConfigError(message)
-        self.table_idxs = (positive_integer(given[0], "table_idxs"), positive_integer(given[1], "table_idxs"))
         # None leaves each edge a width of its own, which the place says otherwise.
         self._toq_conf = None if toq_conf is None else configured(toq_conf, "table", "toq_conf")
         self.toq = None if self._toq_conf is None else self.make_quantizer(self._toq_conf, "toq")
@@ -72,27 +138,19 @@ class TableLayer(QLayer):
 
     def declared(self) -> dict[str, Any]:
         """What every declaration of tables takes."""
-        linear = self.subnn_activation is keras.activations.linear
-        network = EdgeNetwork(
-            self.n_hl, self.d_hl, None if linear else FrameworkFunction(self.subnn_activation),
-            self.batch_norm, self.bn_center, self.bn_scale, self.bn_epsilon,
-        )  # fmt: skip
         return {
-            "network": network,
+            "network": self.network.declared(),
             "activation": declared_activation(self.activation),
             "parallelization_factor": self.parallelization_factor,
-            "table_idxs": self.table_idxs,
+            "table_idxs": self.network.table_idxs,
         }
 
     def get_config(self) -> dict[str, Any]:
-        plain = ("n_hl", "d_hl", "parallelization_factor", "batch_norm", "bn_center", "bn_scale")
         conf = self._toq_conf
         return super().get_config() | {
-            **{name: getattr(self, name) for name in (*plain, "bn_epsilon")},
-            "bn_momentum": self.momentum,
-            "table_idxs": list(self.table_idxs),
+            **self.network.config(),
+            "parallelization_factor": self.parallelization_factor,
             "activation": keras.activations.serialize(self.activation),
-            "subnn_activation": keras.activations.serialize(self.subnn_activation),
             "toq_conf": None if conf is None else keras.saving.serialize_keras_object(conf),
             "bq_conf": keras.saving.serialize_keras_object(self._bq_conf),
         }

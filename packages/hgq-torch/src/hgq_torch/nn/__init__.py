@@ -27,6 +27,7 @@ from hgq_torch.nn._reduce import QMean, QSum
 from hgq_torch.nn._softmax import QSoftmax
 from hgq_torch.nn._spiking import QLIF, QLIFCell
 from hgq_torch.nn._table import QEinsumDenseT, QLinearT
+from hgq_torch.nn._table_attention import QMultiheadAttentionT
 from hgq_torch.nn._table_conv import QConvT1d, QConvT2d
 from hgq_torch.nn._transposed import QConvTranspose1d, QConvTranspose2d, QConvTranspose3d
 
@@ -85,6 +86,7 @@ __all__ = [
     "QModule",
     "QMul",
     "QMultiheadAttention",
+    "QMultiheadAttentionT",
     "QRMSNorm",
     "QRNNCell",
     "QSoftmax",

@@ -5,32 +5,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from hgq_core.errors import ConfigError
-from hgq_core.layers import Fuse, MultiHeadAttention, SequenceProjection, check_fused, fused_inputs
-from hgq_torch._make import make_quantizer
-from hgq_torch._quantizer import Quantizer
 from hgq_torch._slots import Layout, Turn
-from hgq_torch.nn._arguments import check_factor, positive
-from hgq_torch.nn._base import QModule
+from hgq_torch.nn._attention_base import MAPS, PARTS, Attention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hgq_core.layers import Declaration, Trace, Value
+    from hgq_core.layers import Fuse
     from hgq_torch._make import QuantizerLike
 
 __all__ = ["QMultiheadAttention"]
 
-_PARTS = ("query", "key", "value", "output")
-_MAPS = {"key_proj": "key_positions", "value_proj": "value_positions", "kv_proj": "kv_positions"}
-_NAMES = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "out_proj"}
 
-
-class QMultiheadAttention(QModule):
+class QMultiheadAttention(Attention):
     r"""``y = W_o softmax(q k / sqrt(head_dim)) v`` of ``q = W_q query``, ``k = W_k key``, ``v = W_v value``, in heads.
 
     Data are ``(batch, *positions, features)``: the batch comes first. Softmax is that of `QSoftmax`, of two trained
@@ -98,12 +88,10 @@ class QMultiheadAttention(QModule):
     torch.Size([1, 3, 4])
     """
 
-    fewest_axes: ClassVar[int] = 2
     layouts: ClassVar[Mapping[str, Layout]] = {
-        **{f"{p}/kernel": Layout(f"{_NAMES[p]}_weight", Turn.of((1, 2, 0))) for p in _PARTS[:3]},
+        **Attention.layouts,
+        **{f"{p}/kernel": Layout(f"{PARTS[p]}_weight", Turn.of((1, 2, 0))) for p in ("query", "key", "value")},
         "output/kernel": Layout("out_proj_weight", Turn.of((2, 0, 1))),
-        **{f"{p}/bias": Layout(f"{_NAMES[p]}_bias") for p in _PARTS},
-        **{f"{p}/kernel": Layout(f"{name}_weight") for p, name in _MAPS.items()},
     }
 
     def __init__(
@@ -145,142 +133,33 @@ class QMultiheadAttention(QModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        shared = {"iq": iq, "kq": kq, "bq": bq, "oq": proj_oq}
-        for name, given in shared.items():
-            if isinstance(given, Quantizer):
-                message = f"{name}: received a Quantizer, expected a specification or a dict: several places have one"
-                raise ConfigError(message)
-        super().__init__(
-            enable_iq=False,
-            oq=oq,
-            enable_oq=enable_oq,
-            enable_ebops=enable_ebops,
-            beta0=beta0,
-            quantizers={
-                **{f"{part}/{slot}": like for part in (*_PARTS, *_MAPS) for slot, like in shared.items()},
-                "softmax/iq": softmax_iq,
-                "softmax/exp/iq": exp_iq,
-                "softmax/exp/oq": exp_oq,
-                "softmax/inv/iq": inv_iq,
-                "softmax/inv/oq": inv_oq,
-                "softmax/oq": softmax_oq,
-            },
-            device=device,
-            dtype=dtype,
-        )
-        self.embed_dim, self.num_heads = positive(embed_dim, "embed_dim"), positive(num_heads, "num_heads")
-        self.kdim = self.embed_dim if kdim is None else positive(kdim, "kdim")
-        self.vdim = self.embed_dim if vdim is None else positive(vdim, "vdim")
-        if head_dim is None and embed_dim % num_heads:
-            message = f"num_heads: received {num_heads}, expected a divisor of embed_dim, {embed_dim}, or head_dim"
-            raise ConfigError(message)
-        if not batch_first:
-            message = "batch_first: received False, expected True: transpose the data before the layer"
-            raise ConfigError(message)
-        fused_inputs(fuse)
-        self.head_dim = embed_dim // num_heads if head_dim is None else positive(head_dim, "head_dim")
-        self.v_head_dim = self.head_dim if v_head_dim is None else positive(v_head_dim, "v_head_dim")
-        self.key_bias = bool(key_bias)
-        self.fuse: Fuse = fuse
-        if not 0 <= dropout < 1:
-            message = f"dropout: received {dropout}, expected a rate from 0 to below 1"
-            raise ConfigError(message)
-        self.dropout = float(dropout)
-        self.use_bias = bool(bias)
-        self.attn_mask = None if attn_mask is None else np.asarray(torch.as_tensor(attn_mask).cpu().numpy(), bool)
-        self.is_causal = bool(is_causal)
-        self.dims = None if dims is None else tuple(dims)
-        self.stable_softmax = bool(stable_softmax)
-        self.allow_heterogeneous_table = bool(allow_heterogeneous_table)
-        self.parallelization_factor = check_factor(parallelization_factor)
-        given = (proj_positions,) if isinstance(proj_positions, int) else proj_positions
-        sizes_after = None if given is None else tuple(positive(n, "proj_positions") for n in given)
-        self.project = None if sizes_after is None else SequenceProjection(sizes_after, bool(share_proj_positions))
-        shared = self._attention().shared_output()
-        if self.enable_oq and (oq is None or (isinstance(oq, dict) and not any(n.endswith("_axis") for n in oq))):
-            self.made.given["oq"] = shared | (oq or {})
-        if self.project is None:
-            self._begin()
-        else:
-            self._begin_quantizers()
-
-    def _begin_quantizers(self) -> None:
-        """Make quantizers in the scope in which the layer is written; weights wait for the length of the sequence."""
-        for slot, what in self._attention().smallest().quantizers.items():
-            self.made.given[slot] = make_quantizer(
-                self.made.given.get(slot),
-                what.place,
-                None,
-                what.overrides,
-                device=self.beta.device,
-                dtype=self.beta.dtype,
-            )
-
-    def _begin(self) -> None:
-        rank = 1 if self.dims is None else max(1, *self.dims, *(-n - 1 for n in self.dims))
-        others = (1,) * (rank - 1)
-        queries, keys = (1, 1) if self.attn_mask is None else self.attn_mask.shape[-2:]
-        self.begin((*others, queries, self.embed_dim), (*others, keys, self.kdim), (*others, keys, self.vdim))
-
-    def declaration(self) -> Declaration:
-        """Four projections, two contractions of data, softmax."""
-        return self._declared
-
-    def _declared(self, t: Trace, query: Value, key: Value | None = None, value: Value | None = None) -> Value:
-        key = query if key is None else key
-        return self._attention()(t, query, key if value is None else value, key)
-
-    def _attention(self) -> MultiHeadAttention:
-        return MultiHeadAttention(
-            self.num_heads,
-            self.head_dim,
-            self.v_head_dim,
-            (self.embed_dim,),
-            None if self.dims is None else tuple(n if n < 0 else n - 1 for n in self.dims),
-            self.use_bias,
-            key_bias=self.key_bias,
-            fuse=self.fuse,
-            stable=self.stable_softmax,
-            heterogeneous_tables=self.allow_heterogeneous_table,
-            mask=None if self.attn_mask is None else ~self.attn_mask,
-            causal=self.is_causal,
-            dropout=self.dropout,
-            parallelization_factor=self.parallelization_factor,
-            project=self.project,
-        )
-
-    @property
-    def title(self) -> str:
-        """The layer in messages."""
-        return f"QMultiheadAttention({self.embed_dim}, {self.num_heads})"
+        softmax = {
+            "softmax/iq": softmax_iq, "softmax/exp/iq": exp_iq, "softmax/exp/oq": exp_oq, "softmax/inv/iq": inv_iq,
+            "softmax/inv/oq": inv_oq, "softmax/oq": softmax_oq,
+        }  # fmt: skip
+        around = {
+            "oq": oq, "enable_oq": enable_oq, "enable_ebops": enable_ebops, "beta0": beta0, "device": device,
+            "dtype": dtype,
+        }  # fmt: skip
+        options = {
+            "batch_first": batch_first, "fuse": fuse, "dropout": dropout, "bias": bias, "key_bias": key_bias,
+            "attn_mask": attn_mask, "is_causal": is_causal, "dims": dims, "stable_softmax": stable_softmax,
+            "allow_heterogeneous_table": allow_heterogeneous_table, "parallelization_factor": parallelization_factor,
+            "proj_positions": proj_positions, "share_proj_positions": share_proj_positions,
+        }  # fmt: skip
+        super().__init__({"iq": iq, "kq": kq, "bq": bq, "oq": proj_oq}, softmax, around)
+        self.set_heads(embed_dim, num_heads, (kdim, vdim), (head_dim, v_head_dim))
+        self.set_options(options)
+        self.make(oq)
 
     def reset_parameters(self) -> None:
         """Initialise weights by Xavier's uniform rule, and biases by 0."""
-        for name in _NAMES.values():
+        for name in PARTS.values():
             weight: Any = getattr(self, f"{name}_weight")
             nn.init.xavier_uniform_(weight.view(weight.shape[0] * (weight.shape[1] if name != "out_proj" else 1), -1))
             if self.use_bias and (self.key_bias or name != "k_proj"):
                 nn.init.zeros_(getattr(self, f"{name}_bias"))
-        for name in _MAPS.values():
+        for name in MAPS.values():
             weight = getattr(self, f"{name}_weight", None)
             if weight is not None and self.project is not None:
                 nn.init.xavier_uniform_(weight.view(-1, math.prod(self.project.sizes)))
-
-    def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """The output ``(batch, *positions, embed_dim)``; key is query, and value is key, where they are not given.
-
-        Raises:
-            ConfigError: different tensors, where fusing needs one.
-        """
-        given = tuple(x for x in (query, key, value) if x is not None)
-        last = given[-1]
-        check_fused(
-            self.fuse, query, value if value is not None else last, key if key is not None else last, self.title
-        )
-        return super().forward(*given)
-
-    def extra_repr(self) -> str:
-        """Sizes and options."""
-        return (
-            f"{self.embed_dim}, {self.num_heads}, bias={self.use_bias}, is_causal={self.is_causal}, fuse={self.fuse!r}"
-        )

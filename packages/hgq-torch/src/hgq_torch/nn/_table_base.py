@@ -16,7 +16,22 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Tables"]
+__all__ = ["Tables", "checked_idxs", "edge_network"]
+
+
+def edge_network(
+    hidden: int, units: int, function: Callable[[Tensor], Tensor] | None, *, batch_norm: bool, eps: float
+) -> EdgeNetwork:
+    """The network of an edge; raises ConfigError for a function that is not one of one number."""
+    if function is not None:
+        check_elementwise(function)
+    net = None if function is None else FrameworkFunction(function)
+    return EdgeNetwork(hidden, units, net, batch_norm, epsilon=eps)
+
+
+def checked_idxs(table_idxs: tuple[int, int]) -> tuple[int, int]:
+    """Two whole numbers of at least 1; raises ConfigError for others."""
+    return positive(table_idxs[0], "table_idxs"), positive(table_idxs[1], "table_idxs")
 
 
 class Tables(Activated):
@@ -42,12 +57,8 @@ class Tables(Activated):
         if not self.enable_iq:
             message = f"{type(self).__name__}: received enable_iq=False, expected True: a table has an entry per input"
             raise ConfigError(message)
-        if function is not None:
-            check_elementwise(function)
-        net = None if function is None else FrameworkFunction(function)
-        self.network = EdgeNetwork(*hidden, net, normalised[0], epsilon=normalised[1])
-        self.momentum = normalised[2]
-        self.table_idxs = (positive(table_idxs[0], "table_idxs"), positive(table_idxs[1], "table_idxs"))
+        self.network = edge_network(*hidden, function, batch_norm=normalised[0], eps=normalised[1])
+        self.momentum, self.table_idxs = normalised[2], checked_idxs(table_idxs)
         self.parallelization_factor = check_factor(factor)
 
     def declared(self) -> dict[str, Any]:

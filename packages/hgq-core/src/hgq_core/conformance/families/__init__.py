@@ -19,6 +19,7 @@ from hgq_core.conformance.families import (
     recurrent,
     spiking,
     table,
+    table_attention,
     windows,
 )
 from hgq_core.conformance.families.activation import activation_of
@@ -41,6 +42,7 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     **windows.CASES,
     **convolutions.CASES,
     **table.CASES,
+    **table_attention.CASES,
     **recurrent.CASES,
     **spiking.CASES,
 }
@@ -54,6 +56,7 @@ KINDS: dict[str, Callable[[Layer], Declaration]] = {
     **windows.KINDS,
     **convolutions.KINDS,
     **table.KINDS,
+    **table_attention.KINDS,
     **recurrent.KINDS,
     **spiking.KINDS,
 }

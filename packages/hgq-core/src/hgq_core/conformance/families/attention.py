@@ -24,7 +24,7 @@ from hgq_core.layers import Declaration, MultiHeadAttention, SequenceProjection
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import KBI, KIF, Spec
 
-__all__ = ["CASES", "KINDS", "softmax_tables"]
+__all__ = ["CASES", "KINDS", "attention", "linformer", "softmax_tables"]
 
 SATURATING = (Round.RND, Overflow.SAT)
 
@@ -51,7 +51,7 @@ def _softmax(rng: np.random.Generator, shape: tuple[int, ...], mask: Any, **opti
     return LayerCase((layer,), shape, tensors(rng, 1, shape))
 
 
-def _attention(
+def attention(
     rng: np.random.Generator,
     shape: tuple[int, ...] = (3, 2),
     count: int = 3,
@@ -94,7 +94,7 @@ def _attention(
     return LayerCase((layer,), shape, tensors(rng, count, shape))
 
 
-def _linformer(
+def linformer(
     rng: np.random.Generator,
     shape: tuple[int, ...],
     positions: tuple[int, ...],
@@ -103,7 +103,7 @@ def _linformer(
     **options: Any,
 ) -> LayerCase:
     """Attention whose keys and values are mapped to fewer positions."""
-    case = _attention(rng, shape, **options)
+    case = attention(rng, shape, **options)
     (layer,), features = case.layers, shape[-1]
     fuse, rank = layer.options.get("fuse", "none"), len(shape) - 1
     attended = layer.options.get("attention_axes", tuple(range(rank)))
@@ -130,19 +130,19 @@ CASES: dict[str, Callable[[np.random.Generator], LayerCase]] = {
     "softmax-masked-fast": partial(_softmax, shape=(2, 4), mask=[1, 1, 0, 1], stable=False),
     "softmax-first-axis": partial(_softmax, shape=(3, 2), mask=[[1, 1], [1, 0], [0, 1]], axes=(0,)),
     "softmax-two-axes": partial(_softmax, shape=(2, 3, 2), mask=True, axes=(0, 2)),
-    "attention": _attention,
-    "attention-causal": partial(_attention, causal=True),
-    "attention-masked": partial(_attention, mask=np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0]], bool), value=3),
-    "attention-fused": partial(_attention, count=1, fuse="qkv"),
-    "attention-key-is-value": partial(_attention, count=2, fuse="kv", stable=False),
-    "attention-two-axes": partial(_attention, shape=(2, 2, 2), key=1),
-    "attention-one-of-two-axes": partial(_attention, shape=(2, 2, 2), key=1, attention_axes=(1,)),
-    "linformer": partial(_linformer, shape=(3, 2), positions=(2,)),
-    "linformer-shared": partial(_linformer, shape=(3, 2), positions=(2,), shared=True, stable=False),
-    "linformer-key-is-value": partial(_linformer, shape=(3, 2), positions=(2,), count=2, fuse="kv"),
-    "linformer-fused-shared": partial(_linformer, shape=(4, 2), positions=(2,), count=1, fuse="qkv", shared=True),
-    "linformer-two-axes": partial(_linformer, shape=(2, 3, 2), positions=(1, 2), key=1),
-    "linformer-one-of-two-axes": partial(_linformer, shape=(2, 3, 2), positions=(2,), key=1, attention_axes=(1,)),
+    "attention": attention,
+    "attention-causal": partial(attention, causal=True),
+    "attention-masked": partial(attention, mask=np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0]], bool), value=3),
+    "attention-fused": partial(attention, count=1, fuse="qkv"),
+    "attention-key-is-value": partial(attention, count=2, fuse="kv", stable=False),
+    "attention-two-axes": partial(attention, shape=(2, 2, 2), key=1),
+    "attention-one-of-two-axes": partial(attention, shape=(2, 2, 2), key=1, attention_axes=(1,)),
+    "linformer": partial(linformer, shape=(3, 2), positions=(2,)),
+    "linformer-shared": partial(linformer, shape=(3, 2), positions=(2,), shared=True, stable=False),
+    "linformer-key-is-value": partial(linformer, shape=(3, 2), positions=(2,), count=2, fuse="kv"),
+    "linformer-fused-shared": partial(linformer, shape=(4, 2), positions=(2,), count=1, fuse="qkv", shared=True),
+    "linformer-two-axes": partial(linformer, shape=(2, 3, 2), positions=(1, 2), key=1),
+    "linformer-one-of-two-axes": partial(linformer, shape=(2, 3, 2), positions=(2,), key=1, attention_axes=(1,)),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -24,23 +24,25 @@ from hgq_core.layers import (
 from hgq_core.modes import Overflow, Round
 from hgq_core.spec import KBI
 
-__all__ = ["CASES", "KINDS"]
+__all__ = ["CASES", "KINDS", "Slots", "edges_of", "network"]
 
 OUTPUT = (Round.RND, Overflow.SAT_SYM)
 
 
-def _table(
+Slots = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+"""Weights, specifications and widths by slot."""
+
+
+def edges_of(
     rng: np.random.Generator,
-    kind: str,
-    shape: tuple[int, ...],
     edges: tuple[int, ...],
     rows: int,
+    options: Mapping[str, Any],
     *,
     bias: tuple[int, ...] | None = None,
     overflow: Overflow = Overflow.WRAP,
-    **options: Any,
-) -> LayerCase:
-    """Edges whose axes begin with those of so many rows."""
+) -> Slots:
+    """What tables have whose axes begin with those of so many rows."""
     own = (*(1,) * rows, *edges[rows:])
     sizes = [1, *[options["d_hl"]] * options["n_hl"], 1]
     weights: dict[str, Any] = {}
@@ -55,10 +57,28 @@ def _table(
     toq = KBI(round_mode=OUTPUT[0], overflow_mode=OUTPUT[1], homogeneous_axis=tuple(range(rows + 1)))
     outputs_b = rng.integers(0, 6, (1, *own))
     specs: dict[str, Any] = {"iq": data_spec((Round.RND, overflow)), "toq": toq}
-    widths: dict[str, Any] = {"iq": data_widths(rng, edges), "toq": {"k": 1, "b": outputs_b, "i": 1}}
+    # A coarse element without a sign may see no number but one negative step: then it has no bit after a training step.
+    inputs_w = data_widths(rng, edges)
+    inputs_w["k"] = np.where(inputs_w["f"] > 0, inputs_w["k"], 1)
+    widths: dict[str, Any] = {"iq": inputs_w, "toq": {"k": 1, "b": outputs_b, "i": 1}}
     if bias is not None:
         weights["bias"] = numbers(rng, *bias)
         specs["bq"], widths["bq"] = weight_spec(is_bias=True), weight_widths(rng, weights["bias"], is_bias=True)
+    return weights, specs, widths
+
+
+def _table(
+    rng: np.random.Generator,
+    kind: str,
+    shape: tuple[int, ...],
+    edges: tuple[int, ...],
+    rows: int,
+    *,
+    bias: tuple[int, ...] | None = None,
+    overflow: Overflow = Overflow.WRAP,
+    **options: Any,
+) -> LayerCase:
+    weights, specs, widths = edges_of(rng, edges, rows, options, bias=bias, overflow=overflow)
     return LayerCase((Layer(kind, options, specs, weights, widths),), shape, tensors(rng, 1, shape))
 
 

@@ -25,6 +25,7 @@ from hgq_core.conformance.oracle import (
     softmax,
     spiking,
     table,
+    table_attention,
     windows,
 )
 from hgq_core.conformance.oracle.tensors import Array, quantized
@@ -57,6 +58,7 @@ _FAMILIES: dict[str, ModuleType] = {
     "table_dense": table,
     "table_einsum": table,
     **dict.fromkeys(("table_dense", "table_einsum", "table_conv1d", "table_conv2d"), table),
+    **dict.fromkeys(("table_attention", "table_linformer"), table_attention),
     **dict.fromkeys(
         ("subtract", "multiply", "maximum", "minimum", "average_pow2", "concatenate", "dot", "einsum"), merge
     ),

@@ -13,7 +13,7 @@ from hgq_core.conformance.oracle import softmax
 from hgq_core.conformance.oracle.merge import contracted
 from hgq_core.conformance.oracle.tensors import Array, bits_of, quantized
 
-__all__ = ["ebops", "values"]
+__all__ = ["attended", "cost_of_attending", "cost_of_maps", "ebops", "fewer", "inputs_of", "values"]
 
 
 class _Terms:
@@ -59,7 +59,7 @@ def _source(layer: Layer, name: str) -> str:
     return "value" if name in fused else name
 
 
-def _inputs(inputs: list[Any]) -> dict[str, Any]:
+def inputs_of(inputs: list[Any]) -> dict[str, Any]:
     """Query, value and key; what is not given is the one before."""
     names = ("query", "value", "key")
     return {name: inputs[min(n, len(inputs) - 1)] for n, name in enumerate(names)}
@@ -67,29 +67,34 @@ def _inputs(inputs: list[Any]) -> dict[str, Any]:
 
 def values(layer: Layer, inputs: list[Array]) -> Array:
     """Projections, products, weights, sums, and their projection."""
-    given, rank = _inputs(inputs), inputs[0].ndim - 2
+    given, rank = inputs_of(inputs), inputs[0].ndim - 2
     terms = _Terms(layer, rank)
     if "positions" in layer.options:
-        given = _fewer(layer, given, terms)
+        given |= fewer(layer, given, rank)
     parts = {}
     for name, last in (("query", "k"), ("key", "k"), ("value", "v")):
-        x = given[name]
-        if "positions" not in layer.options or name != "query":
-            x = quantized(layer, f"{_source(layer, name)}/iq", x)
+        mapped = "positions" in layer.options and name == "query"
+        x = quantized(layer, _map_input(layer, name) if mapped else f"{_source(layer, name)}/iq", given[name])
         kernel = quantized(layer, f"{name}/kq", _exact(layer.weights[f"{name}/kernel"]))
         y = contracted(f"c{terms.query}x,xh{last}->c{terms.query}h{last}", x, kernel)
         if f"{name}/bias" in layer.weights:
             y = y + quantized(layer, f"{name}/bq", _exact(layer.weights[f"{name}/bias"]))
         parts[name] = quantized(layer, f"{name}/oq", y)
+    heads = attended(layer, parts)
+    kernel = quantized(layer, "output/kq", _exact(layer.weights["output/kernel"]))
+    y = contracted(f"c{terms.query}hv,hvo->c{terms.query}o", quantized(layer, "output/iq", heads), kernel)
+    return np.asarray(y + quantized(layer, "output/bq", _exact(layer.weights["output/bias"])))
+
+
+def attended(layer: Layer, parts: dict[str, Any]) -> Array:
+    """The sums of values, in heads: products of queries and keys, softmax, products with the values."""
+    terms = _Terms(layer, parts["query"].ndim - 3)
     scores = contracted(f"c{terms.query}hk,c{terms.key}hk->c{terms.scores}", parts["query"], parts["key"])
     inner, flat = _softmax(layer, scores.shape[1:], terms.number)
     scores = quantized(layer, "softmax/iq", scores)
     weights = softmax.values(inner, [scores.reshape(len(scores), *flat)]).reshape(scores.shape)
     weights = quantized(layer, "softmax/oq", weights)
-    heads = contracted(f"c{terms.scores},c{terms.key}hv->c{terms.query}hv", weights, parts["value"])
-    kernel = quantized(layer, "output/kq", _exact(layer.weights["output/kernel"]))
-    y = contracted(f"c{terms.query}hv,hvo->c{terms.query}o", quantized(layer, "output/iq", heads), kernel)
-    return np.asarray(y + quantized(layer, "output/bq", _exact(layer.weights["output/bias"])))
+    return contracted(f"c{terms.scores},c{terms.key}hv->c{terms.query}hv", weights, parts["value"])
 
 
 def _map(layer: Layer, name: str) -> str:
@@ -104,9 +109,9 @@ def _map_input(layer: Layer, name: str) -> str:
     return f"{name}_proj/iq" if f"{name}_proj/iq" in layer.quantizers else "value_proj/iq"
 
 
-def _fewer(layer: Layer, given: dict[str, Any], terms: _Terms) -> dict[str, Any]:
-    """The query, quantized, and key and value at fewer positions: those of keys, in the letters of `_Terms`."""
-    result = {"query": quantized(layer, _map_input(layer, "query"), given["query"])}
+def fewer(layer: Layer, given: dict[str, Any], rank: int) -> dict[str, Any]:
+    """Key and value at fewer positions: those of keys, in the letters of `_Terms`."""
+    terms, result = _Terms(layer, rank), {}
     for name in ("key", "value"):
         kernel = quantized(layer, f"{_map(layer, name)}/kq", _exact(layer.weights[f"{_map(layer, name)}/kernel"]))
         x = quantized(layer, _map_input(layer, name), given[name])
@@ -118,45 +123,63 @@ def _exact(weight: Array) -> Array:
     return np.asarray(np.vectorize(lambda v: Fraction(float(v)), otypes=[object])(weight))
 
 
+def _product(equation: str, a: Array, b: Array) -> tuple[Fraction, tuple[int, ...]]:
+    """The sum of the products of widths, and the shape of what they belong to."""
+    whole = [np.vectorize(Fraction, otypes=[object])(x) for x in (a, b)]
+    result = contracted(equation, *whole)
+    return Fraction(result.sum()), result.shape
+
+
+def cost_of_maps(layer: Layer, shape: tuple[int, ...]) -> Fraction:
+    """EBOPs of the maps of positions."""
+    terms, total = _Terms(layer, len(shape) - 1), Fraction(0)
+    once = layer.options["shared"] and layer.options.get("fuse", "none") != "none"
+    for name in ("value",) if once else ("value", "key"):
+        own = _map(layer, name)
+        mapping = bits_of(layer, f"{own}/kq", layer.weights[f"{own}/kernel"].shape)
+        data = bits_of(layer, _map_input(layer, name), shape)
+        total += _product(f"{terms.query}x,{terms.map}->{terms.key}x", data, mapping)[0]
+    return total
+
+
+def cost_of_attending(layer: Layer, queries: tuple[int, ...], keys: tuple[int, ...]) -> Fraction:
+    """EBOPs of the products of data and of softmax, for queries of this shape and keys at these positions."""
+    rank, heads = len(queries) - 2, queries[-2]
+    terms = _Terms(layer, rank)
+    shapes = {"query": queries, "key": (*keys, *queries[-2:]), "value": (*keys, heads, layer.options["value_dim"])}
+    bits = {name: bits_of(layer, f"{name}/oq", shape) for name, shape in shapes.items()}
+    total, scores = _product(f"{terms.query}hk,{terms.key}hk->{terms.scores}", bits["query"], bits["key"])
+    inner, flat = _softmax(layer, scores, terms.number)
+    weights = bits_of(layer, "softmax/oq", scores)
+    sums, _ = _product(f"{terms.scores},{terms.key}hv->{terms.query}hv", weights, bits["value"])
+    return total + softmax.ebops(inner, flat)[0] + sums
+
+
 def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ...]]:
     """EBOPs and the shape of the output; query, key and value have the same shape."""
-    *positions, _ = shape
-    rank, total = len(positions), Fraction(0)
-    terms = _Terms(layer, rank)
-
-    def product(equation: str, a: Array, b: Array) -> tuple[Fraction, tuple[int, ...]]:
-        whole = [np.vectorize(Fraction, otypes=[object])(x) for x in (a, b)]
-        result = contracted(equation, *whole)
-        return Fraction(result.sum()), result.shape
-
-    bits, sources = {}, {name: f"{_source(layer, name)}/iq" for name in ("query", "key", "value")}
-    shapes = dict.fromkeys(sources, shape)
+    *positions, features = shape
+    terms, total, fewer_positions = _Terms(layer, len(positions)), Fraction(0), tuple(positions)
+    sources = {name: f"{_source(layer, name)}/iq" for name in ("query", "key", "value")}
     if "positions" in layer.options:
         sources["query"] = _map_input(layer, "query")
-        once = layer.options["shared"] and layer.options.get("fuse", "none") != "none"
-        for name in ("key", "value"):
-            own = _map(layer, name)
-            mapping = bits_of(layer, f"{own}/kq", layer.weights[f"{own}/kernel"].shape)
-            data = bits_of(layer, _map_input(layer, name), shape)
-            cost, shapes[name] = product(f"{terms.query}x,{terms.map}->{terms.key}x", data, mapping)
-            total += Fraction(0) if once and name == "key" else cost
+        axes = layer.options.get("attention_axes", tuple(range(len(positions))))
+        sizes = dict(zip(axes, layer.options["positions"], strict=True))
+        fewer_positions = tuple(sizes.get(axis, n) for axis, n in enumerate(positions))
+        total += cost_of_maps(layer, shape)
+    queries: tuple[int, ...] = ()
     for name, last in (("query", "k"), ("key", "k"), ("value", "v")):
+        own = tuple(positions) if name == "query" else fewer_positions
         kernel = layer.weights[f"{name}/kernel"].shape
-        data = bits_of(layer, sources[name], shapes[name])
+        data = bits_of(layer, sources[name], (*own, features))
         equation = f"{terms.query}x,xh{last}->{terms.query}h{last}"
-        cost, out = product(equation, data, bits_of(layer, f"{name}/kq", kernel))
+        cost, out = _product(equation, data, bits_of(layer, f"{name}/kq", kernel))
         if f"{name}/bias" in layer.weights:
-            cost += int(bits_of(layer, f"{name}/bq", kernel[1:]).sum()) * prod(shapes[name][:-1])
+            cost += int(bits_of(layer, f"{name}/bq", kernel[1:]).sum()) * prod(own)
         total += cost
-        bits[name] = bits_of(layer, f"{name}/oq", out)
-    cost, scores = product(f"{terms.query}hk,{terms.key}hk->{terms.scores}", bits["query"], bits["key"])
-    inner, flat = _softmax(layer, scores, terms.number)
-    total += cost + softmax.ebops(inner, flat)[0]
-    weights = bits_of(layer, "softmax/oq", scores)
-    cost, heads = product(f"{terms.scores},{terms.key}hv->{terms.query}hv", weights, bits["value"])
-    total += cost
+        queries = queries or out
+    total += cost_of_attending(layer, queries, fewer_positions)
     kernel = layer.weights["output/kernel"].shape
-    data = bits_of(layer, "output/iq", heads)
-    cost, out = product(f"{terms.query}hv,hvo->{terms.query}o", data, bits_of(layer, "output/kq", kernel))
+    data = bits_of(layer, "output/iq", (*positions, *kernel[:2]))
+    cost, out = _product(f"{terms.query}hv,hvo->{terms.query}o", data, bits_of(layer, "output/kq", kernel))
     total += cost + int(bits_of(layer, "output/bq", kernel[2:]).sum()) * prod(positions)
     return total, out

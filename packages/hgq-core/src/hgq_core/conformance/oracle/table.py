@@ -13,7 +13,7 @@ from hgq_core.conformance.backend import Layer
 from hgq_core.conformance.oracle.tensors import Array, bits_of, quantized
 from hgq_core.conformance.oracle.windows import positions
 
-__all__ = ["ebops", "values"]
+__all__ = ["cost", "ebops", "sums", "values"]
 
 
 def _network(layer: Layer, edge: tuple[int, ...], x: float, inputs: int) -> float:
@@ -70,15 +70,21 @@ def _at_edges(layer: Layer, x: Array) -> Array:
 def values(layer: Layer, inputs: list[Array]) -> Array:
     """The sums of the tables, and the bias."""
     full, summed = _edges(layer, inputs[0].shape[1:])
-    data = quantized(layer, "iq", _at_edges(layer, inputs[0]))
+    y = sums(layer, _at_edges(layer, inputs[0]), summed)
+    return y.reshape(len(y), *_shape(layer, full[:-summed]))
+
+
+def sums(layer: Layer, x: Array, summed: int) -> Array:
+    """The tables of data at their edges, summed over so many axes, and the bias."""
+    data = quantized(layer, "iq", x)
     tables = np.empty(data.shape, dtype=object)
     for place in np.ndindex(*data.shape):
-        tables[place] = Fraction(_network(layer, place[1:], float(data[place]), prod(full[-summed:])))
+        tables[place] = Fraction(_network(layer, place[1:], float(data[place]), prod(data.shape[-summed:])))
     y = quantized(layer, "toq", tables).sum(axis=tuple(range(-summed, 0)))
     if "bias" in layer.weights:
         bias: Any = np.vectorize(lambda v: Fraction(float(v)), otypes=[object])(layer.weights["bias"])
         y = y + quantized(layer, "bq", bias)
-    return np.asarray(y).reshape(len(y), *_shape(layer, full[:-summed]))
+    return np.asarray(y)
 
 
 def _shape(layer: Layer, outputs: tuple[int, ...]) -> tuple[int, ...]:
@@ -96,9 +102,8 @@ def _full(layer: Layer, name: str, shape: tuple[int, ...]) -> Array:
     return np.where(counted > 0, counted + k, 0)
 
 
-def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ...]]:
-    """EBOPs and the shape of the output."""
-    full, summed = _edges(layer, shape)
+def cost(layer: Layer, full: tuple[int, ...], summed: int) -> Fraction:
+    """EBOPs of tables of these edges, and of their bias."""
     whole, part = layer.options.get("table_idxs", (6, 5))
     total = Fraction(0)
     for w_in, w_out in zip(_full(layer, "iq", full).ravel(), _full(layer, "toq", full).ravel(), strict=True):
@@ -107,6 +112,13 @@ def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ..
     if "bias" in layer.weights:
         bits = bits_of(layer, "bq", layer.weights["bias"].shape)
         total += sum(int(n) for n in np.broadcast_to(bits, full[:-summed]).ravel())
+    return total
+
+
+def ebops(layer: Layer, shape: tuple[int, ...]) -> tuple[Fraction, tuple[int, ...]]:
+    """EBOPs and the shape of the output."""
+    full, summed = _edges(layer, shape)
+    total = cost(layer, full, summed)
     if layer.options.get("parallelization_factor", -1) > 0:
         rows = full[: len(shape) - 1]
         total *= Fraction(layer.options["parallelization_factor"], prod(rows))

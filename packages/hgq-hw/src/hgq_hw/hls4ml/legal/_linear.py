@@ -10,6 +10,7 @@ import numpy as np
 
 from hgq_core.graph.ops import Contract, Convolve, Multiply, Pool
 from hgq_core.ops import NUMPY
+from hgq_hw.hls4ml.legal._transposed import by_phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,9 +82,10 @@ def convolve(op: Convolve, legal: Legalizer, x: str, kernel: str) -> str:
     values = legal.constant_values(kernel)
     if values is None:
         raise legal.refused("has a kernel that is data", "express it as a contraction, or use the da4ml target")
-    if op.transposed or len(op.strides) > 2:
+    if len(op.strides) > 2 or (op.transposed and (legal.plain or legal.stream)):
         return _as_matrix(op, legal, x, values)
-    return _convolve(legal, x, _dilated(_ungrouped(values, op.groups), op.dilation), op.strides, op.pads)
+    full = _dilated(_ungrouped(values, op.groups), op.dilation)
+    return by_phase(op, legal, x, full) if op.transposed else _convolve(legal, x, full, op.strides, op.pads)
 
 
 def _convolve(

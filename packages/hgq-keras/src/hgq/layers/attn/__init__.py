@@ -1,5 +1,5 @@
 """Attention; everything lives in hgq_keras."""
 
-from hgq_keras.layers import QLinformerAttention, QMultiHeadAttention
+from hgq_keras.layers import QLinformerAttention, QLinformerAttentionT, QMultiHeadAttention, QMultiHeadAttentionT
 
-__all__ = ["QLinformerAttention", "QMultiHeadAttention"]
+__all__ = ["QLinformerAttention", "QLinformerAttentionT", "QMultiHeadAttention", "QMultiHeadAttentionT"]
