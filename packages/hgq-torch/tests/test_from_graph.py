@@ -234,19 +234,35 @@ def test_numbers_that_are_none_go_through_a_table_as_they_are(x):
     assert table(TORCH, torch.full((1, 4), float("nan"))).isnan().all()
 
 
-@pytest.mark.parametrize(("kind", "sign"), [(">", 1), (">=", 1), ("<", -1), ("<=", -1)])
-def test_a_comparison_has_a_smooth_derivative_in_training(kind, sign):
+@pytest.mark.parametrize(("kind", "sign"), [(">", 1), (">=", 0), ("<", -1), ("<=", 0), ("==", 0)])
+def test_a_spike_has_a_smooth_derivative_in_training(kind, sign):
     builder = GraphBuilder()
     x, y = (builder.add(op.Quantize(Formats.of(1, 2, 3), "RND", "SAT"), builder.add(op.Input((1,)))) for _ in range(2))
     graph = builder.build([builder.add(op.Compare(kind), x, y, name="lif/spike", label="lif")])
     module = hgq_torch.from_graph(graph)
     given, other = torch.tensor([[1.5], [0.5], [-0.5]]).requires_grad_(), torch.full((3, 1), 0.5)
     y = module(given, other)
-    y.sum().backward()
+    (y.sum() + 0.0 * given.sum()).backward()
     np.testing.assert_array_equal(y.detach().numpy(), run(graph, given.detach().numpy(), other.numpy()))
-    np.testing.assert_allclose(given.grad.numpy().ravel(), [sign / 8, sign / 2, sign / 8])
+    slope = 1 / (1 + np.pi**2)
+    np.testing.assert_allclose(given.grad.numpy().ravel(), sign * np.array([slope, 1.0, slope]), rtol=1e-6)
     assert hgq_torch.ebops(module) == ebops(graph) == 6.0
     assert hgq_torch.to_graph(module, (given.detach(), other))["lif/spike"].ebops_factor == 1.0
+
+
+@pytest.mark.parametrize("options", [{}, {"inhibition": True}, {"reset_mechanism": "zero"}], ids=str)
+def test_a_spiking_layer_trains_as_the_layer_does(options):
+    x, goal = torch.randn(32, 5, 3), torch.randn(32, 5, 3)
+    layer = qnn.QLIF(3, batch_first=True, **options)
+    hgq_torch.calibrate(layer, x)
+    module = hgq_torch.from_graph(hgq_torch.to_graph(layer, x))
+    slopes = []
+    for made in (layer, module):
+        given = x.clone().requires_grad_()
+        (made.train()(given)[0] * goal).sum().backward()
+        slopes.append(given.grad)
+    assert slopes[0].any()
+    torch.testing.assert_close(*slopes)
 
 
 def test_what_a_layer_does_not_count_costs_nothing_in_the_loss(x):

@@ -130,7 +130,7 @@ def from_graph(
     * A table keeps its entries, which do not say what function they are of. Its derivative is the finite difference to
       the next entry, between entries it is a straight line, and beyond its ends it is constant, so that the widths of
       its input can be trained. The widths of its output are trained too. So it is in softmax, norms and attention.
-    * A comparison has a smooth derivative in training, ``1 / (2 (1 + |a - b|)**2)``.
+    * A comparison ``>`` or ``<`` has in training the derivative that a spike has by default, that of an arc tangent.
     * A layer that the model applied twice is two circuits in its graph. They have weights of their own here.
 
     Parameters are called as the nodes, ``dense_kernel`` for ``dense/kernel``, quantizers of weights ``dense_kernel_q``.

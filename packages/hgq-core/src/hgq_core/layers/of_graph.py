@@ -14,6 +14,7 @@ from hgq_core.graph.kinds import has_no_batch
 from hgq_core.graph.ops import Add, Compare, Constant, Input, Lookup, Quantize, Scan
 from hgq_core.layers.fixed_table import FixedTable
 from hgq_core.layers.recorded import Recorded, of_constant, of_formats, of_quantize, of_table
+from hgq_core.layers.spiking import ArcTangent
 from hgq_core.layers.steps import attribute_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ class GraphLayer:
                 return t.weight(slot, _quantizer_of(slot), node.shape, place=place, start="zeros")
             case Lookup():
                 return t.table(slot, FixedTable.of(node.op), args[0], table_idxs=node.op.table_idxs)
-            case Compare() if node.op.kind != "==":
-                return t.surrogate(node.op, _Slope(node.op.kind), *args, share=1.0)
+            case Compare(kind=kind) if kind in _SPIKES:
+                return t.surrogate(node.op, _Spike(kind), *args, share=1.0)
             case Scan(body=body, reverse=reverse):
 
                 def cell(inner: Trace, *xs: Value) -> tuple[Value, ...]:
@@ -107,8 +108,8 @@ def of_graph(graph: Graph, taken: Collection[str] = (), *, share_equal: bool = F
 
     A Quantize node is a quantizer with the recorded formats, a width for each element. A Constant that counts bits is a
     weight with a quantizer of so many bits, whose integer bits are those that its numbers need. A Lookup is a table
-    whose entries stay (`FixedTable`), with a quantizer of its output. A comparison has a smooth derivative in training,
-    ``1 / (2 (1 + |a - b|)**2)``. A Scan is a loop over its body. All else is the operation of the node.
+    whose entries stay (`FixedTable`), with a quantizer of its output. A comparison ``>`` or ``<`` has in training the
+    derivative of a spike (`ArcTangent`). A Scan is a loop over its body. All else is the operation of the node.
 
     Labels, composites, names and factors of EBOPs are those of the nodes. A layer that a model applied twice is two
     circuits in its graph, and two here: their weights are no longer one.
@@ -237,15 +238,19 @@ def _check_table(graph: Graph, node: Node) -> None:
         raise UnsupportedError(message)
 
 
+_SPIKES = (">", "<")
+"""Comparisons that are spikes in spiking layers; the other ones choose, and have no derivative there either."""
+
+
 @dataclass(frozen=True)
-class _Slope:
-    """A smooth step of the difference of two operands, in the direction of a comparison."""
+class _Spike:
+    """A function whose derivative is that of a comparison in training."""
 
     kind: str
 
-    def __call__(self, ops: Ops, a: Any, b: Any) -> Any:  # noqa: ARG002 (as of every function)
-        d = a - b if self.kind.startswith(">") else b - a
-        return 0.5 * d / (1.0 + abs(d))
+    def __call__(self, ops: Ops, a: Any, b: Any) -> Any:
+        above, below = (a, b) if self.kind == ">" else (b, a)
+        return ArcTangent()(ops, above, below)
 
 
 def _beside(name: str, label: str) -> str:
