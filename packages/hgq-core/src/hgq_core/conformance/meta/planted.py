@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 import numpy as np
@@ -325,6 +326,13 @@ class KeptTooLong(_ModelBackend):
     model_class = _Remembering
 
 
+class ForgottenScope(NumpyBackend):
+    """Takes defaults as they are outside of every scope."""
+
+    def model(self, layers: Any, input_shape: tuple[int, ...]) -> Model:
+        return Context().run(super().model, layers, input_shape)
+
+
 class WrongPadding(NumpyBackend):
     """Takes ``same`` for ``valid``."""
 
@@ -360,6 +368,7 @@ PLANTED: dict[type[NumpyBackend], str] = {
     WrongRelu: "layers",
     WrongPadding: "layers",
     KeptTooLong: "layers",
+    ForgottenScope: "layers",
     WrongFormat: "graph",
     WrongBiasCost: "ebops",
 }
