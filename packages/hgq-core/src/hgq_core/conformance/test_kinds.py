@@ -10,28 +10,15 @@ import numpy as np
 import pytest
 
 from hgq_core.conformance import compare, oracle
-from hgq_core.conformance.backend import Backend, Layer, Mode, Model
+from hgq_core.conformance.backend import Backend, Layer, Model
 from hgq_core.conformance.cases_layers import case
-from hgq_core.conformance.representatives import representatives
+from hgq_core.conformance.representatives import only_rounding, representatives, standing_still
 from hgq_core.conformance.wiring import calls_of
 from hgq_core.cost import ebops
 from hgq_core.graph import run
-from hgq_core.modes import Overflow
-from hgq_core.spec import KIF
 
 SAMPLED = 3
 """Elements of each width whose derivative is compared."""
-
-
-def standing_still(layer: Layer) -> Layer:
-    """The layer with ranges that do not follow the data, so that the step which is judged leaves them."""
-    specs = {
-        slot: replace(spec, overflow_mode=Overflow.SAT_SYM)
-        if isinstance(spec, KIF) and spec.overflow_mode is Overflow.WRAP
-        else spec
-        for slot, spec in layer.quantizers.items()
-    }
-    return replace(layer, quantizers=specs)
 
 
 def one_bit_more_or_less(
@@ -110,8 +97,10 @@ def stored(model: Model, layers: tuple[Layer, ...]) -> np.ndarray:
 @pytest.mark.parametrize("name", representatives())
 def test_after_calibration_of_a_layer_nothing_wraps(calibrated: Callable[[str], Model], name: str) -> None:
     model, inputs = calibrated(name), case(name).inputs
-    expected = model.forward(*inputs, mode=Mode.CALIBRATE)
-    compare.equal(model.forward(*inputs), expected, f"{name}: model(x) after calibration, and in it")
+    graph = model.to_graph()
+    expected = run(only_rounding(graph), *inputs)
+    compare.equal(run(graph, *inputs), expected, f"{name}: the calibrated graph, and with more integer bits")
+    compare.equal(model.forward(*inputs), expected, f"{name}: model(x) after calibration")
 
 
 @pytest.mark.filterwarnings("ignore::hgq_core.errors.DeadLayerWarning")
