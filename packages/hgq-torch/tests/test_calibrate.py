@@ -280,3 +280,25 @@ def test_ranges_that_follow_nothing_need_no_calibration():
     assert hgq_torch.uncalibrated(qnn.QLinear(4, 3, iq={"overflow_mode": "SAT"}, bq="dummy")) == []
     assert hgq_torch.uncalibrated(qnn.QLinear(4, 3, iq=frozen, bq="dummy")) == []
     assert hgq_torch.uncalibrated(qnn.QLinear(4, 3)) == [""]
+
+
+class OfTwo(nn.Module):
+    """Takes two tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = qnn.QLinear(3, 2), qnn.QLinear(4, 2)
+
+    def forward(self, x, z):
+        return self.first(x) + self.second(z)
+
+
+@pytest.mark.parametrize("pack", [tuple, list])
+def test_a_model_of_several_inputs_is_calibrated_by_pairs_of_inputs_and_targets(pack):
+    x, z, y = torch.randn(8, 3) * 5, torch.randn(8, 4) * 9, torch.randn(8, 2)
+    by_name, by_place = OfTwo(), OfTwo()
+    by_place.load_state_dict(by_name.state_dict())
+    expected = hgq_torch.calibrate(by_name, [{"x": x[n : n + 4], "z": z[n : n + 4]} for n in (0, 4)])
+    batches = [(pack((x[n : n + 4], z[n : n + 4].numpy())), y[n : n + 4]) for n in (0, 4)]
+    assert hgq_torch.calibrate(by_place, batches) == expected
+    assert torch.equal(by_place(x, z), by_name(x, z))

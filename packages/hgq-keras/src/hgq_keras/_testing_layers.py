@@ -226,7 +226,8 @@ def make_layer(layer: Layer, name: str) -> keras.Layer:
         argument = "iq_confs" if made.many_inputs and slot == "iq" else f"{attribute_of(slot)}_conf"
         argument = _ARGUMENTS.get(layer.kind, {}).get(slot, argument)
         options[argument] = configuration(spec, _place(slot))
-    enabled = {"enable_iq": "iq" in layer.quantizers, "enable_oq": "oq" in layer.quantizers}
+    slots = {*layer.quantizers, *layer.defaults}
+    enabled = {"enable_iq": "iq" in slots, "enable_oq": "oq" in slots}
     if layer.kind in _WITHOUT_IQ:
         enabled.pop("enable_iq")
     return made(name=name, **enabled, **options)

@@ -80,7 +80,7 @@ def cost_gradients(model: keras.Model, inputs: Any) -> tuple[list[Any], list[Any
         def loss(trained: Any) -> Any:
             return sum(model.stateless_call(trained, fixed, inputs, training=True, return_losses=True)[2])
 
-        return variables, jax.grad(loss)(values)
+        return variables, jax.jit(jax.grad(loss))(values)  # as one program: alone each operation is compiled by itself
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -160,8 +160,8 @@ class KerasModel(Model):
         result: dict[tuple[int, str], dict[str, np.ndarray]] = {}
         for n, layer in self.layers.items():
             for slot in layer.quantizers:
-                given = {v.name: found[id(v)] for v in self.quantizer(n, slot).layer.trainable_variables}
-                result[n, slot] = {w: np.zeros(1) if g is None else _array(g) for w, g in given.items()}
+                given = [(v, found[id(v)]) for v in self.quantizer(n, slot).layer.trainable_variables]
+                result[n, slot] = {v.name: np.zeros(v.shape) if g is None else _array(g) for v, g in given}
         return result
 
     def to_graph(self) -> Graph:
@@ -182,10 +182,15 @@ class KerasModel(Model):
             loaded = keras.saving.load_model(path)
         return KerasModel(loaded, self.layers)
 
-    def train(self, x: np.ndarray, y: np.ndarray, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
+    def train(
+        self, x: np.ndarray | Sequence[np.ndarray], y: np.ndarray, *, steps: int, learning_rate: float, beta: float
+    ) -> Sequence[float]:
         self.model.compile(keras.optimizers.Adam(learning_rate), loss="mse", metrics=["mse"])
         schedule = BetaScheduler(lambda _: beta)
-        history = self.model.fit(x, y, batch_size=len(x), epochs=steps, shuffle=False, verbose=0, callbacks=[schedule])
+        inputs = x if isinstance(x, np.ndarray) else _one_or_list(x)
+        history = self.model.fit(
+            inputs, y, batch_size=len(y), epochs=steps, shuffle=False, verbose=0, callbacks=[schedule]
+        )
         return [float(value) for value in history.history["mse"]]
 
 

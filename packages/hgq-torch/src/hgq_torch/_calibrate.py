@@ -64,9 +64,10 @@ def calibrate(model: nn.Module, data: Any, *, reset: bool = True) -> float:
 
     Args:
         model: a model with quantized layers.
-        data: a tensor or NumPy array ``(batch, ...)``; a tuple ``(x, y)`` of which x is the input; a dict of keyword
-            arguments; or batches of any of these: a `torch.utils.data.DataLoader`, a list, a generator. A generator
-            is read once, and kept in memory if several passes may be needed.
+        data: a tensor or NumPy array ``(batch, ...)``; a tuple ``(x, y)`` of which x is the input, or
+            ``((x0, x1), y)`` for a model of several; a dict of keyword arguments; or batches of any of these: a
+            `torch.utils.data.DataLoader`, a list, a generator. A generator is read once, and kept in memory if several
+            passes may be needed.
         reset: forget the ranges of earlier data first.
 
     Returns:
@@ -188,7 +189,9 @@ def _run(model: nn.Module, batch: Any, number: int) -> None:
     if isinstance(batch, Mapping):
         kwargs = {name: _tensor(x, like, number) for name, x in batch.items()}
     else:
-        args = (_tensor(_first(batch, number), like, number),)
+        given = _first(batch, number)
+        several = isinstance(given, list | tuple) and all(isinstance(x, Tensor | np.ndarray) for x in given)
+        args = tuple(_tensor(x, like, number) for x in (given if several and given else (given,)))
     try:
         model(*args, **kwargs)
     except RuntimeError as error:

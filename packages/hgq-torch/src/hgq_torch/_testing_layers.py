@@ -193,7 +193,7 @@ class SuiteLayer(nn.Module):
             message = f"layer kind {layer.kind!r}: hgq-torch has no such module"
             raise UnsupportedError(message)
         given = {attribute_of(slot): _turned_spec(spec, self.axes_of(slot)) for slot, spec in layer.quantizers.items()}
-        enabled = {"enable_iq": "iq" in given, "enable_oq": "oq" in given}
+        enabled = {f"enable_{slot}": slot in given or slot in layer.defaults for slot in ("iq", "oq")}
         return make(layer, shape, {} if layer.kind in ("flatten", "nested", "activation") else given | enabled)
 
 

@@ -131,7 +131,8 @@ class TorchModel(Model):
 
     def calibrate(self, *inputs: Array, batch_size: int | None = None) -> None:
         tensors = [_tensor(x).split(batch_size or len(x)) for x in inputs]
-        hgq_torch.calibrate(self.module, list(zip(*tensors, strict=True)))
+        # A tuple is of inputs and targets, and the inputs of one model are several.
+        hgq_torch.calibrate(self.module, [(rows,) for rows in zip(*tensors, strict=True)])
 
     def ebops(self) -> float:
         return hgq_torch.ebops(self.module)
@@ -176,15 +177,17 @@ class TorchModel(Model):
         fresh.module.load_state_dict(torch.load(path, weights_only=True))
         return fresh
 
-    def train(self, x: Array, y: Array, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
+    def train(
+        self, x: Array | Sequence[Array], y: Array, *, steps: int, learning_rate: float, beta: float
+    ) -> Sequence[float]:
         self.module.train()
         hgq_torch.set_beta(self.module, beta)
         optimizer = torch.optim.Adam(self.module.parameters(), lr=learning_rate)
-        inputs, targets = _tensor(x), _tensor(y)
+        inputs, targets = [_tensor(part) for part in ((x,) if isinstance(x, np.ndarray) else x)], _tensor(y)
         losses = []
         for _ in range(steps):
             optimizer.zero_grad()
-            loss = torch.nn.functional.mse_loss(self.module(inputs), targets) + hgq_torch.ebops_loss(self.module)
+            loss = torch.nn.functional.mse_loss(self.module(*inputs), targets) + hgq_torch.ebops_loss(self.module)
             torch.autograd.backward(loss)
             optimizer.step()
             losses.append(loss.item())

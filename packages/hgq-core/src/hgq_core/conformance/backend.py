@@ -56,8 +56,7 @@ FEATURES = (
 LAYER_KINDS = (
     "dense",
     "einsum_dense",
-    "conv1d",
-    "conv2d",
+    *(f"conv{rank}d" for rank in (1, 2, 3)),
     "batch_norm",
     "max_pool2d",
     "average_pool2d",
@@ -78,7 +77,7 @@ LAYER_KINDS = (
     "mean_pow2",
     "attention",
     "linformer",
-    "conv3d",
+    "activation",
     *(f"{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 3)),
     *(f"global_{kind}_pool{rank}d" for kind in ("max", "average") for rank in (1, 2, 3)),
     "layer_norm",
@@ -128,9 +127,9 @@ class Gradients:
 class Layer:
     """One layer of a model, in words that no framework owns.
 
-    Every kind takes the quantizers ``iq`` and optionally ``oq`` (absent: none), and the options ``activation``
-    (``"relu"`` or absent) and ``parallelization_factor`` (absent: -1). Data is channels-last, shapes are without the
-    batch axis.
+    Every kind takes the quantizers ``iq`` and optionally ``oq`` (absent: none), and the options ``activation`` (absent:
+    none; else a name or the numbers of `hgq_core.layers.rectifier`, of layers with a kernel) and
+    ``parallelization_factor`` (absent: -1). Data is channels-last, shapes are without the batch axis.
 
     | kind | options | weights |
     |---|---|---|
@@ -158,7 +157,7 @@ class Layer:
     | snn, lif | units, grades, inhibition, reset_mechanism, detach_reset; as simple_rnn | level, leak (lif), grade |
     | layer_norm, rms_norm | axes (batch left out), epsilon; see below | ln_gamma, ln_beta |
     | nested | parts: layers in a row inside of one layer, each with slots of its own | |
-    | flatten | (no quantizers) | |
+    | activation, flatten | function of activation, as the option of that name (no quantizers) | |
     | subtract | (two inputs) | |
     | multiply, maximum, minimum, average_pow2 | (two inputs or more) | |
     | concatenate | axis, batch left out | |
@@ -201,6 +200,7 @@ class Layer:
         inputs: positions of the layers whose results it takes, ``-1 - n`` for the n-th input of the model; None: the
             layer before it, or the inputs of the model. See `hgq_core.conformance.wiring`.
         again: position of the layer that is applied here a second time; what else is said here is that of the first.
+        defaults: slots that nothing is given for, so that they have the defaults of the scope.
     """
 
     kind: str
@@ -210,6 +210,7 @@ class Layer:
     widths: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     inputs: tuple[int, ...] | None = None
     again: int | None = None
+    defaults: tuple[str, ...] = ()
 
 
 class Quantizer(ABC):
@@ -278,7 +279,9 @@ class Model(ABC):
         """Written into the folder and read back, the way users do; ``save_format`` is one of `Backend.save_formats`."""
 
     @abstractmethod
-    def train(self, x: Array, y: Array, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
+    def train(
+        self, x: Array | Sequence[Array], y: Array, *, steps: int, learning_rate: float, beta: float
+    ) -> Sequence[float]:
         """Full-batch Adam on ``mean((model(x) - y)**2) + beta * EBOPs + regularisers``; the mean of each step."""
 
 

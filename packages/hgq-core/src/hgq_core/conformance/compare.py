@@ -14,7 +14,7 @@ import numpy as np
 from hgq_core.graph import Graph
 from hgq_core.graph.save import content_hash
 
-__all__ = ["MismatchError", "close", "decreasing", "differs", "equal", "no_gradient", "same_graph"]
+__all__ = ["MismatchError", "between", "close", "decreasing", "differs", "equal", "no_gradient", "same_graph"]
 
 
 class MismatchError(AssertionError):
@@ -77,6 +77,24 @@ def close(got: Any, expected: Any, call: str, inputs: Any = None, *, scale: Any 
     given, floats = _arrays(got, expected, call)
     allowed = relative * np.maximum(np.abs(floats), np.asarray(scale, dtype=np.float64))
     _report(~(np.abs(given - floats) <= allowed), given, floats, call, inputs)
+
+
+def between(got: Any, bounds: tuple[Any, Any], call: str, *, relative: float = 2e-5) -> None:
+    """Raise `MismatchError` unless ``low <= got <= high`` everywhere, but for rounding of the larger of both.
+
+    Args:
+        got: what was returned.
+        bounds: two arrays of its shape, in any order from element to element.
+        call: what was called.
+        relative: see `close`.
+    """
+    __tracebackhide__ = True
+    given, first = _arrays(got, bounds[0], call)
+    _, second = _arrays(got, bounds[1], call)
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    allowed = relative * np.maximum(np.abs(low), np.abs(high))
+    nearest = np.where(given < low, low, high)
+    _report(~((given >= low - allowed) & (given <= high + allowed)), given, nearest, call, None)
 
 
 def no_gradient(got: Any, call: str) -> None:

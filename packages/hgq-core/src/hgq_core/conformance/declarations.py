@@ -39,9 +39,8 @@ def declaration_of(layer: Layer) -> Declaration:
     table = layer.kind == "unary_lut"
     at_edges = layer.kind in AT_EDGES
     operation = (_KINDS | families.KINDS)[layer.kind](layer)
-    return Layered(
-        operation, enable_iq="iq" in layer.quantizers and not at_edges, enable_oq="oq" in layer.quantizers and not table
-    )
+    slots = {*layer.quantizers, *layer.defaults}
+    return Layered(operation, enable_iq="iq" in slots and not at_edges, enable_oq="oq" in slots and not table)
 
 
 def _common(layer: Layer) -> dict[str, Any]:

@@ -242,7 +242,9 @@ class NumpyModel(Model):
             for slot, quantizer in layer.quantizers.items():
                 quantizer.assign({name: held[f"{number}:{slot}:{name}"] for name in quantizer.widths()})
 
-    def train(self, x: Array, y: Array, *, steps: int, learning_rate: float, beta: float) -> Sequence[float]:
+    def train(
+        self, x: Array | Sequence[Array], y: Array, *, steps: int, learning_rate: float, beta: float
+    ) -> Sequence[float]:
         self._not_offered("training")
 
     def _not_offered(self, what: str) -> NoReturn:

@@ -19,6 +19,7 @@ from hgq_core.layers.steps import Scanned, Statistics
 from hgq_core.modes import Overflow
 from hgq_core.ops import NUMPY
 from hgq_core.quantizer.range import is_weight_range
+from hgq_core.scope import resolve
 from hgq_core.spec import KBI, KIF, Spec
 
 __all__ = ["NumpyLayer"]
@@ -35,6 +36,7 @@ class NumpyLayer:
         program: its declaration, traced.
         weights: by slot, in float64.
         quantizers: by slot.
+        specs: of the quantizers; that of the scope where the case has none.
         mode: of the next forward pass.
     """
 
@@ -44,10 +46,13 @@ class NumpyLayer:
         self.mode = Mode.INFER
         self.weights = {name: np.asarray(_weight(layer, name), dtype=np.float64) for name in self.program.weights}
         self.quantizers: dict[str, Quantizer] = {}
+        self.specs: dict[str, Spec] = {}
         for name, slot in self.program.quantizers.items():
             shape = slot.shape if slot.constant else (None, *slot.shape)
             owner, own = _owner(layer, name)
-            self.quantizers[name] = make(owner.quantizers[own], shape)
+            given = owner.quantizers.get(own)
+            self.specs[name] = resolve(place=slot.place) if given is None else given
+            self.quantizers[name] = make(self.specs[name], shape)
             self.quantizers[name].assign(owner.widths.get(own, {}))
 
     def forward(self, inputs: Sequence[Array], mode: Mode) -> Array:
@@ -146,8 +151,7 @@ class NumpyLayer:
         self._refuse(name)
 
     def _spec(self, slot: str) -> Spec:
-        owner, own = _owner(self.layer, slot)
-        return owner.quantizers[own]
+        return self.specs[slot]
 
     def _refuse(self, name: str) -> NoReturn:
         message = f"layer {name!r}: the NumPy backend has no layers with slots of their own; declare the part inside"

@@ -17,7 +17,7 @@ from hgq_core.modes import Overflow, Round
 
 
 def test_every_helper_is_tested_here() -> None:
-    tested = {"equal", "close", "no_gradient", "differs", "decreasing", "same_graph", "MismatchError"}
+    tested = {"equal", "close", "between", "no_gradient", "differs", "decreasing", "same_graph", "MismatchError"}
     assert set(compare.__all__) == tested
 
 
@@ -51,6 +51,18 @@ def test_the_report_names_place_values_and_input() -> None:
     says = r"f\(x\): 2 of 4 values differ, first at \(0, 1\): received .*7.0.*, expected .*2.0.* for the input .*9"
     with pytest.raises(MismatchError, match=says):
         compare.equal([[1, 7], [3, 8]], [[1, 2], [3, 4]], "f(x)", np.array([[0, 9], [0, 0]]))
+
+
+def test_between_passes_what_is_between_in_any_order_of_the_bounds() -> None:
+    compare.between([0.5, 1.0, 2.0], ([0.5, 2.0, 2.0], [1.0, 0.0, 2.0]), "f(x)")
+    compare.between([1.00001], ([0.0], [1.0]), "f(x)")
+
+
+@pytest.mark.parametrize("got", [[0.4], [1.1], [np.nan], [[0.7]], None, []])
+def test_between_fails(got: Any) -> None:
+    bounds = ([], []) if got == [] else ([0.5], [1.0])
+    with pytest.raises(MismatchError, match=r"^f\(x\): "):
+        compare.between(got, bounds, "f(x)")
 
 
 def test_close_passes_what_is_close() -> None:
