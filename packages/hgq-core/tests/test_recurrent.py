@@ -30,7 +30,7 @@ class Made(NumpyLayer):
     """A layer of NumPy with a declaration that no case has yet."""
 
     def __init__(self, declaration, shape, specs, weights):
-        self.layer = Layer("loop", {}, specs, weights, {})
+        self.layer, self.specs = Layer("loop", {}, specs, weights, {}), specs
         self.program = trace(declaration, shape)
         self.mode = "infer"
         self.weights = weights

@@ -14,6 +14,7 @@ from hgq_core.graph.evaluate import evaluate_node, scanned
 from hgq_core.ops import NUMPY
 from hgq_hw.da4ml._choice import choose, separate_constants
 from hgq_hw.da4ml._symbols import CONSTANT_BITS
+from hgq_hw.da4ml._units import added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +84,14 @@ def _summed_first(node: Node, operands: list[Any]) -> tuple[Node, list[Any]]:
     return replace(node, op=op.Contract(f"{kept[0]},{kept[1]}->{output}")), summed
 
 
+def _added(_graph: Graph, _node: Node, operands: list[Any]) -> Any:
+    """A sum, in units that do not grow from step to step of a loop."""
+    total = operands[0]
+    for operand in operands[1:]:
+        total = added(total, operand)
+    return total
+
+
 def _constant(graph: Graph, node: Node, operands: list[Any]) -> Any:
     """Numbers, of no more fraction bits than da4ml holds."""
     values = _interpreted(graph, node, operands)
@@ -112,7 +121,7 @@ RULES: Mapping[type, Callable[[Graph, Node, list[Any]], Any]] = MappingProxyType
         op.Contract: _linear,
         op.Convolve: _linear,
         op.Pool: _chosen,
-        op.Add: _interpreted,
+        op.Add: _added,
         op.Subtract: _interpreted,
         op.Multiply: _interpreted,
         op.Maximum: _chosen,
