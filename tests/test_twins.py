@@ -75,7 +75,7 @@ def test_one_gradient_of_the_cost(backends, name):
 
 
 def of_keras(model, inputs, direction):
-    """Gradients in training of the sum of ``output * direction``: of the inputs, and of the widths by place and name."""
+    """Gradients in training of the sum of ``output * direction``: of the inputs, and of widths by place and name."""
     y = model.model(inputs if len(inputs) > 1 else inputs[0], training=True)
     (y * direction).sum().backward()
     widths = {}
