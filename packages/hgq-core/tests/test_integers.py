@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hgq_core.errors import DataError, FormatError
+from hgq_core.formats import Formats
 from hgq_core.graph.integers import IntegerArray, bit_length
+from hgq_core.graph.ops import Quantize
+from hgq_core.graph.verbs import quantize_values
 
 integer = st.one_of(st.integers(-20, 20), st.integers(-(2**61), 2**61), st.integers(-(2**80), 2**80))
 
@@ -98,3 +101,11 @@ def test_numbers_without_axes_stay_arrays_however_far_they_are_shifted():
     one, two = IntegerArray(np.array(5), 0), IntegerArray(np.array([7, 8]), 70)
     assert fractions(one + two).tolist() == [5 + Fraction(7, 2**70), 5 + Fraction(8, 2**70)]
     assert one.at(70).shape == ()
+
+
+def test_a_quantized_number_is_in_units_of_its_format():
+    """Products add the units of their operands; in a loop they would double with every step otherwise."""
+    fine = IntegerArray(np.array([[3 << 200]], object), 201)
+    formats = Formats.of(np.array([1]), np.array([2]), np.array([3]))
+    rounded = quantize_values(fine, Quantize(formats, "RND", "SAT"))
+    assert (rounded.fraction, rounded.values.tolist()) == (3, [[1.5]])

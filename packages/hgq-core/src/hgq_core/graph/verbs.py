@@ -63,8 +63,10 @@ def _(x: IntegerArray, operation: op.Quantize) -> IntegerArray:
     if operation.overflow is Overflow.WRAP:
         integers = (integers - lowest) % span + lowest
     integers = np.where(width > 0, integers, 0)
-    result = IntegerArray((integers * step).astype(object), fraction)
-    return _narrowed(result)
+    # In units of its own formats: those of the operand, of products of products in a loop, grow with every step.
+    own = int(formats.f.max(initial=0))
+    units = np.left_shift(np.ones(formats.shape, object), (own - formats.f).astype(object))
+    return _narrowed(IntegerArray((integers * units).astype(object), own))
 
 
 def _rounded_quotient(a: np.ndarray, b: np.ndarray, mode: Round) -> np.ndarray:
