@@ -199,13 +199,15 @@ def conformance_steps(steps: Steps, python: str, *args: str, backends: tuple[str
 
 
 def hardware_steps(steps: Steps, python: str, *args: str) -> None:
-    steps.pytest("hardware: hgq-hw", python, "packages/hgq-hw/tests", "-n", JOBS, *args, skips=False)
-    steps.pytest("hardware: whole chain", python, "tests", "--ignore=tests/test_twins.py", *args, skips=False)
+    parallel = ["-n", JOBS, *args]
+    steps.pytest("hardware: hgq-hw", python, "packages/hgq-hw/tests", *parallel, skips=False)
+    steps.pytest("hardware: whole chain", python, "tests", "--ignore=tests/test_twins.py", *parallel, skips=False)
 
 
 def twins_steps(steps: Steps, python: str) -> None:
     """The layers of both front ends side by side, in one framework."""
-    steps.pytest("twins: hgq-keras and hgq-torch", python, "tests/test_twins.py", keras="torch", skips=False)
+    command = ["tests/test_twins.py", "-n", JOBS]
+    steps.pytest("twins: hgq-keras and hgq-torch", python, *command, keras="torch", skips=False)
 
 
 def docs_steps(steps: Steps, session: nox.Session) -> None:
