@@ -7,7 +7,7 @@ from keras import ops
 
 from hgq_core.errors import ConfigError, ShapeError, UnsupportedError
 from hgq_core.graph import run
-from hgq_keras import QuantizerConfigScope, to_graph
+from hgq_keras import QuantizerConfig, QuantizerConfigScope, to_graph
 from hgq_keras.layers import QGRU, QLSTM, QGRUCell, QLSTMCell, QSimpleRNN, QSimpleRNNCell
 
 PAIRS = {
@@ -172,3 +172,15 @@ def test_forget_gates_begin_open():
 def test_what_does_not_fit_is_refused_by_name(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_range_decays_once_a_batch_where_first_states_are_given():
+    conf = QuantizerConfig("kif", "datalane", overflow_mode="WRAP", i_decay_speed=0.25, heterogeneous_axis=(-1,))
+    layer = QGRU(UNITS, sq_conf=conf)
+    layer.build((ROWS, STEPS, FEATURES))
+    integer = next(variable for variable in layer.sq.variables if variable.name == "i")
+    sequence, state = np.zeros((ROWS, STEPS, FEATURES), "float32"), np.zeros((ROWS, UNITS), "float32")
+    for given, wanted in ((None, 1.75), (ops.convert_to_tensor(state), 1.5)):
+        integer.assign(np.full(integer.shape, 2.0 if given is None else 1.75))
+        layer(sequence, initial_state=given, training=True)
+        assert set(ops.convert_to_numpy(integer).flatten().tolist()) == {wanted}

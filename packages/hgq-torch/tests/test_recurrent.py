@@ -7,7 +7,7 @@ import torch
 import hgq_torch
 from hgq_core.errors import ConfigError, ShapeError, UnsupportedError
 from hgq_core.graph import run
-from hgq_core.spec import Dummy
+from hgq_core.spec import KIF, Dummy
 from hgq_torch.nn import QGRU, QLSTM, QRNN, QGRUCell, QLSTMCell, QRNNCell
 
 STEPS, FEATURES, UNITS, ROWS = 4, 3, 5, 6
@@ -190,3 +190,14 @@ def test_dropout_of_the_state_is_drawn_once_for_all_steps():
 def test_what_does_not_fit_is_refused_by_name(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_range_decays_once_a_batch_where_first_states_are_given():
+    data_spec = KIF(i0=2, f0=3, overflow_mode="WRAP", i_decay_speed=0.25, homogeneous_axis=(0,))
+    module = QGRU(FEATURES, UNITS, batch_first=True, bias=False, sq=data_spec).train()
+    sequence, state = torch.zeros(ROWS, STEPS, FEATURES), torch.zeros(1, ROWS, UNITS)
+    module(sequence)
+    for given, start, wanted in (((), 2.0, 1.75), ((state,), 1.75, 1.5)):
+        module.sq.assign(i=start)
+        module(sequence, *given)
+        assert set(module.sq.i.flatten().tolist()) == {wanted}

@@ -54,6 +54,14 @@ class CallSlots:
             return quantizer.call(x, training=self.training)
         return quantizer.weight_at_hand(x)
 
+    def again(self, slot: str, x: Any) -> Any:
+        quantizer = self.layer.quantizer_of_slot(slot)
+        quantizer.repeat(True)
+        try:
+            return self.quantized(slot, x)
+        finally:
+            quantizer.repeat(False)
+
     def function(self, function: Any, x: Any, *weights: Any) -> Any:
         """At inference the numbers of the table; training needs only their accuracy, and is faster without float64."""
         if self.training:

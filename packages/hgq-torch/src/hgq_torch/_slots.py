@@ -145,6 +145,15 @@ class ModuleSlots:
         result: Tensor = quantize(x) if turn is None else quantize(x.permute(turn.axes)).permute(turn.back)
         return result
 
+    def again(self, slot: str, x: Tensor) -> Tensor:
+        """X by a quantizer that the same call uses elsewhere: its range does not decay."""
+        quantizer = self.quantizer(slot)
+        quantizer.repeating = True
+        try:
+            return self.quantized(slot, x)
+        finally:
+            quantizer.repeating = False
+
     def function(self, function: Any, x: Tensor, *weights: Tensor) -> Tensor:
         """The function of a table; training needs only its accuracy, and is faster without float64."""
         if not self.module.training:

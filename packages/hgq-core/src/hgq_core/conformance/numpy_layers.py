@@ -79,6 +79,12 @@ class NumpyLayer:
     def quantized(self, slot: str, x: Array) -> Array:
         return self.quantizers[slot].forward(x, self.mode)
 
+    def again(self, slot: str, x: Array) -> Array:
+        if self.mode is Mode.TRAIN:
+            message = f"slot {slot!r} twice in a step of training: the NumPy backend does not train"
+            raise UnsupportedError(message)
+        return self.quantized(slot, x)
+
     def function(self, function: Any, x: Array, *weights: Array) -> Array:
         return np.asarray(function(NUMPY, x, *weights))
 

@@ -66,6 +66,9 @@ class Slots(WeightSlots, Protocol):
     def quantized(self, slot: str, x: Any, /) -> Any:
         """x by the quantizer of a slot."""
 
+    def again(self, slot: str, x: Any, /) -> Any:
+        """x by a quantizer that the same call uses elsewhere too: the range follows x and does not decay."""
+
     def function(self, function: Any, x: Any, /, *weights: Any) -> Any:
         """The function of a table; at inference the very numbers that the table holds."""
 
@@ -214,6 +217,8 @@ class Values(Reading):
         self.slots = slots
 
     def quantized(self, program: Program, step: Step, kind: Quantized, args: list[Any]) -> Any:  # noqa: ARG002
+        if kind.again:
+            return self.slots.again(kind.slot, args[0])
         if not kind.rows:
             return self.slots.quantized(kind.slot, args[0])
         quantized = self.slots.quantized(kind.slot, self.ops.reshape(args[0], (-1, *step.shape[kind.rows :])))

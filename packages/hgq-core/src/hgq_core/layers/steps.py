@@ -125,11 +125,13 @@ class Quantized:
         name: that of the constant in the Graph, of a weight.
         rows: how many axes behind the batch axis share their widths and are rows of the batch to the quantizer, as the
             steps of a sequence are.
+        again: whether the slot quantizes other data in the same call, with which these are one batch: no range decays.
     """
 
     slot: str
     name: str = ""
     rows: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

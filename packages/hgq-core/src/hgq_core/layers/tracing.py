@@ -124,8 +124,8 @@ class Trace:
         return self._add(Quantized(self.prefix + slot, name, rows), (x,), step.shape, constant=step.constant)
 
     def again(self, slot: str, x: Value) -> Value:
-        """x by the quantizer of a slot that is used before or later, of data of the same shape."""
-        return self._add(Quantized(self.prefix + slot), (x,), self.shape(x), constant=False)
+        """x by the quantizer of a slot whose range decays where it is used before or later, for the same shape."""
+        return self._add(Quantized(self.prefix + slot, again=True), (x,), self.shape(x), constant=False)
 
     def known(self, slot: str, x: Value) -> Value:
         """Data that are in the formats of a slot already, as what enters a loop is: its widths count from here."""
