@@ -14,6 +14,7 @@ from hgq_core.layers.activation import (
 from hgq_core.layers.attention import MultiHeadAttention, unless_asked
 from hgq_core.layers.axes import inner_axis
 from hgq_core.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from hgq_core.layers.counting import Bits, CountedSlots, output_bits
 from hgq_core.layers.depthwise import DepthwiseConvolution, SeparableConvolution
 from hgq_core.layers.einsum import ShapedEinsum
 from hgq_core.layers.emit import Emit, Exported, ExportedSlots, append_quantizer
@@ -33,17 +34,7 @@ from hgq_core.layers.norm import BatchNormalization
 from hgq_core.layers.of_graph import GraphLayer, of_graph
 from hgq_core.layers.pooling import GlobalPooling, Pooling
 from hgq_core.layers.program import Declaration, Program, Value
-from hgq_core.layers.readings import (
-    Bits,
-    CountedSlots,
-    Reading,
-    Slots,
-    Values,
-    WeightSlots,
-    constants_of,
-    output_bits,
-    weight_of,
-)
+from hgq_core.layers.readings import Reading, Slots, Values, WeightSlots, constants_of, weight_of
 from hgq_core.layers.recorded import Recorded
 from hgq_core.layers.recurrent import OneStep, Recurrent, StackedRecurrent
 from hgq_core.layers.reduce import Mean, Sum, check_scale

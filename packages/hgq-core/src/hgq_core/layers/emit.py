@@ -67,7 +67,7 @@ class ExportedSlots(Protocol):
         """The tensor of a weight quantizer as hardware has it: quantized, at inference."""
 
     def counted(self, slot: str, /) -> NDArray[np.float64] | None:
-        """Widths that EBOPs counts, as of `hgq_core.layers.readings.CountedSlots.bits`, as an array."""
+        """Widths that EBOPs counts, as of `hgq_core.layers.counting.CountedSlots.bits`, as an array."""
 
     def counted_with_sign(self, slot: str, /) -> NDArray[np.float64] | None:
         """Widths with their sign, likewise."""

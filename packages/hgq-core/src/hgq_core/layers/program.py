@@ -1,7 +1,7 @@
 """What a layer is once it has been traced: a flat list of steps, and the only list of its quantizers and weights.
 
 A declaration is a function of a `Trace` and of values. Tracing it for fixed shapes gives a `Program`; what the program
-computes, costs, and is in the Graph are readings of its steps (`hgq_core.layers.readings`, `hgq_core.layers.emit`).
+computes, costs, and is in the Graph are readings of its steps (`hgq_core.layers.readings, counting, emit`).
 """
 
 from __future__ import annotations
